@@ -128,7 +128,7 @@ fn floor(folder: &Path, rounds: usize) -> (Duration, Duration) {
     spread(laps.collect())
 }
 
-/// Returns the median and the 99th percentile.
+/// Returns the median and the 99th percentile of the durations.
 fn spread(mut laps: Vec<Duration>) -> (Duration, Duration) {
     laps.sort();
     (laps[laps.len() / 2], laps[laps.len() * 99 / 100])

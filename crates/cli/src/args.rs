@@ -115,7 +115,7 @@ pub enum Command {
     Relay(Relay),
 }
 
-/// `demo`
+/// Arguments of `demo`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -145,7 +145,7 @@ pub struct Demo {
     pub keep: Option<PathBuf>,
 }
 
-/// `init`
+/// Arguments of `init`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -168,7 +168,7 @@ pub struct Init {
     pub vault_mib: u32,
 }
 
-/// `invite`
+/// Arguments of `invite`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -185,7 +185,7 @@ pub struct Invite {
     pub days: u8,
 }
 
-/// `invites`
+/// Arguments of `invites`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -197,7 +197,7 @@ pub struct Invites {
     pub name: Option<String>,
 }
 
-/// `withdraw`
+/// Arguments of `withdraw`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -213,7 +213,7 @@ pub struct Withdraw {
     pub name: String,
 }
 
-/// `accept`
+/// Arguments of `accept`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -248,7 +248,7 @@ pub struct Accept {
     pub name: String,
 }
 
-/// `agree`
+/// Arguments of `agree`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -275,7 +275,7 @@ pub struct Agree {
     pub what: Option<String>,
 }
 
-/// `begin-again`
+/// Arguments of `begin-again`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -292,7 +292,7 @@ pub struct BeginAgain {
     pub name: String,
 }
 
-/// `send`
+/// Arguments of `send`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -312,7 +312,7 @@ pub struct Send {
     pub wait: Option<u64>,
 }
 
-/// `receive`
+/// Arguments of `receive`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -344,7 +344,7 @@ pub struct Receive {
     pub wait: Option<u64>,
 }
 
-/// `sync`
+/// Arguments of `sync`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -358,7 +358,7 @@ pub struct Sync {
     pub wait: Option<u64>,
 }
 
-/// `chat`
+/// Arguments of `chat`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  deaddrop --home ada chat ben\n\nWhile you chat: /verify shows the safety number, /quit (or end of input) ends."
@@ -387,7 +387,7 @@ pub struct Verify {
     pub confirm: bool,
 }
 
-/// `set-relay`
+/// Arguments of `set-relay`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -409,7 +409,7 @@ pub struct SetRelay {
     pub wait: Option<u64>,
 }
 
-/// `leave-relay`
+/// Arguments of `leave-relay`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -424,7 +424,7 @@ pub struct LeaveRelay {
     pub relay: String,
 }
 
-/// `vault-limit`
+/// Arguments of `vault-limit`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -439,7 +439,7 @@ pub struct VaultLimit {
     pub mib: u32,
 }
 
-/// `relay-token`
+/// Arguments of `relay-token`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -461,7 +461,7 @@ pub struct RelayToken {
     pub forget: bool,
 }
 
-/// `allow-private`
+/// Arguments of `allow-private`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -476,7 +476,7 @@ pub struct AllowPrivate {
     pub address: IpAddr,
 }
 
-/// `relay`
+/// Arguments of the hidden command `relay`.
 #[derive(Debug, Args)]
 pub struct Relay {
     /// End when standard input ends

@@ -16,15 +16,17 @@ use crate::{
     typed_lines::{TypedLine, typed_lines},
 };
 
-/// Time for the last lines to reach the relay.
+/// Maximum time at the end of a chat for the texts that were typed to reach the contact's relay.
 const GOODBYE: Duration = Duration::from_secs(3);
-/// Extra time for receipts and other items than the lines. With the time that closing takes, at most 5 s pass in all.
+/// Maximum time after [`GOODBYE`] for receipts and whatever else waits. With the time that closing
+/// takes, a chat ends within 5 s.
 const POLITENESS: Duration = Duration::from_secs(1);
-/// Time for the relay to hand over what waits there, before anything typed is read.
+/// Maximum time for the relays to hand over what waits there, before the first typed line is read.
 const CATCH_UP: Duration = Duration::from_secs(2);
-/// Maximum number of texts whose beginning is kept in memory until they are delivered.
+/// Maximum number of undelivered texts whose beginning is kept in memory, to name them when they
+/// are delivered.
 const MAX_SAID: usize = 1_000;
-/// Number of characters by which a delivered text is named.
+/// Number of characters of a text that are kept to name it.
 const BEGINNING: usize = 24;
 
 /// Talks until `/quit`, the end of input, or Ctrl-C.
@@ -63,7 +65,8 @@ struct Talk<'a> {
     output: Output,
     name: &'a str,
     client: Client,
-    /// The beginnings of texts that were typed in this chat and are not delivered yet, oldest first.
+    /// Ids and beginnings of texts that were typed in this chat and are not delivered yet, oldest
+    /// first.
     said: VecDeque<(MessageId, String)>,
 }
 
@@ -167,7 +170,8 @@ impl Talk<'_> {
         [self.name, ""]
     }
 
-    /// Shows an event that belongs to this chat, unless it was shown before. Returns whether it belongs here and is new.
+    /// Shows an event, unless it belongs to another chat or was shown before. Returns whether it
+    /// was new here.
     fn show(&mut self, next: &Event) -> Result<bool, Failure> {
         if !self.shows().contains(&next.contact.as_str()) || self.client.is_shown(next)? {
             return Ok(false);
@@ -180,7 +184,8 @@ impl Talk<'_> {
         Ok(true)
     }
 
-    /// Names a delivered text by its first words, if it was typed in this chat.
+    /// Returns the line that names a delivered text by its beginning; `None` if the event is
+    /// another one, or the text was not typed in this chat. Forgets the text.
     fn delivered(&mut self, next: &Event) -> Option<String> {
         let message = next.message.filter(|_| next.kind == EventKind::Delivered)?;
         let at = self.said.iter().position(|(said, _)| *said == message)?;

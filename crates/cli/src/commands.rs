@@ -118,7 +118,7 @@ pub async fn contacts(output: Output, common: &Common) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Returns the progress of the connection to a contact, in a word and for people.
+/// Returns the state of a contact: as a word in JSON, and as words for people.
 const fn contact_state(contact: &ContactInfo) -> (&'static str, &'static str) {
     match contact.state {
         ContactState::Invited if contact.invite_until.is_none() => {
@@ -131,7 +131,8 @@ const fn contact_state(contact: &ContactInfo) -> (&'static str, &'static str) {
     }
 }
 
-/// Returns the reason for which messages for a contact wait, in a word, and the address that is not connected to.
+/// Returns the reason for which messages for a contact are not sent, as a word in JSON, and the
+/// private IP address that is not connected to; `None` where there is no such thing.
 const fn unreachable_state(contact: &ContactInfo) -> (Option<&'static str>, Option<IpAddr>) {
     match contact.unreachable {
         Some(UnreachableReason::PrivateAddress(address)) => (Some("private_address"), Some(address)),
@@ -141,7 +142,8 @@ const fn unreachable_state(contact: &ContactInfo) -> (Option<&'static str>, Opti
     }
 }
 
-/// Returns a line with the state of a contact, and one for each thing that needs attention.
+/// Returns a line for people with the state of a contact, and one for each thing that needs the
+/// user's attention.
 fn contact_lines(contact: &ContactInfo) -> String {
     let (name, typed) = (Shown(&contact.name), Typed(&contact.name));
     let verified = if contact.verified { "verified" } else { "not verified" };
@@ -356,7 +358,7 @@ pub(crate) fn is_invited(client: &Client, name: &str) -> bool {
     client.contact(name).ok().flatten().is_some_and(|contact| contact.state == ContactState::Invited)
 }
 
-/// Returns the sixty digits in three rows, as they are read aloud.
+/// Returns the sixty digits of a safety number in three rows of groups, as they are read aloud.
 pub(crate) fn in_rows(digits: &str) -> String {
     let groups: Vec<&str> = digits.split(' ').collect();
     groups.chunks(4).map(|row| format!("    {}", row.join(" "))).collect::<Vec<_>>().join("\n")

@@ -25,7 +25,8 @@ use self::{
 };
 use crate::{args, failure::Failure, output::Output, signals, transcript::Transcript};
 
-/// Runs the demonstration, and cleans up however it ends.
+/// Runs the demonstration. Afterwards ends its relay and, without `--keep`, removes its files,
+/// whatever the outcome.
 pub async fn run(output: Output, args: &args::Demo) -> Result<ExitCode, Failure> {
     // Everything that can be refused is refused before anything is started.
     let transcript = match &args.transcript {
@@ -45,7 +46,7 @@ fn read(path: &Path) -> Result<Transcript, Failure> {
     Transcript::read(path, deaddrop_client::MAX_TEXT).map_err(|error| Failure::about(path.display(), &error))
 }
 
-/// The setting of the demonstration: the relay, the people, the folder.
+/// The relay of the demonstration, and the folder that holds the data of the relay and the people.
 struct Stage {
     // Dropped first: a relay must not write into a folder that is being removed.
     relay: Option<RelayProcess>,

@@ -5,15 +5,16 @@ use serde_json::{Value, json};
 
 use crate::output::{Shown, Typed};
 
-/// Number of bytes of a message's id that people are shown.
+/// Number of bytes of a message's id that people are shown: enough to tell the messages of a
+/// contact from each other.
 const SHORT_ID: usize = 4;
 
-/// Returns the id of a message as in JSON.
+/// Returns the id of a message in hexadecimal, as in JSON.
 pub fn message_id(message: &MessageId) -> String {
     hex(&message.0)
 }
 
-/// Returns the start of a message's id: enough for a person to tell messages apart.
+/// Returns the first 4 bytes of a message's id in hexadecimal, for people.
 pub fn short_id(message: &MessageId) -> String {
     hex(message.0.get(..SHORT_ID).unwrap_or_default())
 }
@@ -22,8 +23,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Returns the object of an event. Its `event` is the number to give with `--after`; `from` is null if no contact is
-/// concerned.
+/// Returns the JSON object of an event. Its `event` is the number to give with `--after`; its
+/// `from` is the contact's name, or null if no contact is concerned.
 pub fn object(event: &Event) -> Value {
     let mut object = json!({
         "event": event.number,
@@ -51,7 +52,8 @@ pub fn object(event: &Event) -> Value {
     object
 }
 
-/// Returns the line of an event; `None` if people do not want to read it.
+/// Returns the line of an event for people; `None` if the event has nothing that people want to
+/// read.
 pub fn line(event: &Event) -> Option<String> {
     let name = Shown(&event.contact);
     let typed = Typed(&event.contact);
@@ -104,7 +106,8 @@ pub fn line(event: &Event) -> Option<String> {
     })
 }
 
-/// Returns the line of an event about a session, an identity, or this vault; never `None`.
+/// Returns the line of an event about a session, an identity, or this vault, for people; never
+/// `None`. `contact` is the contact's name.
 fn session_line(kind: &EventKind, contact: &str) -> Option<String> {
     let (name, typed) = (Shown(contact), Typed(contact));
     Some(match kind {
@@ -159,14 +162,14 @@ fn session_line(kind: &EventKind, contact: &str) -> Option<String> {
     })
 }
 
-/// Returns the number of missing messages, at most [`u64::MAX`]. A contact says the numbers, so their sum may be
-/// anything.
+/// Returns the number of missing messages in ranges of numbers, first and last included; at most
+/// [`u64::MAX`], because a contact names the ranges and can name any.
 fn count(gaps: &[(u64, u64)]) -> u64 {
     let one = |(first, last): &(u64, u64)| last.saturating_sub(*first).saturating_add(1);
     gaps.iter().map(one).fold(0, u64::saturating_add)
 }
 
-/// Returns the name of a kind of event in JSON. The names are stable.
+/// Returns the word for a kind of event in JSON. The words are stable.
 fn name(kind: &EventKind) -> &'static str {
     match kind {
         EventKind::MessageReceived { .. } => "text",

@@ -5,7 +5,8 @@ use std::{fmt, io};
 
 use deaddrop_client::{ClientError, OpenError, PasteError};
 
-/// The code of a failure that has no code of its own: only the words tell it apart.
+/// The code of a failure that has no code of its own: programs cannot tell such failures from each
+/// other.
 const OTHER: &str = "failed";
 
 /// A failure in words, and what to do about it. Never holds a link, a key, a passphrase or a text.
@@ -18,12 +19,13 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Creates a failure from words that end with what to do.
+    /// Creates a failure without a code of its own. The words should end with what the user can do.
     pub fn new(text: impl fmt::Display) -> Self {
         Self { text: text.to_string(), code: OTHER, reader_gone: false }
     }
 
-    /// Creates a failure from the subject of the work, and the texts of an error and of its sources.
+    /// Creates a failure whose words are the subject of the work (a file, say), the error, and the
+    /// error's sources.
     pub fn about(subject: impl fmt::Display, error: &dyn std::error::Error) -> Self {
         let mut text = format!("{subject}: {error}");
         let mut source = error.source();
@@ -34,32 +36,33 @@ impl Failure {
         Self::new(text)
     }
 
-    /// Creates a failure with the code of an error, and words for this case.
+    /// Creates a failure with the code of `error`, but with these words.
     pub fn of(error: impl Into<Self>, text: impl fmt::Display) -> Self {
         Self { text: text.to_string(), ..error.into() }
     }
 
-    /// Creates a failure with a code of its own.
+    /// Creates a failure with this code and these words.
     pub fn coded(code: &'static str, text: impl fmt::Display) -> Self {
         Self { code, ..Self::new(text) }
     }
 
-    /// Creates the failure of a command line that is wrong.
+    /// Creates the failure of a command line that cannot be parsed, with the code `usage`.
     pub fn usage(text: impl fmt::Display) -> Self {
         Self { code: "usage", ..Self::new(text.to_string().trim_end()) }
     }
 
-    /// Returns one word for programs. The words are stable.
+    /// Returns the code of the failure: one word for programs. The words are stable.
     pub const fn code(&self) -> &'static str {
         self.code
     }
 
-    /// Whether the reader of the output has gone (`deaddrop receive | head -1`): no reason to complain.
+    /// Whether the failure is that the reader of the output has gone (`deaddrop receive | head
+    /// -1`): the command ends without a message.
     pub fn reader_is_gone(&self) -> bool {
         self.reader_gone
     }
 
-    /// Creates the failure of writing the output.
+    /// Creates the failure of an output that cannot be written.
     pub fn output(error: &io::Error) -> Self {
         Self {
             text: format!("the output cannot be written: {error}"),
@@ -69,7 +72,8 @@ impl Failure {
     }
 }
 
-/// Returns the code of an error of opening. The codes are stable, whatever the variants are called.
+/// Returns the code of an error of opening a vault. The codes are stable, even if the variants are
+/// renamed.
 const fn open_code(error: OpenError) -> &'static str {
     match error {
         OpenError::Absent => "vault_absent",
@@ -91,7 +95,7 @@ const fn open_code(error: OpenError) -> &'static str {
     }
 }
 
-/// Returns the code of an error of a call.
+/// Returns the code of an error of a client's call. The codes are stable.
 const fn client_code(error: ClientError) -> &'static str {
     match error {
         ClientError::UnknownContact => "unknown_contact",
@@ -131,7 +135,7 @@ const fn client_code(error: ClientError) -> &'static str {
     }
 }
 
-/// Returns the code of a pasted text that is not the wanted link.
+/// Returns the code of a pasted text that is not the expected link. The codes are stable.
 const fn link_code(error: PasteError) -> &'static str {
     match error {
         PasteError::CutShort => "link_cut_short",

@@ -4,8 +4,9 @@ use std::{fs, io, io::Read, path::Path};
 
 use zeroize::Zeroizing;
 
-/// Reads the first line of a file, without its end. At most one byte more than `max` is read, so that a longer line can
-/// be recognised. The bytes behind the line need not be text.
+/// Reads the first line of a file, without its end. Of a line of more than `max` bytes only some
+/// bytes more than `max` are read and returned, by which the caller recognises it. The bytes behind
+/// the line need not be text. Fails if the line is not UTF-8.
 pub(crate) fn read(path: &Path, max: usize) -> io::Result<Zeroizing<String>> {
     // The line, one byte more, and its end. Nothing is left behind by growing.
     let enough = max.saturating_add(3);

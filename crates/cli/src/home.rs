@@ -26,7 +26,8 @@ pub struct Home {
 }
 
 impl Home {
-    /// Returns the folder asked for, or the default: `$XDG_DATA_HOME/deaddrop`, else `~/.local/share/deaddrop`.
+    /// Returns the folder that `--home` names, or the default: `$XDG_DATA_HOME/deaddrop`, else
+    /// `~/.local/share/deaddrop`. Fails if the environment names none of these.
     pub fn find(asked: Option<&Path>) -> Result<Self, Failure> {
         if let Some(folder) = asked {
             return Ok(Self { folder: folder.to_owned() });
@@ -45,19 +46,21 @@ impl Home {
         &self.folder
     }
 
-    /// Returns the path of the key of a vault without passphrase.
+    /// Returns the path of the file that holds the key of a vault without passphrase.
     pub fn key_file(&self) -> PathBuf {
         self.folder.join(KEY_FILE)
     }
 
-    /// Whether the folder holds a vault. This is checked before the user is asked for a passphrase.
+    /// Whether the folder holds a file of a vault. Checked before the user is asked for a
+    /// passphrase.
     pub fn has_vault(&self) -> Result<bool, Failure> {
         self.folder.join("vault").try_exists().map_err(|error| {
             Failure::new(format_args!("the folder {} cannot be looked at: {error}", self.folder.display()))
         })
     }
 
-    /// Opens the vault in the folder and connects in the background.
+    /// Opens the vault in the folder and connects in the background. Warns the user on stderr if
+    /// others may change the folder, or if the disk has damaged the vault.
     pub async fn open(&self, common: &Common, mut config: Config) -> Result<Client, Failure> {
         config.tls_verify = tls_verify(common)?;
         let unlock = self.unlock(common)?;
@@ -75,7 +78,8 @@ impl Home {
         Ok(client)
     }
 
-    /// Returns the passphrase or the key file that opens the vault in this folder.
+    /// Returns the passphrase or the key file that opens the vault in this folder. Asks for the
+    /// passphrase if no option gives it.
     pub fn unlock(&self, common: &Common) -> Result<Unlock, Failure> {
         if !self.has_vault()? {
             return Err(Failure::of(
@@ -108,7 +112,8 @@ impl Home {
 }
 
 impl Home {
-    /// Returns the failure for a vault of this folder that was not made or opened, with the name of its file.
+    /// Returns the failure for an error of making or opening the vault in this folder, with the
+    /// path of the file that is concerned.
     pub fn failure(&self, error: OpenError) -> Failure {
         let (key, vault) = (self.key_file(), self.folder.join("vault"));
         match error {
@@ -142,7 +147,8 @@ impl Home {
         }
     }
 
-    /// Tells the user if others of this machine may change the folder, or read the vault's file.
+    /// Warns the user on stderr if other users of this machine may change the folder, or read the
+    /// vault's file.
     #[cfg(unix)]
     pub fn note_modes(&self, output: Output) {
         use std::os::unix::fs::PermissionsExt;
@@ -160,16 +166,17 @@ impl Home {
         }
     }
 
-    /// Does nothing: on this system nothing is known about other users.
+    /// Does nothing: this system does not tell which users may read a file.
     #[cfg(not(unix))]
     pub fn note_modes(&self, _output: Output) {}
 }
 
-/// Returns a passphrase as the vault takes it.
+/// Returns a passphrase in the form that the client takes.
 pub fn with(passphrase: Passphrase) -> Unlock {
     Unlock::Passphrase(Zeroizing::new(passphrase.expose().to_owned()))
 }
-/// Returns the verification of TLS certificates that the options ask for.
+/// Returns the rule for the TLS certificates of relays that the options give. Fails if the file of
+/// authorities cannot be used.
 pub fn tls_verify(common: &Common) -> Result<TlsVerify, Failure> {
     let roots = |path| TlsRoots::load(path).map(TlsVerify::Roots);
     match (&common.tls_roots, common.tls_verify) {

@@ -31,7 +31,8 @@ use crate::{
     output::Output,
 };
 
-/// Time for background tasks to end when a command is done.
+/// Maximum time for background threads to end when a command is done: a pending read of standard
+/// input must not hold the process.
 const SHUTDOWN: Duration = Duration::from_millis(500);
 
 /// Runs a command line, whose first argument is the program's name.

@@ -11,7 +11,9 @@ use deaddrop_client::Client;
 
 use crate::failure::Failure;
 
-/// Moves the numbers into the vault's marks, and removes the file. A crash in between repeats it.
+/// Moves the numbers in the file `shown` of this folder into the vault's marks, and removes the
+/// file. Does nothing if there is no file. If it is interrupted by a crash, the next call does it
+/// again.
 pub async fn take_over(folder: &Path, client: &Client) -> Result<(), Failure> {
     let file = folder.join("shown");
     match fs::read(&file) {
@@ -26,8 +28,9 @@ pub async fn take_over(folder: &Path, client: &Client) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Sets the mark of each contact from `text`, which has the number of a printed event in each line. The events of a contact were printed in their order, so the mark is the last before
-/// the first that is not in the file.
+/// Sets the mark of each contact (the number up to which its events were shown) from `text`, which
+/// has the number of a printed event in each line. The events of a contact were printed in their
+/// order, so the mark is the last number before the first event that is not in the file.
 async fn take_over_numbers(client: &Client, text: &str) -> Result<(), Failure> {
     let printed: BTreeSet<u64> = text.lines().filter_map(|line| line.trim().parse().ok()).collect();
     let mut marks = BTreeMap::<String, u64>::new();

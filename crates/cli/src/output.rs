@@ -11,14 +11,14 @@ use serde_json::json;
 
 use crate::failure::Failure;
 
-/// The outlet of a command: text or JSON.
+/// The form in which a command prints: text for people, or JSON.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
     json: bool,
 }
 
 impl Output {
-    /// Makes an outlet for JSON, or else for text.
+    /// Returns the form JSON, or else text for people.
     pub fn new(json: bool) -> Self {
         Self { json }
     }
@@ -28,17 +28,17 @@ impl Output {
         self.json
     }
 
-    /// Whether text is printed to a terminal.
+    /// Whether text is printed, and stdout is a terminal.
     pub fn is_terminal(self) -> bool {
         !self.json && io::stdout().is_terminal()
     }
 
-    /// Prints one thing: as text for people, or as one object on a line of its own.
+    /// Prints one result: `human` as text for people, or `object` as JSON on a line of its own.
     pub fn say(self, human: impl fmt::Display, object: &impl Serialize) -> Result<(), Failure> {
         if self.json { self.object(object) } else { self.text(human) }
     }
 
-    /// Prints a line that only people want.
+    /// Prints a line of text for people; prints nothing in JSON.
     pub fn text(self, human: impl fmt::Display) -> Result<(), Failure> {
         if self.json {
             return Ok(());
@@ -46,8 +46,8 @@ impl Output {
         write_line(&mut io::stdout().lock(), &visible(&human.to_string(), Layout::Kept))
     }
 
-    /// Prints an object that only programs want. It leaves in one write, so that a reader of lines whose writer is killed
-    /// sees the whole of it or knows that it is not whole.
+    /// Prints a JSON object on a line of its own; prints nothing as text. The line is written at
+    /// once, so that a reader whose writer is killed gets a whole line or one without its end.
     pub fn object(self, object: &impl Serialize) -> Result<(), Failure> {
         if !self.json {
             return Ok(());
@@ -56,7 +56,7 @@ impl Output {
         write_line(&mut io::stdout().lock(), &visible_json(&line))
     }
 
-    /// Tells a person a note beside the output, or prints an object for programs.
+    /// Prints `text` as a note on stderr for people, or `object` on stdout as JSON.
     pub fn note_or_object(self, text: impl fmt::Display, object: &impl Serialize) -> Result<(), Failure> {
         if self.json {
             return self.object(object);
@@ -65,12 +65,12 @@ impl Output {
         Ok(())
     }
 
-    /// Prints a note to stderr. A closed stderr is no reason to stop.
+    /// Prints a note on stderr: in words, or as a JSON object. A closed stderr is ignored.
     pub fn note(self, text: impl fmt::Display) {
         self.tell(&format!("deaddrop: {text}"), &json!({ "note": text.to_string() }));
     }
 
-    /// Prints to stderr the reason for which a command has failed.
+    /// Prints the reason for which a command has failed on stderr: in words, or as a JSON object.
     pub fn fail(self, failure: &Failure) {
         let object = json!({ "error": failure.code(), "message": failure.to_string() });
         self.tell(&format!("deaddrop: {failure}"), &object);
@@ -106,7 +106,8 @@ enum Layout {
     Indented,
 }
 
-/// Replaces by visible escapes all characters that command a terminal, are not seen, or change the order of the text around them.
+/// Replaces by visible escapes (such as `\u{202e}`) all characters that control a terminal, cannot
+/// be seen, or change the order of the text around them.
 fn visible(text: &str, layout: Layout) -> String {
     let mut invisible = invisible_in(text).map(|(at, _)| at).peekable();
     let mut visible = String::with_capacity(text.len());
@@ -122,8 +123,8 @@ fn visible(text: &str, layout: Layout) -> String {
     visible
 }
 
-/// Replaces the same characters in a line of JSON, where they are in strings only, by JSON escapes of four hexadecimal
-/// digits.
+/// Replaces the characters that [`visible`] replaces by JSON escapes, `\u` and four hexadecimal
+/// digits. In a line of JSON they are in strings only.
 fn visible_json(line: &str) -> String {
     let mut visible = String::with_capacity(line.len());
     for c in line.chars() {
@@ -138,8 +139,9 @@ fn visible_json(line: &str) -> String {
     visible
 }
 
-/// The text of another person on this terminal: characters that would command the terminal, are not seen, or reorder
-/// the text around them are shown as visible escapes.
+/// The text of another person, to be printed on this terminal: characters that would control the
+/// terminal, cannot be seen, or change the order of the text around them are shown as visible
+/// escapes.
 #[derive(Debug, Clone, Copy)]
 pub struct Shown<'a>(pub &'a str);
 
@@ -149,7 +151,8 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// A name or a folder as it is typed in a command: in quotes if a shell would take it apart.
+/// A name or a path, to be printed as it is typed in a command: in quotes if a shell would split or
+/// change it.
 #[derive(Debug, Clone, Copy)]
 pub struct Typed<'a>(pub &'a str);
 
@@ -169,7 +172,8 @@ impl fmt::Display for Typed<'_> {
 mod tests {
     use super::*;
 
-    /// Each character that is escaped: marks of direction, separators, zero widths, the byte order mark, controls, tags.
+    /// All kinds of characters that are escaped: marks of direction, separators, zero widths, the
+    /// byte order mark, controls, tags.
     const HIDDEN: &str = "\u{200e}\u{200f}\u{61c}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}\u{2028}\u{2029}\u{200b}\u{200c}\u{200d}\u{2060}\u{feff}\u{ad}\u{0}\u{7}\u{1b}\u{7f}\u{80}\u{9b}\u{9f}\u{e0001}\u{e0041}\u{e007f}";
 
     #[test]

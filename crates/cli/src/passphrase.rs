@@ -8,7 +8,7 @@ use crate::{failure::Failure, first_line};
 
 /// The environment variable that holds the passphrase.
 pub const VARIABLE: &str = "DEADDROP_PASSPHRASE";
-/// Maximum number of bytes of a passphrase: more than a person types or a generator makes.
+/// Maximum number of bytes of a passphrase: more than a person types or a password manager makes.
 pub const MAX_PASSPHRASE_BYTES: usize = 4_096;
 
 /// A passphrase: wiped on drop, never printed.
@@ -21,12 +21,14 @@ impl fmt::Debug for Passphrase {
 }
 
 impl Passphrase {
-    /// Returns the secret itself.
+    /// Returns the passphrase as text. The caller must not print it.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Takes the passphrase from the file given, else from [`VARIABLE`], else asks for it.
+    /// Reads the passphrase from the first line of `file` if it is given, else takes it from
+    /// [`VARIABLE`], else asks the user. Fails if it is empty or too long, or if there is no
+    /// terminal to ask.
     pub fn obtain(file: Option<&Path>, ask: Ask) -> Result<Self, Failure> {
         if let Some(path) = file {
             return Self::from_file(path);
@@ -67,12 +69,12 @@ impl Passphrase {
     }
 }
 
-/// Number of times that a person is asked.
+/// Number of times that the user has to type a passphrase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ask {
     /// Once, to open a vault.
     Once,
-    /// Twice, to make a vault: a slip of the finger would lock it forever.
+    /// Twice, to make a vault: with a mistyped passphrase the vault could never be opened.
     Twice,
 }
 

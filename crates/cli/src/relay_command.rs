@@ -4,8 +4,8 @@ use std::{ffi::OsString, io::Read, process::ExitCode, thread};
 
 use crate::args;
 
-/// Runs the relay's own command line. A tied relay ends when its standard input ends: the process at the other end has
-/// then closed it, or has been killed.
+/// Runs the command line of a relay, as `deaddrop-relay` does. A tied relay (`--tied`) ends when
+/// its standard input ends, because the process at the other end has closed it or was killed.
 pub(crate) fn run(args: args::Relay) -> ExitCode {
     if args.tied {
         thread::spawn(|| {

@@ -2,7 +2,7 @@
 
 use std::future::pending;
 
-/// Resolves when this process is asked to end.
+/// Waits until this process is asked to end, by Ctrl-C or by a signal.
 pub(crate) async fn asked_to_end() {
     #[cfg(unix)]
     {

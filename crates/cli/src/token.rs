@@ -7,13 +7,13 @@ use zeroize::Zeroizing;
 
 use crate::{failure::Failure, first_line};
 
-/// The environment variable that holds the token. Only commands that name a relay, or set the token of one's own, look
-/// at it.
+/// The environment variable that holds the token. It is read only by commands that name a relay, or
+/// set the token of the user's own relay.
 pub const VARIABLE: &str = "DEADDROP_RELAY_TOKEN";
-/// Maximum number of bytes of a token in the protocol.
+/// Maximum number of bytes of a token (spec/14-client.md section 6.2).
 const MAX_TOKEN_BYTES: usize = 256;
 
-/// Takes the token from the first line of a file.
+/// Reads the token from the first line of a file. Fails if it is empty or too long.
 pub fn from_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let unusable = |why: &dyn fmt::Display| {
         Failure::new(format_args!("the token file {} cannot be used: {why}", path.display()))
@@ -21,7 +21,8 @@ pub fn from_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
     checked(first_line::read(path, MAX_TOKEN_BYTES).map_err(|error| unusable(&error))?)
 }
 
-/// Takes the token from the environment, if it is there.
+/// Returns the token in [`VARIABLE`]; `None` if the variable is not set. Fails if the token is
+/// empty or too long.
 pub fn from_environment() -> Result<Option<Zeroizing<String>>, Failure> {
     match env::var(VARIABLE) {
         Ok(text) => checked(Zeroizing::new(text)).map(Some),
@@ -30,7 +31,8 @@ pub fn from_environment() -> Result<Option<Zeroizing<String>>, Failure> {
     }
 }
 
-/// Takes the token from the file given, else from [`VARIABLE`], else asks for it.
+/// Reads the token from the first line of `file` if it is given, else takes it from [`VARIABLE`],
+/// else asks the user.
 pub fn obtain(file: Option<&Path>) -> Result<Zeroizing<String>, Failure> {
     if let Some(path) = file {
         return from_file(path);

@@ -7,13 +7,14 @@ use std::{
     path::Path,
 };
 
-/// Maximum number of bytes of a transcript, which is read whole. A larger file is something else.
+/// Maximum number of bytes of a transcript, which is read into memory whole: 64 MiB, more than a
+/// conversation of years.
 pub const MAX_TRANSCRIPT_BYTES: u64 = 64 << 20;
 
-/// One line of a transcript.
+/// One line of a transcript: one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// The speaker.
+    /// The name of the speaker.
     pub speaker: String,
     /// The text, byte for byte as it follows the TAB.
     pub text: String,
@@ -25,7 +26,7 @@ pub struct Transcript {
     lines: Vec<Line>,
 }
 
-/// The layout of a transcript, for errors.
+/// The form of a line of a transcript, for the texts of errors.
 const SHAPE: &str = "each line must be: speaker, TAB, text";
 
 /// The reason for which a file was not read as a transcript.
@@ -41,28 +42,28 @@ pub enum TranscriptError {
     /// The file has no line.
     #[error("the transcript is empty; {shape}", shape = SHAPE)]
     Empty,
-    /// This line (counted from 1) is not UTF-8.
+    /// The line of this number, from 1, is not UTF-8.
     #[error("line {0} is not UTF-8 text, so this is no transcript; {shape}", shape = SHAPE)]
     NotText(usize),
-    /// This line has no TAB.
+    /// The line of this number, from 1, has no TAB.
     #[error("line {0} has no TAB, so this is no transcript; {shape}", shape = SHAPE)]
     NoTab(usize),
-    /// This line has nothing before its TAB.
+    /// The line of this number, from 1, has nothing before its TAB.
     #[error("line {0} names no speaker before the TAB; {shape}", shape = SHAPE)]
     NoSpeaker(usize),
-    /// This line has nothing after its TAB.
+    /// The line of this number, from 1, has nothing after its TAB.
     #[error("line {0} has no text after the TAB; {shape}", shape = SHAPE)]
     NoText(usize),
-    /// The text of this line is longer than a message may be.
+    /// The text in the line of this number, from 1, is longer than a message may be.
     #[error("line {0} is longer than one message may be; split it")]
     TooLong(usize),
-    /// No speaker has the given name.
+    /// No speaker has the name that was given with `--me`.
     #[error("no speaker in the transcript has the name given with --me; names count letter by letter")]
     NoSuchSpeaker,
 }
 
 impl Transcript {
-    /// Reads a file whose texts are at most `max_text` bytes long.
+    /// Reads a transcript from a file. Each of its texts may have up to `max_text` bytes.
     pub fn read(path: &Path, max_text: usize) -> Result<Self, TranscriptError> {
         let file = fs::File::open(path).map_err(TranscriptError::Unreadable)?;
         let mut bytes = Vec::new();
@@ -73,8 +74,9 @@ impl Transcript {
         Self::parse(&bytes, max_text)
     }
 
-    /// Parses the bytes of a file. The last line may lack its newline; a byte order mark and carriage returns at the
-    /// ends of lines are not part of the conversation.
+    /// Parses the bytes of a transcript. Each of its texts may have up to `max_text` bytes. The
+    /// last line may lack its newline; a byte order mark and carriage returns at the ends of lines
+    /// are not part of the conversation.
     pub fn parse(bytes: &[u8], max_text: usize) -> Result<Self, TranscriptError> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
@@ -94,7 +96,9 @@ impl Transcript {
         &self.lines
     }
 
-    /// Returns the speaker that is "me": the name given, if it speaks; else the one with the most lines (the first of equals).
+    /// Returns the name of the speaker whose lines go to the first person: `asked` if it is given,
+    /// else the speaker with the most lines (of several such, the first). Fails with
+    /// [`TranscriptError::NoSuchSpeaker`] if no speaker has the given name.
     pub fn me(&self, asked: Option<&str>) -> Result<&str, TranscriptError> {
         if let Some(name) = asked {
             let found = self.lines.iter().map(|line| line.speaker.as_str()).find(|&speaker| speaker == name);

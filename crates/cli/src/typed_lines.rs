@@ -1,5 +1,5 @@
-//! Lines of standard input, as bytes. A line that is no text, or too long, is told by its number, and the lines behind
-//! it still count.
+//! Lines of standard input, as bytes. A line that is not UTF-8, or too long, is reported by its
+//! number, and the lines behind it are read all the same.
 
 use std::io;
 
@@ -11,17 +11,19 @@ use tokio::{
 
 use crate::failure::Failure;
 
-/// Maximum number of lines that are read ahead of the vault.
+/// Maximum number of lines that are read before the vault has taken them: the reader of a long
+/// input waits then.
 const TYPED_AHEAD: usize = 64;
-/// Maximum number of bytes of a line that are kept: a text, and the `/` before one that begins with `/`.
+/// Maximum number of bytes of a line that are kept: those of the longest text, and the `/` that is
+/// typed before a text that begins with `/`.
 const MAX_LINE: usize = MAX_TEXT + 1;
 
-/// A line without its end.
+/// A line of the input, without its line end.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum TypedLine {
-    /// A text.
+    /// A line that can be sent, or is a command.
     Text(String),
-    /// The line of this number, from 1, cannot be sent.
+    /// A line that cannot be sent: its number, from 1, and the reason.
     Unusable(u64, Unusable),
 }
 
@@ -35,7 +37,7 @@ pub(crate) enum Unusable {
 }
 
 impl Unusable {
-    /// Returns the reason for people.
+    /// Returns the reason in words for people.
     pub(crate) const fn human(self) -> &'static str {
         match self {
             Self::NotText => "it is not UTF-8 text",
@@ -43,7 +45,7 @@ impl Unusable {
         }
     }
 
-    /// Returns the reason in JSON.
+    /// Returns the reason as a word in JSON.
     pub(crate) const fn code(self) -> &'static str {
         match self {
             Self::NotText => "not_utf8",
@@ -101,7 +103,8 @@ impl<R: AsyncBufRead + Unpin> LineReader<R> {
     }
 }
 
-/// Reads lines of standard input in a task of its own, and sends them over the returned channel.
+/// Reads the lines of standard input in a task of its own, and sends them over the returned
+/// channel, which ends with the input.
 pub(crate) fn typed_lines() -> mpsc::Receiver<Result<TypedLine, Failure>> {
     let (to, typed) = mpsc::channel(TYPED_AHEAD);
     tokio::spawn(async move {

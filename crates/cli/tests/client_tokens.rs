@@ -1,4 +1,5 @@
-//! Two relays are shown nothing equal by one client. The relays run in this process, with a look at what their stores are told.
+//! One client shows two relays no equal bytes by which they could know it. The relays run in this
+//! process, with stores that note the client tokens.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::{
@@ -25,10 +26,10 @@ use deaddrop_wire::{Blob, OwnId, RelayAddress, SendId};
 use rand::{SeedableRng, rngs::StdRng};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle, time::sleep};
 
-/// Client tokens in the order in which readers have shown them.
+/// Client tokens in the order in which readers have shown them to one relay.
 type Tokens = Arc<Mutex<Vec<[u8; 16]>>>;
 
-/// A store that notes the readers.
+/// A store in memory that notes the client token of each reader.
 struct Watched {
     inner: KeptStore<MemoryBacking>,
     tokens: Tokens,
@@ -117,7 +118,7 @@ impl Relay {
         Self { address, seed, tokens, stop: Some(stop), running }
     }
 
-    /// Stops the relay, which loses all that it held, and starts it at the same address.
+    /// Stops the relay, which loses all mailboxes, and starts it again at the same address.
     async fn restart(mut self) -> Self {
         drop(self.stop.take());
         self.running.await.unwrap();
@@ -129,7 +130,7 @@ impl Relay {
         self.tokens.lock().unwrap().clone()
     }
 
-    /// Waits until readers have shown more than `seen` tokens. Returns the newest.
+    /// Waits until readers have shown more than `seen` tokens in all. Returns the newest.
     async fn token_after(&self, seen: usize) -> [u8; 16] {
         let begin = Instant::now();
         loop {

@@ -25,12 +25,12 @@ use rand::{SeedableRng, rngs::StdRng};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::mpsc, time::sleep};
 
-/// The true day.
+/// The true day, which clocks and relays that are right show.
 const TODAY: Day = Day::from_number(20_785);
 const YEAR: u32 = 365;
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A relay's day, which the test sets.
+/// A relay's source of time, whose day the test sets.
 struct SetDay {
     day: Arc<AtomicU32>,
     begun: Instant,
@@ -53,7 +53,7 @@ struct Relay {
 }
 
 impl Relay {
-    /// Starts a relay in memory that says this day.
+    /// Starts a relay in memory whose clock shows this day.
     async fn start(day: Day) -> Self {
         let mut rng = StdRng::seed_from_u64(7);
         let limits = Limits { takeover_ms: 0, sweep_every_ms: 10, ..Limits::DEFAULT };
@@ -72,7 +72,7 @@ impl Relay {
         Self { address, day, stop }
     }
 
-    /// Sets the day. The relay looks at its clock soon.
+    /// Sets the day of the relay's clock, and waits until the relay has looked at it.
     async fn set_day(&self, day: Day) {
         self.day.store(day.number(), Ordering::SeqCst);
         sleep(Duration::from_millis(100)).await;
@@ -89,7 +89,7 @@ impl Relay {
 /// A person with a clock that the test sets.
 struct Person {
     home: PathBuf,
-    /// Seconds since 1970-01-01.
+    /// The time that the person's clock shows, in seconds since 1970-01-01.
     clock: Arc<AtomicU64>,
     client: Option<Client>,
 }
@@ -107,7 +107,7 @@ impl Person {
         self.client.as_ref().unwrap()
     }
 
-    /// Sets the clock while the client runs.
+    /// Sets the clock to noon of a day, while the client runs.
     fn set_clock(&self, day: Day) {
         self.clock.store(day.unix_seconds() + 43_200, Ordering::SeqCst);
     }
@@ -116,12 +116,13 @@ impl Person {
         self.client.take().unwrap().close().await.unwrap();
     }
 
-    /// Closes the client, and opens it again with this day on its clock.
+    /// Closes the client, and opens it again at noon of this day by its clock.
     async fn open_on(&mut self, day: Day) {
         self.open_at(day.unix_seconds() + 43_200).await;
     }
 
-    /// Closes the client, and opens it again with this time in seconds since 1970-01-01 on its clock.
+    /// Closes the client, and opens it again at this time by its clock, in seconds since
+    /// 1970-01-01.
     async fn open_at(&mut self, now: u64) {
         if self.client.is_some() {
             self.close().await;
@@ -143,7 +144,7 @@ impl Person {
         }
     }
 
-    /// Sends a text and waits until the other one has it.
+    /// Sends a text to the contact `name`, and waits until `other`, who is that contact, has it.
     async fn tell(&self, name: &str, text: &str, other: &Self) {
         self.client().send(name, text).await.unwrap();
         other.await_event(&EventKind::MessageReceived { text: text.into(), late: false }).await;

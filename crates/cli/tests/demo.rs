@@ -80,8 +80,9 @@ fn log_and_inspect_of_a_whole_run_name_no_person() {
     assert!(kept_files(&kept) > 3);
 }
 
-/// Checks that a log holds no text of the conversation, no network address but the one the relay listens on, and
-/// nothing that could be a key, a hash, a capability or a piece of a blob.
+/// Checks that a log or report of the relay (called `name`) holds no text of the conversation, no
+/// network address but the one that the relay listens on, and nothing that could be a key, a hash,
+/// a capability or a part of a blob.
 fn names_no_person(name: &str, text: &str) {
     for line in text.lines() {
         assert!(!line.contains("line ") && !line.contains("Lily"), "{name} holds a text: {line}");

@@ -1,5 +1,5 @@
-//! Received blobs cannot be opened any more: the relay's directory is taken, with the store key in it, and every position of the store
-//! is tried.
+//! Received blobs cannot be decrypted any more: the test takes the relay's directory, with the
+//! store's key in it, and tries every position of the store.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
@@ -10,7 +10,8 @@ use deaddrop_shred::{FileDisk, residue};
 
 const TEXTS: u64 = 30;
 
-/// Returns the number of records that open for somebody who has seized disk and key.
+/// Returns the number of records that can be decrypted by somebody who has seized the relay's disk,
+/// with the key of its store.
 fn opens(sandbox: &Sandbox) -> u64 {
     let dir = DataDir::at(sandbox.relay.folder.join("data"));
     let disk = FileDisk::open_read_only(dir.store_path()).unwrap();

@@ -22,13 +22,14 @@ use common::{Person, Running, Sandbox};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::Value;
 
-/// Number of kills, each of one of the three processes.
+/// Number of kills in the test, each of one of the three processes. Some 70 for each, so that most
+/// stages of a message are hit.
 const KILLS: usize = 200;
 /// Time between two texts: the kills are to hit single messages at all their stages, not one long queue.
 const PACE: Duration = Duration::from_millis(12);
 const SEED: u64 = 20_261_124;
 
-/// An app that receives into its own file.
+/// An app that stores what `receive --follow` prints in a file of its own.
 struct ReceivingApp {
     person: Person,
     store: PathBuf,
@@ -36,7 +37,8 @@ struct ReceivingApp {
 }
 
 impl ReceivingApp {
-    /// Starts the app after the last whole line of its store.
+    /// Starts the process, after the last event in the store; a line that was cut by a kill is
+    /// removed first.
     fn start(&mut self) {
         let bytes = fs::read(&self.store).unwrap_or_default();
         let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
@@ -63,12 +65,12 @@ impl ReceivingApp {
     }
 }
 
-/// An app that sends numbered texts, one after the other was acknowledged.
+/// An app that sends numbered texts through `chat`, each after the one before was acknowledged.
 struct SendingApp {
     person: Person,
     next: usize,
     acknowledged: Vec<String>,
-    /// Texts that were given to the process that runs now and are not acknowledged yet; oldest first.
+    /// Texts that were given to the present process and are not acknowledged yet, oldest first.
     open: VecDeque<String>,
     process: Option<(Running, mpsc::Receiver<Value>, std::process::ChildStdin)>,
 }
@@ -90,7 +92,7 @@ impl SendingApp {
         self.process = Some((Running(child), said, stdin));
     }
 
-    /// Sends until the time is over.
+    /// Sends texts until the time `end`, or until the process does not take them.
     fn send_until(&mut self, end: Instant) {
         while Instant::now() < end {
             let Some((_, said, stdin)) = &mut self.process else { return };

@@ -1,16 +1,18 @@
-//! A relay that has lost what it held: commands that run for a moment bring the two people together again.
+//! A relay that has lost all mailboxes: commands that run for a moment are enough for the two
+//! people to hear from each other again.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
 
 use common::Sandbox;
 
-/// Lets each person look once. Returns the texts that were shown to Ada and to Ben.
+/// Lets each person run `receive` once. Returns the texts that were shown to Ada and to Ben.
 fn round(sandbox: &Sandbox) -> [Vec<String>; 2] {
     [&sandbox.ada, &sandbox.ben].map(|person| common::texts(&person.json(&["receive"]).lines()))
 }
 
-/// Lets both look until each has been shown a text, at most `rounds` times.
+/// Lets both run `receive` until each was shown a text, at most `rounds` times. Checks that these
+/// are the wanted texts, for Ada and for Ben.
 #[track_caller]
 fn look(sandbox: &Sandbox, rounds: usize, wanted: [&str; 2]) {
     let mut shown = [Vec::new(), Vec::new()];
@@ -25,7 +27,8 @@ fn look(sandbox: &Sandbox, rounds: usize, wanted: [&str; 2]) {
     assert_eq!(shown, wanted.map(|text| vec![text.to_owned()]));
 }
 
-/// Makes two people who can talk, over a relay that keeps everything in memory.
+/// Makes Ada and Ben, who have talked, at a relay that keeps everything in memory and so loses it
+/// with its process.
 fn connected() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.relay.kill();

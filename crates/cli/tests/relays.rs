@@ -49,7 +49,8 @@ impl World {
         Client::open(self.home(name), Unlock::KeyFile, Self::config()).await.unwrap()
     }
 
-    /// Returns the same folder, for the command line.
+    /// Returns the person of this name for the command line, with the same folder as the client of
+    /// the SDK.
     fn shell(&self, name: &str) -> Person {
         Person { home: self.home(name) }
     }

@@ -32,19 +32,21 @@ use std::{ops::RangeInclusive, time::Duration};
 use people::Who;
 use world::{ADA, BEN, CARA, DAN, EVE, FINN, SOUTH, World};
 
-/// Days without new texts, in which what is missing still comes.
+/// Maximum number of days after the plan's days, without new texts, in which missing texts still
+/// come.
 const SETTLING_DAYS: u32 = 10;
 
-/// The events of a run and the people they happen to. Everything else follows from the seed.
+/// The events of a run, and the people to whom they happen. Everything else follows from the seed.
 struct Plan {
-    /// The seed. `DEADDROP_WEEKS_SEED` replaces it if that is set.
+    /// The seed of all random choices. The environment variable `DEADDROP_WEEKS_SEED` replaces it.
     seed: u64,
     days: u32,
-    /// The days on which people are away.
+    /// People and the days on which they are away, first and last included.
     away: Vec<(Who, RangeInclusive<u32>)>,
-    /// The people whose vault is copied in the evening of the first day and put back in the morning of the second.
+    /// People whose vault is copied and put back: the person, the day in whose evening the vault is
+    /// copied, and the day in whose morning the copy is put back.
     restores: Vec<(Who, u32, u32)>,
-    /// A relay that loses its disk in the night before this day.
+    /// The index of a relay that loses its disk, and the day before whose morning this happens.
     loss: Option<(usize, u32)>,
 }
 
@@ -53,7 +55,7 @@ impl Plan {
         who == FINN || self.away.iter().any(|(away, days)| *away == who && days.contains(&day))
     }
 
-    /// Plays all days. Fails unless each text became what it must.
+    /// Plays all days. Panics with a report if a text was lost, shown twice, or not told delivered.
     async fn play(self) {
         let seed = std::env::var("DEADDROP_WEEKS_SEED").map_or(self.seed, |seed| seed.parse().unwrap());
         let folder = tempfile::tempdir().unwrap();
@@ -88,7 +90,7 @@ impl Plan {
     }
 }
 
-/// Plays the plan, and ends a test that hangs.
+/// Plays the plan; panics if it does not end within 300 s.
 async fn bounded(plan: Plan) {
     tokio::time::timeout(Duration::from_secs(300), Box::pin(plan.play()))
         .await

@@ -1,4 +1,4 @@
-//! A person's client, with all calls of an app.
+//! The client of one person: [`Client`] has a method for each thing that an app can ask for.
 
 mod sync;
 mod waiting;
@@ -20,17 +20,19 @@ use std::{net::IpAddr, path::Path, sync::Arc};
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
-/// Maximum number of events that are read at once.
+/// Maximum number of events that [`Client::events_after`] returns. Any number above 0 would do.
 const EVENTS_AT_ONCE: usize = 1_000;
 
-/// An open vault with its connections. Dropping it without [`close`](Self::close) is as safe as cutting the power.
+/// An open vault and its connections to relays. After a drop without [`close`](Self::close), as
+/// after a power cut, the vault holds everything that a call has stored.
 pub struct Client {
     shared: Arc<Shared>,
     supervisor: JoinHandle<()>,
 }
 
 impl Client {
-    /// Creates a new person in a folder that holds none. Works without the relay.
+    /// Creates a new person: makes a vault in a folder that holds none, and opens it. `relay` is
+    /// the relay on which new mailboxes are made; it need not be reachable.
     ///
     /// # Errors
     /// Fails with [`OpenError`]; nothing that is there is overwritten, and what was made is removed.
@@ -83,8 +85,8 @@ impl Client {
         home::has_passphrase(home.as_ref())
     }
 
-    /// Sets the number of MiB to which the vault's file may grow, 64 to 262,144, while no client has it open. A larger file gets
-    /// smaller later.
+    /// Sets the number of MiB to which the vault's file may grow, 64 to 262,144. No client may have
+    /// it open. A file that is larger is shortened later, while the vault is in use.
     ///
     /// # Errors
     /// Fails with [`OpenError::BadLimit`], and as [`open`](Self::open) does; nothing is changed unless the disk fails.
@@ -99,7 +101,7 @@ impl Client {
         Self { shared, supervisor }
     }
 
-    /// Returns the relay on which new mailboxes are made.
+    /// Returns the relay on which new mailboxes are made; `None` if none is set.
     ///
     /// # Errors
     /// Fails with [`ClientError::VaultStopped`] after the vault failed.
@@ -115,9 +117,10 @@ impl Client {
         self.shared.step(move |engine, _| engine.set_relay(&relay)).await
     }
 
-    /// Sets the relay on which new mailboxes are made, and moves there: each contact is told a mailbox at the new relay. Those at
-    /// others are read until the contact has used the new one; [`ContactInfo::relays`] shows it. The old relay need not be there for
-    /// the contacts to learn of the new one.
+    /// Sets the relay on which new mailboxes are made, and moves there: each contact is told the
+    /// address of a mailbox at the new relay. A mailbox at another relay is read until its contact
+    /// has used the new one; [`ContactInfo::relays`] shows it. The old relay need not be reachable
+    /// for the contacts to learn of the new one.
     ///
     /// # Errors
     /// Fails with [`ClientError::StillMoving`], or with the error of the vault.
@@ -127,8 +130,9 @@ impl Client {
         Ok(())
     }
 
-    /// Gives up all mailboxes at a relay without telling it, and everything that lies in them. Used for a relay that does not
-    /// come back. Messages of a contact that was not told another mailbox yet do not arrive until it was.
+    /// Gives up all mailboxes at a relay, and all messages in them, without telling the relay. Used
+    /// for a relay that does not come back. Messages of a contact that knows no mailbox at another
+    /// relay yet do not arrive until it was told one.
     ///
     /// # Errors
     /// Fails with [`ClientError::RelayInUse`], or with the error of the vault.
@@ -137,12 +141,14 @@ impl Client {
         self.shared.step(move |engine, _| engine.leave_relay(&relay)).await
     }
 
-    /// Makes an invite for one person, to be called `name` here, and returns its link. A contact that has lost its vault, or
-    /// whose session is lost, is invited once more by its name: the two begin again when it is accepted. The relay must be
-    /// reachable; if it fails after the invite was made, calling again with the same name continues.
+    /// Makes an invite for one person, to be called `name` here, and returns its link. A contact
+    /// that has lost its vault, or whose session is lost, is invited once more by its name: a new
+    /// session begins when the contact accepts. The relay must be reachable; if it fails after the
+    /// invite was made, calling again with the same name continues.
     ///
     /// # Errors
-    /// Fails with [`ClientError`]. It is [`WrongClock`](ClientError::WrongClock) if the invite would end too early or too late.
+    /// Fails with [`ClientError`]; with [`WrongClock`](ClientError::WrongClock) if the clocks of
+    /// this machine and of the relay differ, because the invite would end too early or too late.
     pub async fn invite(&self, name: &str) -> Result<String, ClientError> {
         let days = self.shared.config.invite_days.min(MAX_INVITE_DAYS);
         let contact = net::make_invite(&self.shared, name, days).await?;
@@ -170,9 +176,10 @@ impl Client {
         Ok(())
     }
 
-    /// Accepts an invite, whose link may be as mail programs mangle it (see [`read_pasted_invite`](crate::read_pasted_invite)).
-    /// The session is durable when this returns; the first message leaves by itself, see [`flush`](Self::flush). With the name of
-    /// a contact that sent a new invite, the two begin again: messages that were not delivered are sent again in the new session.
+    /// Accepts an invite, whose link may be mangled by mail programs as
+    /// [`read_pasted_invite`](crate::read_pasted_invite) describes. The session is durable when
+    /// this returns; the first message leaves by itself. With the name of a contact that sent a new
+    /// invite, a new session begins: messages that were not delivered are sent again in it.
     ///
     /// # Errors
     /// Fails with [`ClientError`]. [`PrivateAddress`](ClientError::PrivateAddress): the link leads to a private network or to
@@ -185,8 +192,9 @@ impl Client {
         self.accept_with(link, name, consent, false).await
     }
 
-    /// Does the same as [`accept`](Self::accept) if the user knows that the contact of this name has another identity from now
-    /// on, because it had lost the old one. Every session with the old identity ends, and the contact is to be verified again.
+    /// Does the same as [`accept`](Self::accept), and replaces the identity of the contact of this
+    /// name: call it only if the user knows that the contact has lost its old identity. Every
+    /// session with the old identity ends, and the contact is to be verified again.
     ///
     /// # Errors
     /// Fails as [`accept`](Self::accept) does.
@@ -280,8 +288,9 @@ impl Client {
         self.shared.step_then(move |engine, _| engine.allow_private(address), Shared::retry_private).await
     }
 
-    /// Sets the token that the operator of a relay has given the user for new mailboxes, or forgets it with `None`. It is shown
-    /// to the relay with this fingerprint and to no other. Work that waits for it continues by itself.
+    /// Sets the token that a relay's operator has given the user for new mailboxes; `None` forgets
+    /// it. Only the relay with this fingerprint is shown it. Work that waits for it continues by
+    /// itself.
     ///
     /// # Errors
     /// Fails with [`ClientError::BadToken`], or with the error of the vault.
@@ -301,7 +310,7 @@ impl Client {
         self.shared.step_then(set, retry).await
     }
 
-    /// Returns all contacts by name.
+    /// Returns all contacts, sorted by name.
     ///
     /// # Errors
     /// Returns the error of the vault.
@@ -317,9 +326,9 @@ impl Client {
         self.shared.look(|engine| engine.contact_info(name))
     }
 
-    /// Sends a text of at most [`MAX_TEXT`](crate::MAX_TEXT) bytes. The text is durable in the outbox when this returns, whether
-    /// or not any relay can be reached. Returns the message's id, which the event [`Delivered`](crate::EventKind::Delivered) will
-    /// have.
+    /// Sends a text of at most [`MAX_TEXT`](crate::MAX_TEXT) bytes. The text is durable in the
+    /// outbox when this returns, whether or not any relay can be reached. Returns the message's id,
+    /// which the event [`Delivered`](crate::EventKind::Delivered) names later.
     ///
     /// # Errors
     /// Fails with [`ClientError`]; nothing was sent.
@@ -364,7 +373,7 @@ impl Client {
         self.shared.step(move |engine, _| engine.forget_events_before(number)).await
     }
 
-    /// Returns the number up to which an app without a store of its own has shown events.
+    /// Returns the number that [`set_cursor`](Self::set_cursor) has stored; 0 before that.
     ///
     /// # Errors
     /// Returns the error of the vault.
@@ -372,7 +381,7 @@ impl Client {
         self.shared.look(Engine::cursor)
     }
 
-    /// Stores the number up to which events were shown.
+    /// Stores the number of the last event that was shown, for an app without a store of its own.
     ///
     /// # Errors
     /// Returns the error of the vault.
@@ -388,8 +397,8 @@ impl Client {
         self.shared.look(|engine| engine.is_shown(event))
     }
 
-    /// Returns the number up to which all events of these contacts were shown: at least the cursor. An empty name stands for
-    /// events that concern no contact.
+    /// Returns the number up to which all events of all these contacts were shown, at least the
+    /// [`cursor`](Self::cursor). An empty name stands for events that concern no contact.
     ///
     /// # Errors
     /// Fails with [`ClientError::UnknownContact`], or with the error of the vault.
@@ -417,7 +426,7 @@ impl Client {
         Ok(self.shared.look(|engine| engine.safety_number(name))??)
     }
 
-    /// Notes that the user has compared the safety number, or that the contact is not to be trusted.
+    /// Notes whether the user has compared the safety number and trusts the contact's identity.
     ///
     /// # Errors
     /// Fails with [`ClientError::UnknownContact`], with [`ClientError::NoSession`], or with the error of the vault.
@@ -426,7 +435,7 @@ impl Client {
         self.shared.step(move |engine, _| engine.set_verified(&name, verified)).await
     }
 
-    /// Ends the connections and closes the vault.
+    /// Ends the connections, waiting at most 2 s for what is being sent, and closes the vault.
     ///
     /// # Errors
     /// Fails with [`ClientError::VaultStopped`] when the disk failed.
@@ -461,7 +470,8 @@ fn read_capability(link: &InviteLink) -> deaddrop_link::capability::ReadCapabili
     deaddrop_link::capability::ReadCapability::copy_of(link.secret().read_capability().expose())
 }
 
-/// Runs work that blocks on a thread of its own. Opening and closing wait for the disk and for Argon2id.
+/// Runs work that blocks on tokio's threads for such work, and then wipes its stack. Opening and
+/// closing a vault wait for the disk, and opening derives a key with Argon2id.
 async fn blocking<T: Send + 'static, E: From<Stopped> + Send + 'static>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, E> {
@@ -473,7 +483,7 @@ async fn blocking<T: Send + 'static, E: From<Stopped> + Send + 'static>(
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(Stopped.into()))
 }
 
-/// The error of a blocking task that did not end.
+/// The error of blocking work that panicked or was cancelled, so that there is no result.
 struct Stopped;
 
 impl From<Stopped> for OpenError {

@@ -1,11 +1,11 @@
-//! Settings that an app may make: time, patience, politeness.
+//! Settings that an app may make: times, limits, and which addresses and certificates to accept.
 
 use crate::resolve::{Resolve, SystemResolver};
 use deaddrop_shred::PassphraseCost;
 use deaddrop_tls::Verify as TlsVerify;
 use std::{ops::Range, sync::Arc, time::Duration};
 
-/// Maximum of [`Config::gap_wait`].
+/// Maximum of [`Config::gap_wait`]: ten minutes, as spec/14-client.md section 4 says.
 pub const MAX_GAP_WAIT: Duration = Duration::from_secs(600);
 /// Minimum of [`Config::vault_mib`]. A part of the room is kept for receipts and for the store's own work.
 pub const MIN_VAULT_MIB: u32 = 64;
@@ -13,30 +13,35 @@ pub const MIN_VAULT_MIB: u32 = 64;
 pub const MAX_VAULT_MIB: u32 = 262_144;
 /// Default of [`Config::vault_mib`].
 pub const DEFAULT_VAULT_MIB: u32 = 4_096;
-/// Maximum number of days of an invite. A relay keeps an invite no longer.
+/// Maximum number of days for which an invite is valid: a relay keeps no invite longer.
 pub const MAX_INVITE_DAYS: u32 = 30;
 
-/// Rule about addresses that are not public. The client also connects to those addresses that its own rule allows: the relay that
-/// the user has set, and what [`Client::allow_private_address`](crate::Client::allow_private_address) and accepting an invite
+/// Rule about IP addresses that are not public: those of this machine, of a private network or
+/// reserved. Addresses that the user has allowed do not depend on it: those of the relay that the
+/// user has set, and those that
+/// [`Client::allow_private_address`](crate::Client::allow_private_address) and accepting an invite
 /// have stored.
 ///
-/// Contacts and invite links name the hosts of relays. Without this rule they could make a client connect to the services of its own
-/// machine and of the network around it.
+/// Contacts and invite links name the hosts of relays. Without this rule they could make a client
+/// connect to the services of its own machine and of the network around it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum PrivateAddresses {
-    /// The app allows no such address.
+    /// The app allows no address that is not public.
     #[default]
     Refuse,
-    /// The app allows the addresses of these hosts. They are names as in relay addresses, or IP addresses.
+    /// The app allows the addresses of these hosts, which are names as in relay addresses, or IP
+    /// addresses.
     AllowRelays(Vec<String>),
-    /// The app allows all addresses. Meant for networks that have relays of their own and contacts that are trusted with them.
+    /// The app allows all addresses. Meant for networks that have relays of their own, and contacts
+    /// that are trusted with every address in them.
     Allow,
 }
 
 /// Settings of a client. The defaults suit a person's device.
 #[derive(Clone)]
 pub struct Config {
-    /// The clock, which returns whole seconds since 1970-01-01 UTC. Tests set their own.
+    /// The clock: a function that returns the whole seconds since 1970-01-01 UTC. Tests set their
+    /// own.
     pub now: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// The range of the random time that a receipt waits, so that it reveals little about when the user is there, and so that one
     /// receipt serves many messages.
@@ -46,9 +51,11 @@ pub struct Config {
     pub gap_wait: Duration,
     /// The first and the longest wait between two tries to connect; jitter is added.
     pub backoff: Range<Duration>,
-    /// The time of silence after which a putting link is closed; at most a minute.
+    /// The time of silence after which a link over which messages for a contact are put is closed;
+    /// at most a minute.
     pub putter_idle: Duration,
-    /// The maximum time for one connection, and for one answer to an errand about an invite. A line of 2 KB/s connects in 4 s.
+    /// The maximum time to open one connection, and for one answer of a relay while an invite is
+    /// made or accepted. A line of 2 KB/s connects in 4 s.
     pub patience: Duration,
     /// The number of days for which an invite can be used; at most [`MAX_INVITE_DAYS`].
     pub invite_days: u32,
@@ -58,7 +65,7 @@ pub struct Config {
     /// case, so [`TlsVerify::PinnedOnly`] is as safe for messages; certificates keep others from seeing that the connection goes
     /// to a relay.
     pub tls_verify: TlsVerify,
-    /// The resolver of the names of relays.
+    /// The resolver that turns the host names of relays into IP addresses.
     pub resolver: Arc<dyn Resolve>,
     /// The cost of one guess of the passphrase of a *new* vault; a vault that exists opens at its own cost. A device with
     /// little memory may take less, and so do tests.

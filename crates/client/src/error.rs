@@ -10,8 +10,8 @@ use deaddrop_engine::{
 };
 use deaddrop_wire::Day;
 
-/// The error of a machine's clock and a relay's that show days more than two days apart. One of them is wrong: set the clock of
-/// this machine, or ask the relay's operator.
+/// The error of two clocks, this machine's and a relay's, whose days differ by more than two. One
+/// of them is wrong: set the clock of this machine, or ask the relay's operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the clock of this machine says {clock}, but the relay says {relay}; nothing was done, because dates would be wrong; \
@@ -34,7 +34,7 @@ pub enum OpenError {
     /// There is a vault in the folder already: open it, or take another folder.
     #[error("there is a vault here already; use it, or choose another folder")]
     Exists,
-    /// The passphrase, or the key file, is not this vault's.
+    /// The passphrase, or the key in the key file, does not open this vault.
     #[error("wrong passphrase (or key file) for this vault")]
     WrongPassphrase,
     /// The vault was made without a passphrase, and its key file is missing.
@@ -43,10 +43,11 @@ pub enum OpenError {
     /// Another process has the vault open.
     #[error("the vault is in use by another process; close that one first")]
     InUse,
-    /// The requested cost of a guess of the passphrase is out of bounds.
+    /// The given cost of one guess of the passphrase is out of bounds.
     #[error("the cost of the passphrase is out of bounds; see PassphraseCost")]
     BadCost,
-    /// The limit of the vault's file is out of bounds.
+    /// The given maximum size of the vault's file is out of bounds: below 64 MiB or above 262,144
+    /// MiB.
     #[error("a vault's limit is between 64 and 262,144 MiB")]
     BadLimit,
     /// This machine has less memory than checking the passphrase takes.
@@ -58,7 +59,7 @@ pub enum OpenError {
     /// The vault is damaged.
     #[error("the vault is damaged; nothing was changed in it")]
     Corrupt,
-    /// The file system keeps old bytes, so that nothing can be erased.
+    /// The file system keeps old bytes when a file is overwritten, so nothing could be erased.
     #[error("this file system cannot really delete; choose a folder on a local one")]
     UnsupportedFileSystem,
     /// The operating system returns no random bytes.
@@ -104,10 +105,11 @@ pub enum ClientError {
     /// No relay is set.
     #[error("no relay is set; set one first")]
     NoRelay,
-    /// Contacts have not moved from earlier relays yet.
+    /// Contacts have not moved from earlier relays to the present one yet.
     #[error("contacts have not moved from earlier relays yet; try again when they have")]
     StillMoving,
-    /// The relay is the one that is set, or a contact has no mailbox elsewhere.
+    /// The relay is the one on which new mailboxes are made, or a contact has no mailbox on another
+    /// relay.
     #[error(
         "mailboxes are needed on this relay; set another one first, and withdraw the open invites that were made on it"
     )]
@@ -129,12 +131,14 @@ pub enum ClientError {
     /// The relay refuses for now: it is busy, or makes no new mailboxes.
     #[error("the relay does not take this now; try again later")]
     RelayBusy,
-    /// The relay makes mailboxes only for clients that show its token, and none is set for it, or another one.
+    /// The relay makes mailboxes only for clients that show its token, and the client has no token
+    /// for it, or a wrong one.
     #[error(
         "the relay makes new mailboxes only with a token from its operator, and the right one is not set; set it and try again"
     )]
     NeedsToken,
-    /// A token for a relay is empty or too long, or too many relays have one.
+    /// A token for a relay is empty or longer than 256 bytes, or 64 other relays have a token
+    /// already.
     #[error("a relay's token has 1 to 256 bytes, and at most 64 relays can have one")]
     BadToken,
     /// The address leads to a private network or to this machine, and the user has not allowed that.
@@ -142,22 +146,23 @@ pub enum ClientError {
         "the address leads to a private network or to this machine; nothing was connected to, because only the user can allow that"
     )]
     PrivateAddress,
-    /// No TLS connection to the relay was made, for this reason.
+    /// No TLS connection to the relay was made, because of this fault.
     #[error(transparent)]
     Tls(TlsFault),
-    /// The text is no usable invite link.
+    /// The text is no usable invite link; the value tells why.
     #[error(transparent)]
     Link(#[from] PasteError),
-    /// The bundle to which the link leads was refused.
+    /// The bundle (the inviter's keys and address) to which the link leads was refused; the value
+    /// tells why.
     #[error(transparent)]
     Bundle(#[from] BundleError),
     /// The invite was used, withdrawn or has expired.
     #[error("the invite was used already, withdrawn, or has expired; ask for a new link")]
     InviteUsed,
-    /// This person is a contact already.
+    /// The inviter is a contact already, by another name.
     #[error("this person is a contact already, by another name; accept the invite by that name")]
     AlreadyContact,
-    /// The invite is of another identity than the contact has.
+    /// The invite is from another identity than the contact of this name has.
     #[error(
         "the invite is from another identity than this contact has; ask the contact by another way, then accept it as a new identity, or choose another name"
     )]
@@ -168,7 +173,8 @@ pub enum ClientError {
     /// The contact asks for a new session already: agree or decline first.
     #[error("this contact asks for a new session already; agree to that, or decline it first")]
     AsksAlready,
-    /// There is no reset bundle with which a new session could begin: make a new invite for the contact.
+    /// The contact has sent no reset bundle (its keys and address for a new session), so a new
+    /// session needs an invite: make one for the contact.
     #[error("there is nothing to begin again with; make a new invite for this contact")]
     NoResetBundle,
     /// There is no session with this contact yet.
@@ -191,18 +197,20 @@ pub enum ClientError {
     /// The vault failed: close the client and open it again.
     #[error("the vault's disk failed; close the program and open the vault again")]
     VaultStopped,
-    /// The vault is damaged.
+    /// A row of the vault is damaged, or was written by a newer version.
     #[error("a part of the vault is damaged; nothing was overwritten")]
     VaultCorrupt,
 }
 
 impl ClientError {
-    /// Whether the vault failed, and not the call.
+    /// Whether the vault can no longer be used: it failed, or a row is damaged. Every other error
+    /// concerns only the call.
     pub(crate) const fn is_of_vault(&self) -> bool {
         matches!(self, Self::VaultStopped | Self::VaultCorrupt)
     }
 
-    /// Whether the vault takes nothing for now, and has changed nothing.
+    /// Whether the vault has no room or time now, and will have later. The call has changed
+    /// nothing.
     pub(crate) const fn is_passing(&self) -> bool {
         matches!(self, Self::VaultFull | Self::VaultBusy)
     }

@@ -15,14 +15,15 @@ use deaddrop_shred::{Geometry, MasterKey, MemoryDisk, Shred, Unlock};
 use deaddrop_wire::{Day, RelayAddress};
 use std::{collections::BTreeSet, sync::Arc};
 
-/// A client without a network, on a vault in memory. It has invited one contact, and the caller plays its relay.
+/// A client without a network, on a vault in memory. The client has invited one contact, and the
+/// caller plays the relay and the contact.
 ///
 /// A method returns `None` if the vault has stopped.
 pub struct OfflineClient {
     disk: Arc<MemoryDisk>,
     engine: Engine<Arc<MemoryDisk>>,
     relay: String,
-    /// The time of the last try of addresses that refused, in seconds since 1970-01-01.
+    /// Time of the last retry of addresses that refused an envelope, in seconds since 1970-01-01.
     stale_at: u64,
 }
 
@@ -34,8 +35,8 @@ fn unlock() -> Unlock {
 }
 
 impl OfflineClient {
-    /// Makes a person who invites the contact. The second value is the bundle, the third the secret of its link. Returns `None` if
-    /// one of the steps fails.
+    /// Makes a person who invites the contact. Returns the client, the bundle of the invite, and
+    /// the secret of its link; `None` if one of the steps fails.
     #[must_use]
     pub fn invite(relay: &RelayAddress, today: Day) -> Option<(Self, Vec<u8>, [u8; 32])> {
         let geometry = Geometry {
@@ -54,13 +55,14 @@ impl OfflineClient {
         Some((Self { disk, engine, relay: relay.to_string(), stale_at: 0 }, bundle, *link.secret().expose()))
     }
 
-    /// Returns the bytes of its disk.
+    /// Returns all bytes of the client's disk.
     #[must_use]
     pub fn image(&self) -> Vec<u8> {
         self.disk.to_bytes()
     }
 
-    /// Opens a person from the bytes of a disk; `None` if no vault can be opened from them.
+    /// Opens a person from the bytes of a disk (see [`image`](Self::image)); `None` if no vault can
+    /// be opened from them.
     #[must_use]
     pub fn open(image: Vec<u8>, relay: &RelayAddress, today: Day) -> Option<Self> {
         let disk = Arc::new(MemoryDisk::from_bytes(image));
@@ -69,8 +71,9 @@ impl OfflineClient {
         Some(Self { disk, engine, relay: relay.to_string(), stale_at: 0 })
     }
 
-    /// Creates all mailboxes that are wanted and deletes those that are not wanted any more. Returns how many there are; `None` if
-    /// the vault fails.
+    /// Notes that the relay has made all mailboxes that are wanted, and has deleted those that are
+    /// not wanted any more. Returns the number of mailboxes that are left; `None` if the vault
+    /// fails.
     #[must_use]
     pub fn make_mailboxes(&mut self) -> Option<usize> {
         for mailbox in self.engine.mailboxes_at(&self.relay) {
@@ -85,7 +88,8 @@ impl OfflineClient {
         Some(self.engine.mailboxes_at(&self.relay).len())
     }
 
-    /// Delivers a blob from one of its mailboxes. Returns `None` if the vault fails.
+    /// Delivers a blob from the contact's mailbox with this number, and the relay's word that it is
+    /// destroyed. Returns `None` if the vault fails.
     #[must_use]
     pub fn deliver(&mut self, mailbox: u32, blob: &[u8], today: Day) -> Option<()> {
         self.engine.delivered(MailboxName { contact: CONTACT, mailbox }, blob, today).ok()?;
@@ -95,7 +99,8 @@ impl OfflineClient {
         Some(())
     }
 
-    /// Takes a text into the outbox. Returns `false` if the text is too long.
+    /// Queues a text for the contact. Returns `false` if the text is too long; `None` on any other
+    /// error.
     #[must_use]
     pub fn send(&mut self, text: &str) -> Option<bool> {
         match self.engine.send_text(NAME, text, 0) {
@@ -105,8 +110,8 @@ impl OfflineClient {
         }
     }
 
-    /// Makes the receipts that are due, and passes up to `most` envelopes to a relay. `taken` tells whether the relay stores or
-    /// refuses them. Returns the envelopes; `None` if the vault fails.
+    /// Makes the receipts that are due, and takes up to `most` envelopes out for a relay, which
+    /// stores them (`taken`) or refuses them. Returns the envelopes; `None` if the vault fails.
     #[must_use]
     pub fn put(&mut self, most: usize, taken: bool, today: Day) -> Option<Vec<Vec<u8>>> {
         for id in self.engine.receipts_due() {
@@ -126,7 +131,8 @@ impl OfflineClient {
         Some(jobs.into_iter().map(|job| job.envelope).collect())
     }
 
-    /// Begins a day. Returns `None` if the vault fails.
+    /// Does the work of a new day: erases what is too old, and sends again what has expired at the
+    /// relay. Returns `None` if the vault fails.
     #[must_use]
     pub fn begin_day(&mut self, today: Day) -> Option<()> {
         self.engine.begin_day(today).ok()

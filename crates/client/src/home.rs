@@ -43,10 +43,11 @@ fn key_file(home: &Path) -> PathBuf {
     home.join("vault.key")
 }
 
-/// The files and folders that an attempt has made. They are removed if the attempt fails.
+/// The files and folders that an attempt to make a vault has made. Dropping the value removes them,
+/// unless [`keep`](Self::keep) was called.
 pub(crate) struct Unfinished {
     home: PathBuf,
-    /// The folders that were missing, the innermost first.
+    /// The folders that were missing before the attempt, the innermost first.
     folders: Vec<PathBuf>,
     files: Vec<PathBuf>,
 }
@@ -77,7 +78,8 @@ impl Drop for Unfinished {
     }
 }
 
-/// Makes an empty vault. Existing files are not overwritten, and an attempt that fails leaves nothing behind.
+/// Makes an empty vault. Existing files are not overwritten. Dropping the second value removes what
+/// was made; an attempt that fails leaves nothing behind.
 pub(crate) fn begin(
     home: &Path,
     unlock: &Unlock,
@@ -114,7 +116,7 @@ pub(crate) fn begin(
 #[cfg(test)]
 use crate::config::DEFAULT_VAULT_MIB;
 
-/// Makes an empty vault that stays.
+/// Makes an empty vault of the default size, for tests.
 #[cfg(test)]
 pub(crate) fn create(
     home: &Path,
@@ -137,7 +139,8 @@ pub(crate) fn open(home: &Path, unlock: &Unlock) -> Result<Shred<FileDisk>, Open
     open_with(home, &of_store(home, unlock)?)
 }
 
-/// Changes the maximum size of the file. Nothing is changed on any error except one of the disk.
+/// Changes the maximum size of the vault's file, in MiB. Nothing is changed on any error except one
+/// of the disk.
 pub(crate) fn change_limit(home: &Path, unlock: &Unlock, vault_mib: u32) -> Result<(), OpenError> {
     check_limit(vault_mib)?;
     let unlock = of_store(home, unlock)?;
@@ -155,7 +158,8 @@ fn open_with(home: &Path, unlock: &deaddrop_shred::Unlock) -> Result<Shred<FileD
     Shred::open(disk, unlock, &mut SystemRandom).map_err(open_error)
 }
 
-/// Returns the store's key or passphrase, for a vault that exists.
+/// Returns the key or passphrase in the form that the store takes. Fails if there is no vault, or
+/// no key file.
 fn of_store(home: &Path, unlock: &Unlock) -> Result<deaddrop_shred::Unlock, OpenError> {
     if !vault_file(home).exists() {
         return Err(OpenError::Absent);
@@ -170,7 +174,8 @@ fn check_limit(vault_mib: u32) -> Result<(), OpenError> {
     if (MIN_VAULT_MIB..=MAX_VAULT_MIB).contains(&vault_mib) { Ok(()) } else { Err(OpenError::BadLimit) }
 }
 
-/// Returns the number of segments of a file of this many MiB.
+/// Returns the number of segments (the units in which the store's file grows) of a file of this
+/// many MiB.
 fn segments(vault_mib: u32) -> u32 {
     vault_mib / (Geometry::vault().segment_bytes >> 20)
 }
@@ -187,7 +192,8 @@ fn make_folder(home: &Path) -> std::io::Result<()> {
     builder.create(home)
 }
 
-/// Writes a new key under another name first: a crash leaves no file that is not a key.
+/// Makes a new key and writes it into the key file: first under another name, so that a crash
+/// leaves no key file that is incomplete.
 fn write_key(made: &mut Unfinished) -> Result<MasterKey, OpenError> {
     let (proper, temporary) = (key_file(&made.home), made.home.join("vault.key.new"));
     let mut options = fs::OpenOptions::new();
@@ -207,7 +213,8 @@ fn write_key(made: &mut Unfinished) -> Result<MasterKey, OpenError> {
     Ok(MasterKey::copy_of(&key))
 }
 
-/// Checks that other users of the machine may neither read nor change the key.
+/// Fails with [`OpenError::KeyFileExposed`] if other users of the machine may read or change the
+/// key file.
 #[cfg(unix)]
 fn check_mode(file: &fs::File) -> Result<(), OpenError> {
     use std::os::unix::fs::PermissionsExt;

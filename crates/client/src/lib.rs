@@ -101,7 +101,7 @@ pub use deaddrop_tls::{Roots as TlsRoots, TlsError, Verify as TlsVerify};
 pub use deaddrop_wire::{AddressError, Day, RelayAddress};
 pub use zeroize::Zeroizing;
 
-/// Compiles the examples of the README.
+/// The examples of the README, compiled as tests of the documentation.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 pub struct Readme;

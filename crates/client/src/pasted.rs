@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 /// Maximum length of a pasted text in bytes, for a link and the mail around it.
 pub const MAX_PASTED: usize = 65_536;
-/// Number of characters of a relay's fingerprint.
+/// Number of characters of a relay's fingerprint: 32 bytes in base64url.
 const FINGERPRINT_LEN: usize = 43;
 
 /// The error of a pasted text that is not the expected link; see the variants.
@@ -25,7 +25,7 @@ pub enum PasteError {
         "there is no link in this; an invite link begins with deaddrop:, a relay's address with ws:// or wss://, and both hold a #"
     )]
     NotALink,
-    /// A part of the link is missing, or other words are in it.
+    /// A part of the link is missing, or there are other words within it.
     #[error(
         "the link is cut off, or other words stand in it; copy all of the link, in one line, and nothing else"
     )]
@@ -91,7 +91,10 @@ pub fn read_pasted_relay(text: &str) -> Result<RelayAddress, PasteError> {
     )
 }
 
-/// Returns the one link, which may be in the text several times.
+/// Returns the one link in `found`, which may be there several times. Fails with
+/// [`PasteError::TwoLinks`] if links differ. If there is none, fails with `other_kind`, the error
+/// of a text that holds a link of the other kind, or else with [`PasteError::NotALink`]. `text`
+/// writes a link for the comparison.
 fn one_of<T>(
     found: Vec<Result<T, PasteError>>,
     other_kind: Option<PasteError>,
@@ -111,7 +114,8 @@ fn one_of<T>(
     only.ok_or(other_kind.unwrap_or(PasteError::NotALink))
 }
 
-/// The parts of a text that look like links.
+/// The parts of a text that look like links, in their order, each read or with the reason why it is
+/// unusable.
 #[derive(Default)]
 struct Found {
     invites: Vec<Result<InviteLink, PasteError>>,
@@ -134,7 +138,8 @@ impl Found {
         Ok(found)
     }
 
-    /// Reads the text that begins with a scheme, up to the next scheme.
+    /// Reads the link in `candidate`, which reaches from a link's scheme to the next scheme, and
+    /// adds it or its error. `start` is the position of `candidate` in the whole text.
     fn read(&mut self, candidate: &str, cleaned: &Cleaned, start: usize) {
         let (place, rest) = match candidate.split_once('#') {
             Some((place, rest)) => (place, Some(rest)),
@@ -173,13 +178,14 @@ impl Found {
     }
 }
 
-/// The part of a link before the `#`.
+/// The part of a link before the `#`: the place of the relay.
 struct Place {
     /// The relay's URL, which ends with `/`.
     url: String,
-    /// Whether the URL is that of an invite.
+    /// Whether the URL has the form of an invite's: it ended with `/i`, which is cut off here.
     is_invite: bool,
-    /// Whether the URL is an address of the web: an invite's page, or something else.
+    /// Whether the URL is an address of the web (http or https): the page of an invite, or
+    /// something that is no link of ours.
     is_web: bool,
 }
 
@@ -221,7 +227,9 @@ impl Place {
     }
 }
 
-/// Returns the characters after the `#`: exactly `len`, perhaps in several lines. Characters after them are ignored.
+/// Returns exactly `len` characters after the `#`, which may be broken into several lines.
+/// Characters after them are ignored. `emphasis` is the number of underscores in front of the link:
+/// as many may follow it.
 fn fragment(rest: &str, len: usize, emphasis: usize) -> Result<Zeroizing<String>, PasteError> {
     let rest = rest.trim_start();
     let end = rest.find(|c: char| !is_base64url(c) && !c.is_whitespace()).unwrap_or(rest.len());
@@ -257,7 +265,8 @@ fn fragment(rest: &str, len: usize, emphasis: usize) -> Result<Zeroizing<String>
     }
 }
 
-/// Returns the version with which a fragment begins; `None` if its first two characters are not base64url.
+/// Returns the version byte with which a fragment (the part of a link after the `#`) begins; `None`
+/// if its first two characters are not base64url.
 fn version(fragment: &str) -> Option<u8> {
     const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut values = fragment.chars().map(|c| ALPHABET.find(c).and_then(|value| u8::try_from(value).ok()));
@@ -265,7 +274,8 @@ fn version(fragment: &str) -> Option<u8> {
     Some((high << 2) | (low >> 4))
 }
 
-/// Whether a piece of the line is a word rather than a part of a link: letters of one case, except perhaps the first.
+/// Whether a piece of a wrapped link is rather a word that follows the link: ASCII letters only,
+/// all of them small except perhaps the first.
 fn is_word(piece: &str) -> bool {
     piece.bytes().all(|byte| byte.is_ascii_alphabetic())
         && piece.bytes().skip(1).all(|byte| byte.is_ascii_lowercase())
@@ -275,13 +285,14 @@ fn is_base64url(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '-' || c == '_'
 }
 
-/// Returns the text after a word, in any case of the word; `None` if the text does not begin with it.
+/// Returns the text after `word`, whose letters may be capital or small; `None` if the text does
+/// not begin with it.
 fn strip_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     let (start, rest) = text.split_at_checked(word.len())?;
     start.eq_ignore_ascii_case(word).then_some(rest)
 }
 
-/// Returns the places at which the schemes of links begin, without those inside a link.
+/// Returns the positions in bytes at which the schemes of links begin, without those inside a link.
 fn starts(text: &str) -> Vec<usize> {
     let mut starts = Vec::new();
     let mut before = None::<char>;

@@ -23,7 +23,7 @@ pub(crate) fn check() -> Result<(), NoRandomness> {
     SysRng.try_fill_bytes(&mut [0; 32]).map_err(|_| NoRandomness)
 }
 
-/// Fills all bytes, or panics.
+/// Fills `bytes` with random bytes. Panics if the system refuses.
 #[expect(clippy::panic, reason = "the trait has no error, and weak bytes would be worse than an end")]
 fn fill(source: &mut impl TryRng, bytes: &mut [u8]) {
     if source.try_fill_bytes(bytes).is_err() {
@@ -64,7 +64,7 @@ mod tests {
         assert_eq!(check(), Ok(()));
     }
 
-    /// A system that has no random bytes.
+    /// A system that returns no random bytes.
     struct Refusing;
 
     impl TryRng for Refusing {

@@ -9,13 +9,14 @@ use rand::CryptoRng;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
-/// The adapter that [`Client`](crate::Client) uses, over a writer without a thread. The caller's thread writes commits; a store
-/// that is busy refuses at once.
+/// The vault that [`Client`](crate::Client) uses, over a store without a thread of its own: the
+/// caller's thread writes commits. A store that is busy refuses a commit at once.
 pub struct SteppedVault<D: Disk + 'static>(ShredVault<D>);
 
 impl<D: Disk + 'static> SteppedVault<D> {
-    /// Takes over an open store whose segments have this geometry. Salts come from `salts`. Also returns the steps that do the
-    /// upkeep.
+    /// Takes over an open store whose segments have this geometry. The salts of keys come from
+    /// `salts`. Also returns the steps that do the store's upkeep (erasing, compaction), for the
+    /// caller to run; `None` if the store has no such steps.
     #[must_use]
     pub fn start(
         store: Shred<D>,

@@ -12,15 +12,18 @@ use std::{
 };
 use zeroize::Zeroizing;
 
-/// The time for which a commit waits for a store that is busy with overwriting erased records.
+/// The maximum time for which a commit waits for a store that is busy with overwriting erased
+/// records.
 const BUSY_WAIT: Duration = Duration::from_secs(10);
-/// The time between two tries.
+/// The time between two tries of a commit while the store is busy: short, because a store
+/// overwrites in small pieces.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
-/// Number of bytes before the first segment of a store.
+/// Number of bytes before the first segment of a store's file (spec/13-shred.md).
 const HEAD: u64 = 10 * 4_096;
 
-/// A vault in a store. Its segments are much larger than the largest row, as those of [`Geometry::vault`] are: the ends of
-/// segments that no row fits into are then small, and the room is what the engine is told.
+/// A vault in a store. The segments (the units of the store's file) must be much larger than the
+/// largest row, as those of [`Geometry::vault`] are: little room is then lost at their ends, and
+/// the room that the vault reports to the engine is there.
 pub(crate) struct ShredVault<D: Disk + 'static> {
     writer: Writer<D>,
     reader: Reader<D>,
@@ -29,7 +32,7 @@ pub(crate) struct ShredVault<D: Disk + 'static> {
 }
 
 impl<D: Disk + 'static> ShredVault<D> {
-    /// Takes over an open store of the size of a client's vault.
+    /// Takes over an open store that was made with [`Geometry::vault`].
     pub(crate) fn start(store: Shred<D>) -> Result<Self, VaultError> {
         Self::start_with(store, &Geometry::vault())
     }
@@ -40,7 +43,8 @@ impl<D: Disk + 'static> ShredVault<D> {
         Ok(Self::over(writer, geometry, BUSY_WAIT))
     }
 
-    /// Takes over a writer of a store whose segments have this geometry. A commit waits for `busy_wait` for a store that is busy.
+    /// Takes over the writer of a store whose segments have this geometry. `busy_wait` is the
+    /// maximum time for which a commit waits while the store is busy.
     pub(crate) fn over(writer: Writer<D>, geometry: &Geometry, busy_wait: Duration) -> Self {
         Self { reader: writer.reader(), writer, sizes: Sizes::of(geometry), busy_wait }
     }
@@ -64,7 +68,7 @@ impl<D: Disk + 'static> Vault for ShredVault<D> {
         self.reader.entries_with_prefix(&[table]).iter().map(row_entry).collect()
     }
 
-    /// Waits for a store that is busy, within a bound.
+    /// Commits the rows; if the store is busy, tries again for at most `busy_wait`.
     fn commit(&mut self, batch: RowBatch) -> Result<(), VaultError> {
         let until = Instant::now() + self.busy_wait;
         while let Err(error) = self.writer.commit(records(&batch)) {
@@ -101,8 +105,8 @@ impl<D: Disk + 'static> Vault for ShredVault<D> {
     }
 }
 
-/// Returns the batch for the store. The rows stay here until it is stored: a store that refuses a batch wipes it. The store
-/// encrypts its copies in place.
+/// Returns the batch in the form that the store takes. The rows are copied, because a store that
+/// refuses a batch wipes it; the store encrypts the copies in place.
 fn records(batch: &RowBatch) -> deaddrop_shred::Batch {
     let record = |row: &NewRow| Record {
         key: RecordKey(row.key.0),
@@ -133,15 +137,16 @@ fn refused(error: CommitError) -> VaultError {
     }
 }
 
-/// The sizes of a store's segments, which never change.
+/// The sizes of a store's segments, in bytes. They never change.
 #[derive(Clone, Copy, Debug)]
 struct Sizes {
     segment: u64,
-    /// Number of bytes of bodies in a segment.
+    /// Number of bytes in a segment that hold the bodies of records.
     bodies: u64,
-    /// The minimum weight of a record: its share of the bodies of a segment whose slots are all used. A segment in which no more
-    /// records have room holds at least as much as its bodies, so that all records together need no more segments than their
-    /// weights say.
+    /// The least weight of a record: the bytes of bodies in a segment, divided by its number of
+    /// slots (one for each record). As each record counts at least this much, a segment that takes
+    /// no more records holds records of at least its own weight, so all records together need no
+    /// more segments than their weights say.
     share: u64,
 }
 

@@ -22,20 +22,23 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// Maximum number of bytes that a hostile relay sends.
+/// Number of bytes after which a hostile relay stops: eight times the growth that is allowed, so
+/// that a client that keeps what it gets fails.
 const FLOOD_BYTES: usize = 256 << 20;
-/// Maximum number of kibibytes by which the client's process may grow.
+/// Maximum growth of the memory of this process, with the client in it, in KiB: 32 MiB.
 const GROWTH_KIB: u64 = 32_768;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Play {
-    /// A head of an answer that never ends.
+    /// The head of a response to the upgrade that never ends.
     EndlessHead,
-    /// Frames without content after the upgrade: the first byte and the payload.
+    /// WebSocket frames after the upgrade that carry no message: the first byte of each, and the
+    /// length of its payload.
     Frames(u8, usize),
-    /// Frames without content once the link is open: the first byte and the payload.
+    /// WebSocket frames, once the link is open, that carry no message: the first byte of each, and
+    /// the length of its payload.
     FramesOnLink(u8, usize),
-    /// Ping items in records. The relay does not read the answers.
+    /// Ping items in records of the link. The relay does not read the answers.
     PingItems,
 }
 
@@ -59,7 +62,8 @@ async fn message(socket: &mut Socket<&mut TcpStream>) -> Option<Vec<u8>> {
     }
 }
 
-/// Sends `bytes` again and again and never reads, until the client leaves.
+/// Sends `bytes` again and again and never reads, until the client leaves or [`FLOOD_BYTES`] were
+/// sent.
 async fn flood(stream: &mut TcpStream, bytes: &[u8]) {
     let many = bytes.repeat(65_536 / bytes.len() + 1);
     let mut sent = 0;
@@ -151,8 +155,8 @@ fn frame(first: u8, len: usize) -> Vec<u8> {
     bytes
 }
 
-/// Answers every request with Done, and then delivers blob after blob without confirming an ack. Returns the number of blobs that
-/// the client took.
+/// Answers every request with Done, and then delivers up to 20,000 blobs and confirms no Ack.
+/// Returns the number of blobs that the client took until it left.
 async fn deliver_without_end(mut stream: TcpStream) -> Option<usize> {
     let mut request = Vec::new();
     while !request.windows(4).any(|end| end == b"\r\n\r\n") {
@@ -272,7 +276,8 @@ async fn a_relay_that_floods_and_never_reads_costs_a_client_little() {
     }
 }
 
-/// Returns the day of the system's clock. A client makes no invite with a relay of another day.
+/// Returns the day of the system's clock, for the relay's Hello: a client makes no invite with a
+/// relay of another day.
 fn today() -> deaddrop_wire::Day {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     deaddrop_wire::Day::of_unix_seconds(since.as_secs())

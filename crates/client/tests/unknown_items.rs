@@ -17,12 +17,12 @@ use tokio::{
 };
 
 const SEED: [u8; 32] = [7; 32];
-/// Types of items that no version has.
+/// Types of critical items that no version of the protocol has.
 const CRITICAL: [u16; 2] = [0x7777, 0x7779];
 const OPTIONAL: u16 = 0x7778;
 const NONCE: u32 = 77;
 
-/// A generator that returns bytes that the test knows.
+/// A generator that returns these bytes, so that the test knows the secrets of the handshake.
 struct Known(Vec<u8>);
 
 impl rand::rand_core::TryRng for Known {
@@ -42,7 +42,8 @@ impl rand::rand_core::TryRng for Known {
 
 impl rand::rand_core::TryCryptoRng for Known {}
 
-/// A link at the relay's end whose records hold any bytes.
+/// The relay's end of a link whose records can hold any bytes, items that no library makes
+/// included.
 struct RawLink {
     session: LinkSession,
     key: [u8; 32],
@@ -57,7 +58,9 @@ fn expand(prk: &[u8; 32], text: &str, context: &[u8]) -> [u8; 32] {
     hkdf::expand(prk, &[&label(text), context])
 }
 
-/// Computes the relay's key by the formulas of spec/10-link.md section 4.
+/// Computes the key with which the relay seals its records, by the formulas of spec/10-link.md
+/// section 4. The arguments are the messages of the handshake, and the relay's ephemeral X25519
+/// secret and ML-KEM randomness.
 fn relay_key(c1: &[u8], s1: &[u8], c2: &[u8], fresh: &[u8; 32], m: &[u8; 32]) -> [u8; 32] {
     let prk = *hkdf::extract(&label("relay identity"), &[&SEED]).expose();
     let x = x25519::SecretKey::from_bytes(&expand(&prk, "relay identity x25519", &[]));
@@ -86,7 +89,7 @@ fn relay_key(c1: &[u8], s1: &[u8], c2: &[u8], fresh: &[u8; 32], m: &[u8; 32]) ->
 }
 
 impl RawLink {
-    /// Seals a record of these bytes and padding.
+    /// Seals these bytes, padded to 512 bytes, as the next record of the relay.
     fn seal(&mut self, plaintext: &[u8]) -> Vec<u8> {
         let mut padded = plaintext.to_vec();
         padded.resize(512, 0);
@@ -131,18 +134,18 @@ async fn message(socket: &mut Socket<TcpStream>) -> Option<Vec<u8>> {
     }
 }
 
-/// An answer of the client.
+/// An item from the client, as far as the test looks at it.
 #[derive(Debug, PartialEq, Eq)]
 enum Answered {
-    /// The answer that an item of this type is not known.
+    /// An Error item: the client does not know items of this type.
     Unknown(u16),
-    /// A ping with this nonce.
+    /// A Pong with this nonce.
     Ping(u32),
-    /// A request, which the relay answers.
+    /// An Answer to a request. The client must send none, because only relays answer requests.
     Request,
 }
 
-/// Serves one link and passes the answers of the client on.
+/// Serves one link: sends the unknown items, and reports what the client sends over `told`.
 async fn serve(mut stream: TcpStream, told: mpsc::UnboundedSender<Answered>) -> Option<()> {
     let mut request = Vec::new();
     while !request.windows(4).any(|end| end == b"\r\n\r\n") {
@@ -237,7 +240,8 @@ async fn critical_items_that_a_client_does_not_know_and_pings_are_answered_on_ev
     relay.abort();
 }
 
-/// Returns the day of the system's clock. A client makes no invite with a relay of another day.
+/// Returns the day of the system's clock, for the relay's Hello: a client makes no invite with a
+/// relay of another day.
 fn today() -> deaddrop_wire::Day {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     deaddrop_wire::Day::of_unix_seconds(since.as_secs())

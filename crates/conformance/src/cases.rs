@@ -31,7 +31,7 @@ mod world;
 
 use crate::vector::Case;
 
-/// Returns every case, families and cases in their order.
+/// Returns the cases of all families, in the order of the files.
 #[must_use]
 pub fn all() -> Vec<Case> {
     let families: [fn() -> Vec<Case>; 14] = [

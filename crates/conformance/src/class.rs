@@ -13,13 +13,14 @@ use deaddrop_e2ee::{
 use deaddrop_link::{BadMailboxAddress, ClientHandshakeError, RecordError, RelayHandshakeError};
 use deaddrop_wire::{AddressError, DecodeError, NotASizeClass};
 
-/// An error that vectors name.
+/// An error that has a class.
 pub trait Class {
-    /// Returns the name of the class.
+    /// Returns the name of the class, as it is in vectors.
     fn class(&self) -> String;
 }
 
-/// The name of an error that vectors do not show. A vector that meets it fails, and its class is to be added here and to the spec.
+/// The class of all errors that vectors do not show yet. A vector that meets it fails: add the
+/// error's class here and to the spec.
 const UNNAMED: &str = "unnamed";
 
 macro_rules! classes {
@@ -153,7 +154,7 @@ impl Class for RecordError {
     }
 }
 
-/// Returns the class of a record that opens and does not decode.
+/// Returns the class of a link's record that opens and whose content does not decode.
 fn malformed(inner: &DecodeError) -> String {
     format!("malformed-{}", inner.class())
 }

@@ -3,12 +3,13 @@
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use std::fmt::Write as _;
 
-/// Number of bytes from which on a run of equal bytes is written as a rule.
+/// Number of bytes from which on a run of equal bytes is written as `{repeat, count}`, so that
+/// files stay short.
 const LONG_RUN: usize = 64;
-/// Maximum number of bytes of one field.
+/// Maximum number of bytes of one byte string, so that a short file cannot ask for much memory.
 const MAX_BYTES: usize = 1 << 20;
 
-/// A value of a vector file.
+/// A value of a vector file: JSON without null, fractions and negative numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Json {
     /// True or false.
@@ -17,13 +18,13 @@ pub enum Json {
     Number(u64),
     /// A text, or bytes in hex.
     Text(String),
-    /// A list.
+    /// A list of values.
     List(Vec<Json>),
     /// Named fields.
     Object(Object),
 }
 
-/// Fields in their order.
+/// An object: named fields in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Object(pub Vec<(String, Json)>);
 
@@ -188,13 +189,14 @@ macro_rules! from_integer {
 
 from_integer!(u8, u16, u32, u64);
 
-/// Returns a length as a number.
+/// Returns a length as a JSON number.
 #[must_use]
 pub fn len(len: usize) -> Json {
     Json::Number(len.try_into().unwrap_or(u64::MAX))
 }
 
-/// Returns bytes in lower-case hex; with long runs of one byte, a list of hex strings and `{repeat, count}`.
+/// Returns bytes in lower-case hex. If they contain runs of at least 64 equal bytes, returns a list
+/// of hex strings and of `{repeat, count}` for the runs.
 #[must_use]
 pub fn hex(bytes: impl AsRef<[u8]>) -> Json {
     let bytes = bytes.as_ref();
@@ -253,7 +255,7 @@ fn lower_hex(text: &str) -> Option<Vec<u8>> {
 }
 
 impl Json {
-    /// Parses a text.
+    /// Parses a text as JSON.
     ///
     /// # Errors
     /// Fails if the text is no JSON of the kinds above, or names a field twice.
@@ -261,7 +263,8 @@ impl Json {
         serde_json::from_str(text)
     }
 
-    /// Returns the one text of this value: two blanks a level, one field or entry a line, a newline at the end.
+    /// Returns the canonical text of this value: two blanks a level, one field or entry a line, a
+    /// newline at the end.
     #[must_use]
     pub fn render(&self) -> String {
         let mut out = String::new();

@@ -71,7 +71,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Returns the texts of an error and of its sources.
+/// Returns the texts of an error and of all its sources, in one line.
 fn text_with_sources(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -18,7 +18,7 @@ use crate::{
 
 pub use wire::item as item_as_json;
 
-/// Computes an operation.
+/// Computes the operation with this name from the inputs of a vector.
 ///
 /// # Errors
 /// Fails with [`BadField`] when there is no such operation or an input is missing or has the wrong form.

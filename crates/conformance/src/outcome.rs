@@ -5,11 +5,11 @@ use crate::{class::Class, json::Object};
 /// The result of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// `ok`, or the class of the refusal.
+    /// The text `ok`, or the class of the refusal.
     pub expect: String,
-    /// The intermediate values.
+    /// The values on the way, which help to find an implementation's fault.
     pub intermediate: Object,
-    /// The results.
+    /// The results; empty after a refusal, except in operations of several steps.
     pub output: Object,
 }
 

@@ -7,7 +7,7 @@ use rand_chacha::{
 };
 use std::convert::Infallible;
 
-/// A generator that yields the bytes of a vector, in order.
+/// A generator that yields the random bytes of a vector, in order, and zeros behind them.
 pub struct Script {
     bytes: std::vec::IntoIter<u8>,
     overrun: bool,
@@ -20,7 +20,7 @@ impl Script {
         Self { bytes: bytes.into_iter(), overrun: false }
     }
 
-    /// Checks that exactly all bytes were drawn.
+    /// Checks that exactly all bytes were drawn. To be called after the computation.
     ///
     /// # Errors
     /// Fails with [`BadField`], which names the field of the bytes, when some bytes are left or too few were there.
@@ -57,26 +57,26 @@ impl TryRng for Script {
 
 impl TryCryptoRng for Script {}
 
-/// A generator from a seed that notes the bytes it has yielded.
+/// A generator from a seed that notes the bytes it yields, for the inputs of a vector.
 pub struct Recorder {
     rng: ChaCha20Rng,
     drawn: Vec<u8>,
 }
 
 impl Recorder {
-    /// Makes a generator from a seed.
+    /// Makes a generator from a seed, which has noted nothing.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { rng: ChaCha20Rng::seed_from_u64(seed), drawn: Vec::new() }
     }
 
-    /// Returns the bytes that were drawn since the last call.
+    /// Returns the bytes that were drawn since the last call, or since the beginning.
     #[must_use]
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.drawn)
     }
 
-    /// Returns fresh bytes, which are not noted.
+    /// Returns fresh bytes, which [`take`](Self::take) does not return.
     #[must_use]
     pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];
@@ -84,7 +84,7 @@ impl Recorder {
         bytes
     }
 
-    /// Returns `len` fresh bytes, which are not noted.
+    /// Returns `len` fresh bytes, which [`take`](Self::take) does not return.
     #[must_use]
     pub fn vec(&mut self, len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len];

@@ -11,23 +11,23 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The result of one family.
+/// The result of checking the files of one family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Family {
     /// The name of the family and of its folder.
     pub name: String,
-    /// Number of vectors that hold.
+    /// Number of vectors whose files are as they must be.
     pub passed: usize,
-    /// The vectors that do not hold, in the order of the files.
+    /// The files that are not as they must be: those of cases first, then those without a case.
     pub failures: Vec<Failure>,
 }
 
-/// A file that is not as it must be.
+/// A file that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// Path below the folder of vectors.
     pub file: String,
-    /// The field, or another description of the fault.
+    /// The field that differs, or another description of the fault.
     pub field: String,
 }
 
@@ -42,7 +42,7 @@ pub enum Error {
     Case(String, #[source] BadField),
 }
 
-/// Returns every vector with its case, families and cases in their order.
+/// Returns every case with the text of its file, families and cases in their order.
 ///
 /// # Errors
 /// Fails with [`Error::Case`] when a case does not fit its operation.
@@ -54,7 +54,8 @@ pub fn all() -> Result<Vec<(Case, String)>, Error> {
     cases::all().into_iter().map(compute).collect()
 }
 
-/// Writes every vector below `dir`. Folders of families are replaced.
+/// Writes the files of all vectors below `dir`, and returns their number. Folders of families are
+/// replaced.
 ///
 /// # Errors
 /// Fails with [`Error`] when a case does not fit its operation or a file cannot be written.
@@ -105,8 +106,8 @@ pub fn run(dir: &Path) -> Result<Vec<Family>, Error> {
     Ok(results)
 }
 
-/// Returns the fault of a file's bytes, if there is one. First they must hold by themselves, then equal the generated
-/// ones.
+/// Returns the fault of a file's bytes; `None` if there is none. The file must hold by itself (its
+/// results follow from its inputs) and equal the generated text.
 #[must_use]
 pub fn check(bytes: &[u8], generated: &str) -> Option<String> {
     let Ok(text) = std::str::from_utf8(bytes) else { return Some("not UTF-8".to_owned()) };
@@ -129,7 +130,7 @@ fn families(all: &[(Case, String)]) -> Vec<String> {
     names
 }
 
-/// Returns the names of all entries of a folder; none when there is no folder.
+/// Returns the names of all entries of a folder; no names when there is no folder.
 fn files(folder: &Path) -> Result<BTreeSet<String>, Error> {
     let fail = |error| Error::Io(folder.to_owned(), error);
     let entries = match fs::read_dir(folder) {

@@ -7,31 +7,31 @@ use deaddrop_primitives::{
     hkdf::{self, Prk},
 };
 
-/// Computes `L"text"`.
+/// Computes `L"text"` (chapter 00, "Notation").
 #[must_use]
 pub fn label(text: &str) -> Vec<u8> {
     format!("deaddrop/1 {text}\0").into_bytes()
 }
 
-/// Computes `Ext(salt, ikm)`.
+/// Computes `Ext(salt, ikm)` (chapter 00, "Notation") over the concatenated parts of `ikm`.
 #[must_use]
 pub fn ext(salt: &[u8], ikm: &[&[u8]]) -> [u8; 32] {
     *hkdf::extract(salt, ikm).expose()
 }
 
-/// Computes `Exp(prk, L"text" || context, 32)`.
+/// Computes `Exp(prk, L"text" || context, 32)` (chapter 00, "Notation").
 #[must_use]
 pub fn exp(prk: &[u8; 32], text: &str, context: &[u8]) -> [u8; 32] {
     Prk::from_bytes(*prk).expand(&[&label(text), context])
 }
 
-/// Computes `SHA-256(L"text" || parts)`.
+/// Computes `SHA-256(L"text" || parts)`, the form of the spec's labelled hashes.
 #[must_use]
 pub fn hash(text: &str, parts: &[&[u8]]) -> [u8; 32] {
     sha256(&[&label(text), &parts.concat()])
 }
 
-/// Computes `pad(bytes, len)`.
+/// Computes `pad(bytes, len)` (chapter 00, "Notation").
 #[must_use]
 pub fn pad(bytes: &[u8], len: usize) -> Vec<u8> {
     let mut padded = bytes.to_vec();
@@ -40,23 +40,23 @@ pub fn pad(bytes: &[u8], len: usize) -> Vec<u8> {
     padded
 }
 
-/// Nonce 0.
+/// The nonce of zeros, for keys that seal once.
 pub const NONCE_0: [u8; 12] = [0; 12];
 
-/// Computes `r || AEAD(key, r, L"text", plaintext)`.
+/// Computes a box: `r || AEAD(key, r, L"text", plaintext)`, where r is `nonce`.
 #[must_use]
 pub fn boxed(key: &[u8; 32], nonce: &[u8; 12], text: &str, plaintext: &[u8]) -> Vec<u8> {
     [&nonce[..], &aead::seal(key, nonce, &label(text), plaintext)].concat()
 }
 
-/// Makes the header box and the body box of a message, of together `len` bytes (chapter 05 section 2).
+/// Makes a message of `len` bytes: its header box and its body box (chapter 05 section 2).
 #[must_use]
 pub fn message(keys: &MessageKeys, header: &[u8], nonce: &[u8; 12], content: &[u8], len: usize) -> Vec<u8> {
     let room = len.saturating_sub(header.len()).saturating_sub(12 + 2 * aead::TAG_LEN);
     message_of_padded(keys, header, nonce, &pad(content, room))
 }
 
-/// Makes the header box and the body box of a message whose content is padded already, well or not.
+/// Makes a message like [`message`] whose content is padded already, rightly or wrongly.
 #[must_use]
 pub fn message_of_padded(keys: &MessageKeys, header: &[u8], nonce: &[u8; 12], padded: &[u8]) -> Vec<u8> {
     let header_box = boxed(&keys.header, nonce, "header", header);
@@ -82,8 +82,8 @@ fn polyval(key: &[u8; 16], content: &[u8]) -> [u8; 16] {
     blocks.chain([bits << 64]).fold(0, |sum, block| times_h(sum ^ block)).to_le_bytes()
 }
 
-/// Computes `r` and `r'` of a message. `header` is the part of it that enters: the whole except `n` at turn 0, `pn`
-/// later.
+/// Computes the nonces `r` and `r'` of a message. `header` is the part of the header that enters:
+/// at turn 0 all but `n`, later `pn` alone.
 #[must_use]
 pub fn nonces(
     message_key: &[u8; 32],
@@ -100,7 +100,7 @@ pub fn nonces(
     (half(0), half(12))
 }
 
-/// The keys of a message.
+/// The keys from which those of one message derive.
 #[derive(Clone, Debug)]
 pub struct MessageKeys {
     /// The header key `HK_t` of the turn.
@@ -110,7 +110,7 @@ pub struct MessageKeys {
 }
 
 impl MessageKeys {
-    /// Returns the keys of the message that comes `messages` later in the same turn.
+    /// Returns the keys of the message that is `messages` later in the same turn.
     #[must_use]
     pub fn later(&self, messages: u32) -> Self {
         let chain = (0..messages).fold(self.chain, |chain, _| exp(&chain, "chain", &[]));
@@ -121,15 +121,15 @@ impl MessageKeys {
 /// The three key stages of a link (chapter 10 section 4).
 #[derive(Clone, Debug)]
 pub struct LinkKeys {
-    /// The transcript hashes H1, H2, H3.
+    /// The transcript hashes H1, H2, H3, one for each stage.
     pub transcripts: [[u8; 32]; 3],
-    /// The outputs of the stages: k_static, c1, k_confirm, c2.
+    /// The outputs of the first two stages: k_static, c1, k_confirm, c2.
     pub stages: [[u8; 32]; 4],
-    /// The keys of the records: k_client, k_relay.
+    /// The output of the last stage, the keys of the records: k_client, k_relay.
     pub records: [[u8; 32]; 2],
 }
 
-/// The secrets of a link, in the order in which they enter.
+/// The secrets of a handshake of a link, in the order in which they enter the keys.
 #[derive(Clone, Debug)]
 pub struct LinkSecrets {
     /// The product DH(e_c, e_r).
@@ -142,7 +142,8 @@ pub struct LinkSecrets {
     pub kem_identity: [u8; 32],
 }
 
-/// Derives the keys of a link from all messages and secrets of a handshake; `None` if `s1` is too short.
+/// Derives the keys of a link from the messages and secrets of a handshake. `c2_head` is C2 without
+/// its record. Returns `None` if `s1` is too short.
 #[must_use]
 pub fn link_keys(c1: &[u8], s1: &[u8], c2_head: &[u8], secrets: &LinkSecrets) -> Option<LinkKeys> {
     let (s1_head, rest) = s1.split_at_checked(1_134)?;
@@ -162,7 +163,7 @@ pub fn link_keys(c1: &[u8], s1: &[u8], c2_head: &[u8], secrets: &LinkSecrets) ->
     })
 }
 
-/// Seals record number `number` under a key that was not replaced yet.
+/// Seals the record with this number, from 0, under the first key of its direction.
 #[must_use]
 pub fn record(key: &[u8; 32], number: u64, padded: &[u8]) -> Vec<u8> {
     let [a, b, c, d, e, f, g, h] = number.to_le_bytes();

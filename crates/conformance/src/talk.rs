@@ -14,7 +14,7 @@ use deaddrop_wire::Day;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use std::io::{BufRead, Write};
 
-/// One side of a conversation.
+/// One person of a conversation: an identity, and an invite and a session once there are some.
 pub struct Talk {
     rng: ChaCha20Rng,
     identity: IdentityKeyPair,
@@ -23,7 +23,7 @@ pub struct Talk {
 }
 
 impl Talk {
-    /// Makes a person whose identity and randomness come from a seed.
+    /// Makes a person whose identity and later randomness come from a seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
@@ -31,7 +31,8 @@ impl Talk {
         Self { rng, identity, invite: None, session: None }
     }
 
-    /// Answers every line of `input` until its end.
+    /// Answers every line of `input` with a line of `output`, until the input ends. A line that
+    /// cannot be answered gets an error as its answer.
     ///
     /// # Errors
     /// Fails with the error of reading or writing.

@@ -5,14 +5,14 @@ use crate::{
     ops,
 };
 
-/// A case before it is computed.
+/// A vector before its results are computed.
 #[derive(Clone, Debug)]
 pub struct Case {
     /// The name of the family and of its folder.
     pub family: &'static str,
-    /// The file's name without its ending.
+    /// The name of the vector's file without its ending.
     pub name: String,
-    /// The behaviour that the case shows.
+    /// A description of the behaviour that the vector shows.
     pub comment: String,
     /// The name of the operation.
     pub operation: &'static str,
@@ -20,7 +20,7 @@ pub struct Case {
     pub input: Object,
 }
 
-/// Computes the file of a case.
+/// Computes the content of the file of a case.
 ///
 /// # Errors
 /// Fails with [`BadField`] when the inputs do not fit the operation.
@@ -38,7 +38,8 @@ pub fn compute(case: &Case) -> Result<Json, BadField> {
     Ok(file.into())
 }
 
-/// Recomputes a file from its own inputs. Returns the first field that differs, or none.
+/// Recomputes the results in a file from the inputs in it. Returns the name of the first field that
+/// differs; `None` if none does.
 ///
 /// # Errors
 /// Fails with [`BadField`] when the file lacks a field.
@@ -56,7 +57,7 @@ pub fn recompute(file: &Object) -> Result<Option<String>, BadField> {
     Ok(None)
 }
 
-/// Returns the first field in which two objects differ; `None` if they are equal.
+/// Returns the name of the first field in which two objects differ; `None` if they are equal.
 #[must_use]
 pub fn difference(one: &Object, other: &Object) -> Option<String> {
     let mut pairs = one.0.iter().zip(&other.0);

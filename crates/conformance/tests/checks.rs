@@ -15,14 +15,15 @@ fn spec() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../spec")
 }
 
-/// Returns the text of the chapter whose file begins with these two digits.
+/// Returns the text of the spec's chapter whose file name begins with these two digits.
 fn chapter(number: &str) -> String {
     let mut files = fs::read_dir(spec()).unwrap().map(|entry| entry.unwrap().path());
     let file = files.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with(number));
     fs::read_to_string(file.unwrap_or_else(|| panic!("no chapter {number}"))).unwrap()
 }
 
-/// Returns a section without its heading, up to the next heading of its level or above.
+/// Returns the section with this number without its heading, up to the next heading of its level or
+/// above.
 fn section(text: &str, number: &str) -> String {
     let level = number.split('.').count() + 1;
     let heading = |line: &str| line.starts_with('#').then(|| line.chars().take_while(|c| *c == '#').count());
@@ -35,7 +36,7 @@ fn section(text: &str, number: &str) -> String {
     section.join("\n")
 }
 
-/// Returns the cells of the table rows of a text.
+/// Returns the rows of all tables in a text, each as its cells.
 fn rows(text: &str) -> Vec<Vec<String>> {
     let rows = text.lines().filter(|line| line.starts_with('|') && !line.starts_with("|--"));
     rows.map(|line| {
@@ -48,7 +49,8 @@ fn is_number(word: &str) -> bool {
     matches!(word.as_bytes(), [b'C' | b'K' | b'W', b'-', a, b] if a.is_ascii_digit() && b.is_ascii_digit())
 }
 
-/// Returns the numbers that a text names; `X to Y` are all known ones from X to Y.
+/// Returns the numbers of checks (such as C-07) that a text names. In `X to Y` these are all
+/// numbers of `known` from X to Y.
 fn numbers(text: &str, known: &Numbers) -> Numbers {
     let words: Vec<&str> = text
         .split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))

@@ -21,10 +21,10 @@ use deaddrop_primitives::{
 };
 use deaddrop_wire::Day;
 
-/// Number of bytes of rk and ek.
+/// Number of bytes of the keys rk and ek at the beginning of a header.
 const KEYS: usize = 1_216;
 
-/// The values that both sides of a vector know.
+/// The secrets of a vector's conversation with which its messages can be read.
 struct Known {
     session: Session,
     k_init: [u8; 32],
@@ -52,7 +52,7 @@ impl Known {
         Self { session, k_init, identity, turns: turns.into_iter().cloned().collect() }
     }
 
-    /// Whether an envelope opens when nothing is checked but tags.
+    /// Whether an envelope opens when only the tags are checked.
     fn read(&self, envelope: &[u8]) -> bool {
         let (nonce, sealed) = envelope.split_first_chunk().unwrap();
         if let Ok(plain) = aead::open(&self.k_init, nonce, &label("initial"), sealed) {
@@ -73,7 +73,8 @@ impl Known {
         })
     }
 
-    /// Returns turn 1 from the constants of a header, whatever they are; X25519 passes over the top bit.
+    /// Returns the keys of message 0 of turn 1 for the constants of its header, without checking
+    /// them. X25519 ignores the top bit.
     fn turn_1(&self, keys: &MessageKeys, constants: &[u8]) -> MessageKeys {
         let own = self.session.hazmat_sending().unwrap();
         let mut rk: [u8; 32] = constants[..32].try_into().unwrap();
@@ -91,7 +92,8 @@ impl Known {
     }
 }
 
-/// Opens header and body, and returns whether both open. The keys of number n follow from the header's constants and n.
+/// Whether header and body of a message open. `of` gives the keys of the message from the constants
+/// and the number in the header.
 fn read(
     keys: &MessageKeys,
     turn: u32,
@@ -107,7 +109,7 @@ fn read(
     aead::open(&key, &NONCE_0, header_box, body).is_ok()
 }
 
-/// Returns the envelopes given in full that a vector refuses.
+/// Returns the envelopes in a vector that are given in full and refused.
 fn refused(file: &Object) -> Vec<Vec<u8>> {
     let steps = file.object("input").unwrap().objects("steps").unwrap();
     let outcomes = file.object("output").unwrap().objects("steps").unwrap();

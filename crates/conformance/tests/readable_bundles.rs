@@ -10,11 +10,11 @@ use deaddrop_conformance::{
 use deaddrop_e2ee::hazmat;
 use deaddrop_primitives::{aead, ed25519};
 
-/// The offsets of the identity and of the length of the address.
+/// Offsets in a body: of the identity, and of the length of the address.
 const IDENTITY: usize = 38;
 const ADDRESS_LEN: usize = IDENTITY + 1_248 + 32 + 1_184;
 
-/// The files in which nothing but the named check is wrong.
+/// The cases, without `refused-`, in which nothing but the named check is wrong.
 const ALONE: [&str; 16] = [
     "c-01-sealed",
     "c-03-signed",
@@ -34,7 +34,8 @@ const ALONE: [&str; 16] = [
     "c-12-other-person",
 ];
 
-/// Whether a bundle opens, has its fields and is signed by its identity.
+/// Whether a bundle opens, has its fields and is signed by its identity. `behind` is the number of
+/// bytes behind the address that the body has too many.
 fn is_read(input: &Object, behind: usize) -> bool {
     let keys = hazmat::invite(&input.array("h").unwrap());
     let blob = input.bytes("blob").unwrap();

@@ -19,7 +19,8 @@ use deaddrop_primitives::{
 };
 use deaddrop_wire::Day;
 
-/// The files that break one rule alone; C-48 has no file without C-45.
+/// The cases, without `refused-`, that break no rule but the named one. C-48 has no case in which
+/// C-45 is not broken, too.
 const ALONE: [&str; 27] = [
     "c-23-behind",
     "c-23-marker",
@@ -50,7 +51,7 @@ const ALONE: [&str; 27] = [
     "c-52-numbered",
 ];
 
-/// The secrets of a bundle's owner.
+/// The secrets with which the owner of a bundle reads a first message.
 struct Responder {
     seed: [u8; 32],
     h: [u8; 32],
@@ -89,7 +90,8 @@ impl Responder {
         Self { seed, h: bundle.hash, k_init, psk, px: bundle.px, pk: bundle.pk }
     }
 
-    /// Returns the content of an InitialMessage, when nothing is checked but tags and the padding.
+    /// Returns the content of an InitialMessage when only tags and padding are checked; `None` if
+    /// it does not open.
     fn read(&self, envelope: &[u8]) -> Option<Vec<u8>> {
         let (_, x_b, k_b) = hazmat::identity_secrets(&self.seed);
         let (nonce, sealed) = envelope.split_first_chunk()?;

@@ -116,7 +116,7 @@ fn a_folder_without_vectors_fails() {
     assert_eq!(run(dir.path(), &[]).0, Some(1));
 }
 
-/// Returns the first cells of a table's rows in a file of the spec.
+/// Returns the rows of all tables in a file of the spec, each as its cells.
 fn rows(name: &str) -> Vec<Vec<String>> {
     let text = fs::read_to_string(root().join(name)).unwrap();
     let rows = text.lines().filter(|line| line.starts_with('|'));

@@ -1,5 +1,5 @@
-//! Runs the comparison with vodozemac, which is a package of its own so that nothing of it enters this workspace:
-//! `cargo bench -p deaddrop-e2ee --bench rivals`.
+//! Runs the comparison with vodozemac, which is a package of its own so that nothing of it enters
+//! this workspace: `cargo bench -p deaddrop-e2ee --bench rivals`.
 
 use std::{
     env, io,

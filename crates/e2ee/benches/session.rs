@@ -1,5 +1,5 @@
-//! The cost of a session: the handshake on each side beside the sum of its primitives, messages one way and in turns,
-//! forgeries, held keys, segments of attachments, the safety number.
+//! The cost of a session: the handshake on each side beside the sum of its primitives, messages one
+//! way and in turns, forgeries, held keys, segments of attachments, the safety number.
 #![allow(missing_docs, clippy::disallowed_methods, clippy::unwrap_used, clippy::indexing_slicing)]
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
@@ -17,7 +17,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 const TODAY: Day = Day::from_number(20_780);
-/// A message as people write them.
+/// Text of 60 bytes, about the length of a message between people.
 const TEXT: &[u8] = &[b'x'; 60];
 const SKIPPED: usize = 2_000;
 const HASH: AttachmentHash = AttachmentHash::from_bytes([0; 32]);
@@ -49,7 +49,8 @@ impl Invited {
         (session, envelope)
     }
 
-    /// Returns both sides of an established session. The last message went from Bob to Alice.
+    /// Returns the sessions of Alice and Bob, both established. The newest turn is Bob's; Alice has
+    /// read its only message.
     fn established(&self) -> (Session, Session) {
         let rng = &mut rng(2);
         let (mut alice, first) = self.initiate(rng);
@@ -249,7 +250,8 @@ fn hostile(c: &mut Criterion) {
     group.finish();
 }
 
-/// Returns Alice, and Bob, who holds this many skipped keys, half of them of a closed turn.
+/// Returns Alice's session, and Bob's that holds `held` skipped keys (an even number): half of them
+/// of a closed turn, half of the open one.
 fn holding(invited: &Invited, held: usize) -> (Session, Session) {
     let random = &mut rng(7);
     let (mut alice, mut bob) = invited.established();
@@ -268,7 +270,8 @@ fn holding(invited: &Invited, held: usize) -> (Session, Session) {
     (alice, bob)
 }
 
-/// Measures a segment beside its AEAD and one SHA-256 of the same bytes, which it cannot do without.
+/// Measures sealing and opening one segment, and for comparison one AEAD call and one SHA-256 over
+/// the same bytes, the least that each of these must compute.
 fn attachments(c: &mut Criterion) {
     let sealer = AttachmentSealer::generate(10 * SEGMENT_LEN as u64, &mut rng(8)).unwrap();
     let manifest = Manifest::new(sealer.key().duplicate(), 10 * SEGMENT_LEN as u64, HASH).unwrap();

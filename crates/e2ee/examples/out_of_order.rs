@@ -1,4 +1,5 @@
-//! Messages that come late, twice, changed, or not at all; and a state that was put back to an older one.
+//! Messages that come late, twice, changed, or not at all; and a state that was put back to an
+//! older one.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use deaddrop_e2ee::{

@@ -1,4 +1,5 @@
-//! Change sets in a database: one transaction a call, before anything leaves or is acknowledged; and a start after a crash.
+//! Change sets in a database: one transaction a call, before anything leaves or is acknowledged;
+//! and a start after a crash.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use deaddrop_e2ee::{
@@ -12,13 +13,14 @@ use deaddrop_wire::Day;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
-/// The contact's row; an app has one for each contact.
+/// Table for the row of the one contact of this example. An app has one row for each contact.
 const CONTACT: TableDefinition<'_, (), &[u8]> = TableDefinition::new("contact");
 const SESSIONS: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("sessions");
 const RESETS: TableDefinition<'_, [u8; 16], &[u8]> = TableDefinition::new("resets");
 const SKIPPED: TableDefinition<'_, ([u8; 16], u32, u32), &[u8]> = TableDefinition::new("skipped");
 
-/// Stores all changes or none. An app encrypts its database, because these rows are keys.
+/// Stores all changes of one call in one transaction, so that all of them are stored or none. An
+/// app encrypts its database, because these rows contain keys.
 fn store(database: &Database, changes: &ContactChanges) -> Result<(), redb::Error> {
     let write = database.begin_write()?;
     {
@@ -51,7 +53,8 @@ fn store(database: &Database, changes: &ContactChanges) -> Result<(), redb::Erro
     Ok(())
 }
 
-/// Loads the contact as it was stored. A session whose row is damaged comes back as lost, and can be reset.
+/// Loads the contact as it was stored. A session whose row is damaged comes back as lost, and can
+/// be reset.
 fn load(database: &Database) -> Result<Contact, Box<dyn std::error::Error>> {
     let read = database.begin_read()?;
     let (contact, sessions) = (read.open_table(CONTACT)?, read.open_table(SESSIONS)?);

@@ -1,7 +1,8 @@
-//! Two people without any transport: an invite, a conversation, and a state that was stored and loaded again.
+//! Two people without any transport: an invite, a conversation, and a state that was stored and
+//! loaded again.
 //!
-//! An app would carry everything that is printed here: the link by any way the two trust (a QR code, another messenger), the sealed
-//! bundle and the envelopes by anything that carries bytes.
+//! An app would carry everything that is printed here: the link by any way the two trust (a QR
+//! code, another messenger), the sealed bundle and the envelopes by anything that carries bytes.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use deaddrop_e2ee::{

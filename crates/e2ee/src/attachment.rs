@@ -1,5 +1,6 @@
-//! Attachments: long content in segments that are sealed one by one, so that memory stays constant, any segment can be made
-//! or read again, and several at a time (spec/06-envelope-and-content.md section 3).
+//! Attachments: long content in segments that are sealed one by one, so that memory stays constant,
+//! any segment can be made or read again, and several at a time (spec/06-envelope-and-content.md
+//! section 3).
 //!
 //! The manifest travels as content. The app decides where the segments are stored.
 
@@ -23,17 +24,20 @@ use rand_core::CryptoRng;
 use zeroize::ZeroizeOnDrop;
 
 secret_bytes! {
-    /// The key of one attachment, drawn for it alone.
+    /// The key under which all segments of one attachment are sealed. Every attachment has a key of
+    /// its own.
     pub struct AttachmentKey[32];
 }
 
-/// The sender's part of an attachment: seals its segments for its recipients. Generate another one for another set of recipients.
+/// The sender's part of an attachment: seals its segments for its recipients. Generate another
+/// sealer for another set of recipients: the segments of the two have nothing in common.
 pub struct AttachmentSealer {
     key: AttachmentKey,
     layout: SegmentLayout,
 }
 
-/// The recipient's part of an attachment: opens its segments, and checks that together they are the attachment that was sent.
+/// The recipient's part of an attachment: opens its segments, and checks that together they are the
+/// attachment that was sent.
 pub struct Manifest {
     key: AttachmentKey,
     layout: SegmentLayout,
@@ -46,56 +50,60 @@ assert_secret!(AttachmentSealer);
 impl ZeroizeOnDrop for Manifest {}
 assert_secret!(Manifest);
 
-/// A sealed segment, and the hash of its bytes.
+/// A sealed segment, and the hash of the bytes that were sealed.
 #[derive(Debug)]
 pub struct SealedSegment {
-    /// The bytes that the recipient fetches.
+    /// The sealed bytes, which the recipient fetches: nonce, ciphertext with its padding, tag.
     pub blob: Blob,
-    /// The hash to give to [`AttachmentSealer::finish`].
+    /// Hash of the segment's plaintext, to be inserted into the [`SegmentHashes`] for
+    /// [`AttachmentSealer::finish`].
     pub hash: SegmentHash,
 }
 
-/// The bytes of a segment, and their hash.
+/// The plaintext of a segment, and its hash.
 pub struct OpenedSegment<'a> {
-    /// The bytes of the attachment.
+    /// Bytes of the attachment that the segment holds, without padding.
     pub bytes: &'a [u8],
-    /// The hash to give to [`Manifest::verify`].
+    /// Hash of `bytes`, to be inserted into the [`SegmentHashes`] for [`Manifest::verify`].
     pub hash: SegmentHash,
 }
 
-/// The error of a segment that was not sealed.
+/// The error of sealing a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SegmentError {
     /// The attachment has no segment of this number.
     #[error("the attachment has fewer segments; ask for those below their number")]
     NoSuchSegment,
-    /// The bytes are not as many as [`SegmentLayout::range`] says.
+    /// The number of bytes is not the length of the segment's [`SegmentLayout::range`].
     #[error("these are not the bytes of this segment; give those that its range names")]
     WrongLength,
 }
 
-/// The error of a segment that was not opened: the segment is another attachment's, belongs elsewhere in this one, or was changed
-/// on its way. Fetch it again; the bytes that were passed are of no use any more.
+/// The error of a segment that was not opened: the segment belongs to another attachment or has
+/// another number in this one, or its bytes were changed. Fetch the segment again: the passed
+/// buffer cannot be used for a second attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not this segment of the attachment, or damaged; fetch it again")]
 pub struct BadSegment;
 
-/// The error of segments that are not shown to be the attachment that was sent.
+/// The error of verifying an attachment as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// Some segments were not opened yet.
+    /// The hash of at least one segment is missing: open all segments first.
     #[error("{}", Incomplete)]
     Incomplete,
-    /// All segments opened, and together they are not what the manifest names: the sender made several segments for one place,
-    /// so recipients of the manifest can see different files. Do not use the bytes.
+    /// All segments opened, but their hashes do not give the hash in the manifest: the sender
+    /// sealed several contents for one segment, so recipients of the manifest can see different
+    /// files. Do not use the bytes.
     #[error("the segments are not the attachment that its manifest names; do not use it")]
     BadAttachment,
 }
 
 impl AttachmentSealer {
-    /// Seals an attachment of `length` bytes. Draws its key, 32 bytes, from `rng`.
+    /// Creates a sealer with a new key for an attachment of `length` bytes. Draws the key, 32
+    /// bytes, from `rng`.
     ///
     /// # Errors
     /// Fails with [`AttachmentTooLong`].
@@ -103,7 +111,8 @@ impl AttachmentSealer {
         Self::new(AttachmentKey::generate(rng), length)
     }
 
-    /// Creates a sealer for an attachment whose key was stored. It seals equal bytes to equal segments.
+    /// Creates a sealer for an attachment of `length` bytes whose key was stored. Bytes that are
+    /// sealed again give the same segments as before.
     ///
     /// # Errors
     /// Fails with [`AttachmentTooLong`].
@@ -111,7 +120,8 @@ impl AttachmentSealer {
         Ok(Self { key, layout: SegmentLayout::new(length)? })
     }
 
-    /// Returns the key. Store it to continue with the attachment later.
+    /// Returns the key of the attachment. Store it to continue sealing later with
+    /// [`new`](Self::new).
     #[must_use]
     pub const fn key(&self) -> &AttachmentKey {
         &self.key
@@ -123,8 +133,10 @@ impl AttachmentSealer {
         &self.layout
     }
 
-    /// Seals the bytes of one segment, in any order. The nonce derives from the key, the place and the bytes, so a segment that
-    /// is sealed again is equal to the first, and two texts in one place share no key stream.
+    /// Seals the bytes of segment number `segment`, counted from 0. The segments can be sealed in
+    /// any order. The nonce derives from the key, the segment's number, the length of the
+    /// attachment and the bytes: a segment that is sealed again is equal to the first, and two
+    /// contents for one number share no key stream.
     ///
     /// # Errors
     /// Fails with [`SegmentError`].
@@ -138,10 +150,11 @@ impl AttachmentSealer {
         Ok(SealedSegment { blob, hash })
     }
 
-    /// Returns the manifest, once every segment was sealed.
+    /// Returns the manifest, from the hashes that [`seal`](Self::seal) has returned for all
+    /// segments.
     ///
     /// # Errors
-    /// Fails with [`Incomplete`].
+    /// Fails with [`Incomplete`] if the hash of a segment is missing.
     pub fn finish(&self, hashes: &SegmentHashes) -> Result<Manifest, Incomplete> {
         let hash = hashes.whole(&self.layout)?;
         Ok(Manifest { key: self.key.duplicate(), layout: self.layout, hash })
@@ -153,7 +166,8 @@ impl AttachmentSealer {
         hkdf::expand(self.key.expose(), &info)
     }
 
-    /// Seals bytes whose number was checked.
+    /// Pads `bytes`, whose number the caller has checked, with zeros to the segment's size class,
+    /// and seals them under `nonce`.
     fn seal_with(&self, segment: u32, bytes: &[u8], nonce: &[u8; NONCE_LEN]) -> Result<Blob, SegmentError> {
         let class = self.layout.class(segment).ok_or(SegmentError::NoSuchSegment)?;
         let mut sealed = Vec::with_capacity(class.bytes());
@@ -166,7 +180,8 @@ impl AttachmentSealer {
         Blob::new(sealed).map_err(|_| SegmentError::WrongLength)
     }
 
-    /// Does the same as [`seal`](Self::seal), with a nonce of the caller's.
+    /// Seals as [`seal`](Self::seal) does, but under the nonce that the caller passes, for test
+    /// vectors.
     ///
     /// # Errors
     /// Fails as [`seal`](Self::seal) does.
@@ -183,7 +198,8 @@ impl AttachmentSealer {
 }
 
 impl Manifest {
-    /// Creates the manifest that came as content ([`Content::Attachment`](crate::content::Content::Attachment)).
+    /// Creates the manifest from the fields of a
+    /// [`Content::Attachment`](crate::content::Content::Attachment) that was received.
     ///
     /// # Errors
     /// Fails with [`AttachmentTooLong`].
@@ -191,7 +207,8 @@ impl Manifest {
         Ok(Self { key, layout: SegmentLayout::new(length)?, hash })
     }
 
-    /// Returns the key, for the content.
+    /// Returns the key of the attachment, for the field of
+    /// [`Content::Attachment`](crate::content::Content::Attachment).
     #[must_use]
     pub const fn key(&self) -> &AttachmentKey {
         &self.key
@@ -203,17 +220,19 @@ impl Manifest {
         &self.layout
     }
 
-    /// Returns the hash of the whole attachment, for the content.
+    /// Returns the hash of the whole attachment, for the field of
+    /// [`Content::Attachment`](crate::content::Content::Attachment).
     #[must_use]
     pub const fn hash(&self) -> &AttachmentHash {
         &self.hash
     }
 
-    /// Opens one segment in place, and returns its bytes of the attachment. They are part of the attachment only when
-    /// [`verify`](Self::verify) has found all of them to be.
+    /// Decrypts segment number `segment`, counted from 0, in its buffer, and returns its plaintext.
+    /// One segment proves only that a holder of the key has sealed it; [`verify`](Self::verify)
+    /// proves that all of them together are the attachment.
     ///
     /// # Errors
-    /// Fails with [`BadSegment`]; also for a segment that the attachment does not have.
+    /// Fails with [`BadSegment`]; also for a number that the attachment does not have.
     pub fn open<'a>(&self, segment: u32, sealed: &'a mut [u8]) -> Result<OpenedSegment<'a>, BadSegment> {
         let (range, class) = self.layout.range(segment).zip(self.layout.class(segment)).ok_or(BadSegment)?;
         if sealed.len() != class.bytes() {
@@ -232,7 +251,9 @@ impl Manifest {
         Ok(OpenedSegment { bytes, hash: SegmentHash::of(segment, bytes) })
     }
 
-    /// Checks that the segments that were opened are together the attachment that was sent. Until then the file may not be whole.
+    /// Checks that the segments that were opened are together the attachment that was sent.
+    /// `hashes` has the hashes that [`open`](Self::open) has returned for all of them. Do not use
+    /// the file before this call has succeeded.
     ///
     /// # Errors
     /// Fails with [`VerifyError`].

@@ -1,6 +1,7 @@
 //! Bundles: what a person publishes so that another can begin a session (spec/03-invite.md).
 //!
-//! The body is the same for invites and for reset bundles; an invite adds a signature, a sealed blob and a link.
+//! The body is the same for invites and for reset bundles; an invite adds a signature, a sealed
+//! blob and a link.
 
 pub(crate) mod body;
 pub(crate) mod invite;

@@ -1,7 +1,9 @@
-//! A contact: all sessions with one person, and the choice of the one that is used for sending (spec/05-ratchet.md section 6).
+//! A contact: all sessions with one person, and the choice of the one that is used for sending
+//! (spec/05-ratchet.md section 6).
 //!
-//! Two people can have several sessions: each has invited the other, or one of them lost a session and began a new one. All of
-//! them receive; one sends, and both sides choose the same one. The app decides where a text is shown, and when it is sent again.
+//! Two people can have several sessions: each has invited the other, or one of them lost a session
+//! and began a new one. All of them receive; one sends, and both sides choose the same one. The app
+//! decides where a text is shown, and when it is sent again.
 
 mod event;
 mod hour;
@@ -32,17 +34,19 @@ use reset_bundle::{PeerBundle, PendingReset};
 use sessions::{Generation, Origin, SessionEntry, Sessions};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-/// Highest number of the newest turn of the session in use at which two sides can still switch to another session without telling the users.
-/// The fifth turn has number 4: turns count from 0.
+/// Number of the last turn in which a switch to another session is not reported to the users. Two
+/// people who invited each other at once, or whose resets crossed, agree on one session within the
+/// first five turns, 0 to 4.
 const LAST_YOUNG_TURN: u32 = 4;
 /// The relation of a new session from an invite to the sessions that a contact already has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvitePolicy {
-    /// The existing sessions stay in use: two people may invite each other at the same time. If the peer has ever replied in a session,
-    /// this has the same effect as [`StartOver`](Self::StartOver).
+    /// The existing sessions stay in use: two people may invite each other at the same time. If the
+    /// peer has ever replied in a session, this has the same effect as
+    /// [`StartOver`](Self::StartOver).
     KeepSessions,
-    /// The two people start over, on a new device or after a loss: existing sessions are superseded, and the contact is no longer
-    /// verified.
+    /// The two people start over, on a new device or after a loss: existing sessions are
+    /// superseded, and the contact is no longer verified.
     StartOver,
 }
 
@@ -63,29 +67,32 @@ pub enum AddError {
 #[error("the safety numbers differ; do not trust this contact before you have met in another way")]
 pub struct SafetyNumberDiffers;
 
-/// The state before a message was read.
+/// Values of a session and its contact before a message was read, to be compared with those after
+/// it.
 struct Prior {
     turn: u32,
     standing: Standing,
-    /// Whether the peer had replied in a session.
+    /// Whether the peer had ever replied in a session of the contact.
     peer_ever_answered: bool,
 }
 
-/// One person, and the sessions with that person. It holds secrets. Store the changes that its calls return.
+/// One person, and the sessions with that person. It holds secrets. Store the changes that its
+/// calls return.
 pub struct Contact {
     peer: IdentityHash,
     verified: bool,
     sessions: Sessions,
-    /// Own reset bundles, oldest first.
+    /// The secrets of own reset bundles, oldest first.
     own_bundles: Vec<PendingReset>,
-    /// The peer's reset bundles, oldest first.
+    /// The peer's reset bundles, those with the earliest last day first.
     peer_bundles: Vec<PeerBundle>,
     last_reset: Option<Hour>,
-    /// The day on which the newest own bundle was made.
+    /// The day on which the newest own bundle was made; `None` if one is due because none was made
+    /// yet, or because a session was reset or the two people started over since.
     bundle_made: Option<Day>,
     /// Whether the peer has begun a turn since the newest own bundle was made.
     bundle_answered: bool,
-    /// Whether the peer has replied in a session, which may be gone by now.
+    /// Whether the peer has ever replied in a session, even if that session no longer exists.
     peer_ever_answered: bool,
 }
 
@@ -110,7 +117,8 @@ impl Contact {
         }
     }
 
-    /// Creates a contact from a single session that the app stored without a contact. The session's own rows stay as they are;
+    /// Creates a contact from a single session that the app stored without a contact. `verified`
+    /// tells whether the user has compared safety numbers. The session's own rows stay as they are;
     /// the contact's [`row`](Self::row) is to be stored beside them.
     #[must_use]
     pub fn adopt(session: Session, verified: bool) -> Self {
@@ -121,13 +129,14 @@ impl Contact {
         contact
     }
 
-    /// Returns the person's identity.
+    /// Returns the hash of the person's identity.
     #[must_use]
     pub const fn peer(&self) -> &IdentityHash {
         &self.peer
     }
 
-    /// Whether the user has compared safety numbers, and nothing has happened since that makes another comparison necessary.
+    /// Whether the user has compared safety numbers, and nothing has happened since that makes
+    /// another comparison necessary.
     #[must_use]
     pub const fn is_verified(&self) -> bool {
         self.verified
@@ -144,29 +153,32 @@ impl Contact {
         self.sessions.best().and_then(SessionEntry::session)
     }
 
-    /// Returns the progress of the session that is used; `None` if there is none, or if it was lost. Until it is answered, content
-    /// begins with [`Content::Hello`](crate::content::Content::Hello).
+    /// Returns the progress of the session that is used for sending; `None` if there is none, or if
+    /// it was lost. While the result is [`Standing::Unanswered`], content must begin with
+    /// [`Content::Hello`](crate::content::Content::Hello).
     #[must_use]
     pub fn standing(&self) -> Option<Standing> {
         self.sending().map(Session::standing)
     }
 
-    /// Whether the session that sends, or one that the peer may be using, is lost: its rows are gone or damaged. Begin a
-    /// [`reset`](Self::reset), or send a new invite.
+    /// Whether the session that sends, or one that the peer may be using, is lost: its rows are
+    /// gone or damaged. Begin a [`reset`](Self::reset), or send a new invite.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.sessions.is_lost()
     }
 
-    /// Whether this side has begun the only session that is in use, by an invite or a hard reset, and the peer has not replied in
-    /// it. A session of a soft reset is used beside the one that proved it, and does not count.
+    /// Whether this side has begun the only session that is in use, by an invite or a hard reset,
+    /// and the peer has not replied in it. Returns `false` after a soft reset, because the session
+    /// that proved the reset stays in use.
     #[must_use]
     pub fn is_starting_over(&self) -> bool {
         self.sessions.is_starting_over()
     }
 
-    /// Takes a session that [`Session::initiate`] began. `reply_deadline` is the bundle's last day: a day later
-    /// [`tidy`](Self::tidy) reports an unanswered session as [`ContactEvent::InviteTaken`].
+    /// Adds a session and the change set of its first rows, both from [`Session::initiate`].
+    /// `reply_deadline` is the bundle's last day: after that day [`tidy`](Self::tidy) reports a
+    /// session without a reply as [`ContactEvent::InviteTaken`].
     ///
     /// # Errors
     /// Fails with [`AddError`]; nothing changed.
@@ -180,10 +192,12 @@ impl Contact {
         self.add(session, changes, Some(reply_deadline), policy, None)
     }
 
-    /// Takes a session that [`PendingInvite::accept`](crate::invite::PendingInvite::accept) made, and returns its first content.
+    /// Adds a session that [`PendingInvite::accept`](crate::invite::PendingInvite::accept) made.
+    /// The result contains its first content.
     ///
-    /// Somebody who has stolen the peer's identity and finds an open invite can come this way, too. If the invite was not meant for this person,
-    /// ask the user first. If the peer has ever replied in a session, the result has the event [`ContactEvent::StartedOver`].
+    /// A thief of the peer's identity who finds an open invite can come this way, too. If the
+    /// invite was not meant for this person, ask the user first. If the peer has ever replied in a
+    /// session, or the contact is verified, the result has the event [`ContactEvent::StartedOver`].
     ///
     /// # Errors
     /// Fails with [`AddError`]; nothing changed.
@@ -224,7 +238,9 @@ impl Contact {
         Ok(Received { session: Some(id), events, changes, ..Received::default() })
     }
 
-    /// Makes a new session supersede all earlier ones, and forgets the bundles that came in them.
+    /// Makes a new session of this era supersede all earlier ones, forgets the peer's bundles that
+    /// came in them, and clears the verification. `is_known` tells whether the user knew the person
+    /// before; if so, [`ContactEvent::StartedOver`] is reported.
     fn start_over(&mut self, session: SessionId, era: u32, is_known: bool, events: &mut Vec<ContactEvent>) {
         self.sessions.start_over(era, is_known);
         self.own_bundles.iter_mut().for_each(PendingReset::forget_asked);
@@ -236,9 +252,10 @@ impl Contact {
         self.clear_verification(events);
     }
 
-    /// Seals encoded content (see [`crate::content::encode`]) with the session that is used.
+    /// Seals encoded content (see [`crate::content::encode`]) with the session that is used for
+    /// sending. Store the changes before you send the envelope.
     ///
-    /// Draws as [`Session::encrypt`].
+    /// Draws from `rng` as [`Session::encrypt`] does.
     ///
     /// # Errors
     /// Fails with [`EncryptError`]; nothing changed.
@@ -265,23 +282,27 @@ impl Contact {
         Ok((envelope, self.changes(Some((id, changes)), Vec::new(), false)))
     }
 
-    /// Returns the number of bytes of encoded content that fit into an envelope of this class now; `None` if there is no session
-    /// for sending, or if the class is too small.
+    /// Returns the number of bytes of encoded content that fit into an envelope of this class now;
+    /// `None` if there is no session for sending, or if the class is too small.
     #[must_use]
     pub fn room(&self, class: SizeClass) -> Option<usize> {
         self.sending()?.room(class)?.checked_sub(if self.tells_era() { ERA_ITEM_LEN } else { 0 })
     }
 
-    /// Whether messages carry the era: until the peer knows it, and as long as there are several sessions to choose from.
+    /// Whether messages carry the era of the session that sends: until the peer has replied in it,
+    /// and as long as there are several sessions to choose from. Era 0 is never sent.
     fn tells_era(&self) -> bool {
         let several = self.sessions.len() > 1;
         self.sessions.best().is_some_and(|entry| entry.era > 0 && (!entry.peer_replied || several))
     }
 
-    /// Opens an envelope with whichever session it belongs to, or as a soft reset. Ack it only after the changes are stored.
+    /// Opens an envelope with the session to which it belongs, or accepts it as a soft reset; a
+    /// hard reset is only reported ([`ContactEvent::ResetRequested`]). Acknowledge the envelope
+    /// only after the changes are stored.
     ///
     /// # Errors
-    /// Fails with [`DecryptError::Junk`], [`DecryptError::Duplicate`] or [`DecryptError::PeerMisbehaved`]; nothing changed.
+    /// Fails with [`DecryptError::Junk`], [`DecryptError::Duplicate`] or
+    /// [`DecryptError::PeerMisbehaved`]; nothing changed.
     pub fn decrypt(
         &mut self,
         identity: &IdentityKeyPair,
@@ -314,7 +335,8 @@ impl Contact {
         }
     }
 
-    /// Applies a message that was read in session `id` to the contact.
+    /// Applies a message that was read in session `id` to the contact. `before` has the values from
+    /// before the session opened it.
     fn read(
         &mut self,
         id: SessionId,
@@ -380,7 +402,9 @@ impl Contact {
         Received { session: Some(id), by, content: Some(content), events, changes, ..Received::default() }
     }
 
-    /// Removes skipped keys, bundles and sessions whose time is over. Call it once a day.
+    /// Removes skipped keys that are too old, reset bundles past their last day and, if
+    /// `caught_up`, sessions that have been unused for more than [`UNUSED_DAYS`] days. Reports
+    /// [`ContactEvent::InviteTaken`] for sessions without a reply in time. Call it once a day.
     ///
     /// `caught_up` tells whether everything that waited in this contact's mailboxes has been read.
     #[must_use = "a change that is not stored is lost"]
@@ -406,13 +430,15 @@ impl Contact {
         Received { events, changes, ..Received::default() }
     }
 
-    /// Notes whether the user has compared safety numbers in another way than by scanning.
+    /// Sets whether the user has compared safety numbers, in another way than by scanning. Returns
+    /// the changes to store.
     pub fn set_verified(&mut self, verified: bool) -> ContactChanges {
         self.verified = verified;
         self.changes(None, Vec::new(), true)
     }
 
-    /// Marks the contact as verified if the scanned [QR payload](SafetyNumber::to_qr_payload) is that of these two people.
+    /// Marks the contact as verified if `scanned` is the [QR payload](SafetyNumber::to_qr_payload)
+    /// of these two people; `own` is the hash of the user's identity.
     ///
     /// # Errors
     /// Fails with [`SafetyNumberDiffers`]; nothing changed.
@@ -427,9 +453,9 @@ impl Contact {
         Ok(self.set_verified(true))
     }
 
-    /// Gives the contact a new identity, to which the user has agreed. Every session with the old identity ends, and the person
-    /// is to be verified again. The sessions with the new identity come from a new invite. Nothing changes if the contact has
-    /// this identity already.
+    /// Gives the contact a new identity, to which the user has agreed. Every session with the old
+    /// identity ends, and the person is to be verified again. The sessions with the new identity
+    /// come from a new invite. Nothing changes if the contact has this identity already.
     pub fn change_identity(&mut self, now: IdentityHash) -> Received {
         if self.peer == now {
             return Received::default();

@@ -1,7 +1,8 @@
-//! The handshake: one InitialMessage from the person who accepts an invite to the one who made it (spec/04-handshake.md).
+//! The handshake: one InitialMessage from the person who accepts an invite to the one who made it
+//! (spec/04-handshake.md).
 //!
-//! Noise IK's order (es, s, ss) with an encapsulation to identity and prekey; the bundle's hash stands for the whole of the
-//! responder's side, and the transcript is in every key.
+//! Noise IK's order (es, s, ss) with an encapsulation to identity and prekey; the bundle's hash
+//! stands for the whole of the responder's side, and the transcript is in every key.
 
 pub(crate) mod keys;
 #[cfg(feature = "hazmat")]
@@ -38,11 +39,13 @@ const NONCE_0: [u8; NONCE_LEN] = [0; NONCE_LEN];
 #[error("the invite holds an invalid key; do not use it")]
 pub struct BadBundleKey;
 
-/// The error of an InitialMessage that was not accepted. Nothing changed, and the invite can still be used.
+/// The error of an InitialMessage that was not accepted. Nothing changed, and the invite can still
+/// be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcceptError {
-    /// The envelope was not made with this invite's link, or was changed on its way. Count and acknowledge it.
+    /// The envelope was not made with this invite's link, or was changed on its way. Acknowledge
+    /// it.
     #[error("not a first message for this invite; drop it")]
     Junk,
     /// The invite's last day has passed.
@@ -51,7 +54,7 @@ pub enum AcceptError {
     /// The user's own identity sent the message.
     #[error("a first message from oneself; drop it")]
     Own,
-    /// The sender is blocked.
+    /// The function `is_blocked` returned `true` for the sender.
     #[error("the sender is blocked; drop the message")]
     Blocked,
     /// The sender broke the protocol or sent an invalid key. Its software is at fault.
@@ -59,13 +62,14 @@ pub enum AcceptError {
     PeerMisbehaved,
 }
 
-/// A session that began with an own invite.
+/// The result of accepting a first message: a session that began with an own invite.
 pub struct Accepted {
-    /// The session.
+    /// The new session.
     pub session: Session,
-    /// The person who accepted the invite.
+    /// Identity of the person who accepted the invite. Its keys are checked.
     pub peer: IdentityKey,
-    /// The first content; [`Content::Hello`](crate::content::Content::Hello) is its first item of a known type.
+    /// The first content, encoded; [`Content::Hello`](crate::content::Content::Hello) is its first
+    /// item of a known type.
     pub content: Zeroizing<Vec<u8>>,
     /// The changes to store. Remove the invite's secrets in the same batch.
     pub changes: ChangeSet,
@@ -78,11 +82,13 @@ impl core::fmt::Debug for Accepted {
 }
 
 impl Session {
-    /// Begins a session as the person who accepts an invite. The first envelope comes from
-    /// [`encrypt`](Session::encrypt); its content, and that of every message until an answer comes, begins with
+    /// Begins a session as the person who accepts an invite. Returns the session, and the change
+    /// set with its first rows. The first envelope comes from [`encrypt`](Session::encrypt); its
+    /// content, and that of every message until an answer comes, begins with
     /// [`Content::Hello`](crate::content::Content::Hello).
     ///
-    /// Draws from `rng`: ephemeral key 32, encapsulation to the identity 32, to the prekey 32, ratchet key 32, ML-KEM seed 64.
+    /// Draws from `rng`: ephemeral key 32 bytes, encapsulation to the identity 32, to the prekey
+    /// 32, ratchet key 32, ML-KEM seed 64.
     ///
     /// # Errors
     /// Fails with [`BadBundleKey`].
@@ -105,6 +111,7 @@ impl Session {
 
 impl PendingInvite {
     /// Accepts the first InitialMessage that came by this invite. On success the invite is used up.
+    /// `is_blocked` tells whether the user has blocked the person of this identity.
     ///
     /// # Errors
     /// Fails with [`AcceptError`]; the invite is as it was.
@@ -130,7 +137,8 @@ impl PendingInvite {
     }
 }
 
-/// The recipient of a first message, and the secrets that are shared before it.
+/// The initiator's input of the handshake: a bundle of the recipient, its hash, and the keys that
+/// both sides have before.
 pub(crate) struct Target<'a> {
     pub(crate) bundle: &'a Bundle,
     pub(crate) hash: &'a [u8; 32],
@@ -179,7 +187,7 @@ impl Target<'_> {
     }
 }
 
-/// The recipient's side of a first message: the secrets of one own bundle.
+/// The responder's input of the handshake: its identity, and the secrets of one own bundle.
 pub(crate) struct Awaiting<'a> {
     pub(crate) identity: &'a IdentityKeyPair,
     pub(crate) hash: &'a [u8; 32],
@@ -193,7 +201,8 @@ pub(crate) struct InitialMessage {
 }
 
 impl Awaiting<'_> {
-    /// Opens the outer box: the only work that a sender without the bundle can cause.
+    /// Opens the outer box of an envelope, by one tag check. A sender who does not know the bundle
+    /// can cause no other work.
     pub(crate) fn open_outer(
         &self,
         key: InitialKey,
@@ -212,7 +221,8 @@ impl Awaiting<'_> {
         Ok(InitialMessage { key, opened })
     }
 
-    /// Computes the secrets of the first step, which do not depend on the key that was shared beforehand.
+    /// Computes the Diffie-Hellman and KEM secrets of a flight. They do not depend on the
+    /// pre-shared secret ([`Psk`]), so that several of these can be tried afterwards.
     pub(crate) fn open_flight<'b>(&self, flight: &'b [u8]) -> Result<OpenFlight<'b>, AcceptError> {
         use AcceptError::{Junk, PeerMisbehaved};
         let fields = Flight::parse(flight).ok_or(Junk)?;
@@ -229,7 +239,8 @@ impl Awaiting<'_> {
         Ok(OpenFlight { t1, secrets, identity_box: fields.identity_box })
     }
 
-    /// Checks the initiator's identity, begins the session and opens the first content.
+    /// Checks the initiator's identity, begins the session and opens the first content. Returns the
+    /// three.
     pub(crate) fn finish(
         &self,
         first: FirstStep,
@@ -272,7 +283,8 @@ impl Awaiting<'_> {
         Ok((session, peer, opened.content))
     }
 
-    /// Computes the second step, with the initiator's checked identity.
+    /// Computes the session secret in the second step of the key schedule, with the initiator's
+    /// checked identity.
     fn session_secret(&self, first: &FirstStep, peer: &IdentityKey) -> Result<SessionSecret, AcceptError> {
         // C-48: no low order in the identity either.
         let dh = |secret: &x25519::SecretKey| {
@@ -283,7 +295,8 @@ impl Awaiting<'_> {
     }
 }
 
-/// A flight whose Diffie-Hellman and KEM work is done; several shared secrets can be tried at one key derivation each.
+/// A flight with the results of its Diffie-Hellman and KEM work. Several pre-shared secrets can be
+/// tried on it at the cost of one key derivation each.
 pub(crate) struct OpenFlight<'a> {
     t1: [u8; 32],
     secrets: FirstSecrets,
@@ -291,7 +304,9 @@ pub(crate) struct OpenFlight<'a> {
 }
 
 impl OpenFlight<'_> {
-    /// Computes the first step, up to the initiator's identity, which is not checked yet; `None` if its box does not open.
+    /// Computes the first step of the key schedule with `psk`, and opens the box with the
+    /// initiator's identity, which is not checked yet; `None` if the box does not open, because the
+    /// initiator used another `psk` or another bundle.
     pub(crate) fn with_psk(&self, psk: &Psk) -> Option<FirstStep> {
         let (box_key, chain) = self.secrets.step(psk, &self.t1);
         // C-44: the identity was sealed to this bundle's owner, with what was shared beforehand.
@@ -301,7 +316,8 @@ impl OpenFlight<'_> {
     }
 }
 
-/// The result of the first step.
+/// The result of the first step of the key schedule: transcript hash, keys, and the initiator's
+/// identity, which is not checked yet.
 pub(crate) struct FirstStep {
     t1: [u8; 32],
     #[cfg_attr(not(feature = "hazmat"), allow(dead_code, reason = "traces show it"))]
@@ -310,7 +326,7 @@ pub(crate) struct FirstStep {
     initiator: Box<[u8; IDENTITY_KEY_LEN]>,
 }
 
-/// The parts of a flight.
+/// The fields of a flight. `public` is everything in front of the box with the identity.
 struct Flight<'a> {
     public: &'a [u8],
     ephemeral: &'a [u8; x25519::KEY_LEN],

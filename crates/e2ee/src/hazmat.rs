@@ -1,7 +1,8 @@
-//! Intermediate values for test vectors. Everything here is a real secret: never enable this feature in an app.
+//! Intermediate values for test vectors. Everything here is a real secret: never enable this
+//! feature in an app.
 //!
-//! Behind the additive feature `hazmat`. Names are those of the spec's chapters 02 to 05. Each trace lies beside the code that it
-//! shows; this module only re-exports them.
+//! Behind the additive feature `hazmat`. Names are those of the spec's chapters 02 to 05. Each
+//! trace lies beside the code that it shows; this module only re-exports them.
 
 pub use crate::{
     bundle::trace::{InviteTrace, create_invite, invite, invite_nonce, seal_bundle},

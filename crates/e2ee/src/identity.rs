@@ -1,4 +1,5 @@
-//! The identity of a person: three keys from one seed, and the one hash that names them (spec/02-identity.md).
+//! The identity of a person: three keys from one seed, and the one hash that names them
+//! (spec/02-identity.md).
 
 mod hash;
 mod recovery;
@@ -22,12 +23,13 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 pub const IDENTITY_KEY_LEN: usize = ed25519::KEY_LEN + x25519::KEY_LEN + kem::ENCAPSULATION_KEY_LEN;
 
 secret_bytes! {
-    /// The seed of an identity. The three secret keys derive from it, so it is all that a person must keep.
+    /// The seed of an identity. The three secret keys derive from it, so it is all that a person
+    /// must keep.
     pub struct IdentitySeed[32];
 }
 
 secret_bytes! {
-    /// The seed of one classical secret key of an identity.
+    /// The seed of the Ed25519 or of the X25519 secret key of an identity.
     struct KeySeed[32];
 }
 secret_bytes! {
@@ -36,9 +38,11 @@ secret_bytes! {
 }
 
 impl IdentitySeed {
-    /// Returns the seed as 24 words (BIP 39, English), for paper. A person who has them has this identity.
+    /// Returns the seed as 24 words (BIP 39, English), for paper. A person who has them has this
+    /// identity.
     ///
-    /// Let the user write [`IdentityKey::number`] beside them: [`UnconfirmedIdentity`], which reads the words, shows it again.
+    /// Let the user write [`IdentityKey::number`] beside them: [`UnconfirmedIdentity`], which reads
+    /// the words, shows it again.
     #[must_use]
     pub fn to_words(&self) -> Zeroizing<String> {
         words::encode_32(self.expose())
@@ -60,10 +64,12 @@ pub struct IdentityKey {
 pub struct BadIdentity;
 
 impl IdentityKey {
-    /// Parses and checks the 1,248-byte encoding.
+    /// Parses the 1,248-byte encoding and checks its X25519 and ML-KEM keys. The Ed25519 key is
+    /// checked when it verifies a signature.
     ///
     /// # Errors
-    /// Fails with [`BadIdentity`] when the X25519 key is not canonical or the ML-KEM key fails the modulus check.
+    /// Fails with [`BadIdentity`] if the X25519 key is not canonical or has low order, or
+    /// if the ML-KEM key fails the modulus check.
     pub fn from_bytes(bytes: &[u8; IDENTITY_KEY_LEN]) -> Result<Self, BadIdentity> {
         let (_, rest) = bytes.split_first_chunk::<{ ed25519::KEY_LEN }>().ok_or(BadIdentity)?;
         let (x25519, kem) = rest.split_first_chunk().ok_or(BadIdentity)?;
@@ -85,7 +91,8 @@ impl IdentityKey {
         &self.hash
     }
 
-    /// Returns the number by which people recognise this identity: one half of each of its safety numbers.
+    /// Returns the number by which people recognise this identity: one half of each of its safety
+    /// numbers.
     #[must_use]
     pub fn number(&self) -> IdentityNumber {
         IdentityNumber::of(&self.hash)
@@ -106,7 +113,7 @@ impl core::fmt::Debug for IdentityKey {
     }
 }
 
-/// The secret identity of a person.
+/// The secret keys of a person's identity, with their seed and the public keys.
 pub struct IdentityKeyPair {
     seed: IdentitySeed,
     pub(crate) ed25519: ed25519::SecretKey,

@@ -1,7 +1,9 @@
-//! Invites: the link, the bundle that it points to, and the handshake that begins a session with it (spec chapters 03 and 04).
+//! Invites: the link, the bundle that it points to, and the handshake that begins a session with it
+//! (spec chapters 03 and 04).
 //!
-//! The person who invites keeps a [`PendingInvite`], and accepts a first message with it. The other person reads the [`InviteLink`], opens
-//! the [`VerifiedBundle`], and begins a session with [`Session::initiate`](crate::session::Session::initiate).
+//! The person who invites keeps a [`PendingInvite`], and accepts a first message with it. The other
+//! person reads the [`InviteLink`], opens the [`VerifiedBundle`], and begins a session with
+//! [`Session::initiate`](crate::session::Session::initiate).
 
 pub use crate::{
     bundle::{

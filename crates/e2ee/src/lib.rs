@@ -1,14 +1,17 @@
 //! End-to-end encryption between two people, without a server, a network or a store of its own.
 //!
-//! Two people meet by a one-time invite link. From then on their messages are encrypted with keys that change with every
-//! message and with every change of direction, against classical and quantum attackers. Lost sessions are reset, copied or
-//! restored states are detected, and both people can compare a safety number.
+//! Two people meet by a one-time invite link. From then on their messages are encrypted with keys
+//! that change with every message and with every change of direction, against classical and quantum
+//! attackers. Lost sessions are reset, copied or restored states are detected, and both people can
+//! compare a safety number.
 //!
-//! The crate is *sans-I/O*: it reads no clock, no source of randomness, no file and no socket. Every call takes what it needs
-//! (`rng`, `today`), and returns its output together with the changes to store. A call that fails changes nothing. It needs no
-//! standard library and no `unsafe`.
+//! The crate is *sans-I/O*: it reads no clock, no source of randomness, no file and no socket.
+//! Every call takes what it needs (`rng`, `today`), and returns its output together with the
+//! changes to store. A call that fails changes nothing. It needs no standard library and no
+//! `unsafe`.
 //!
-//! This crate does not decide where envelopes lie and how they travel; `deaddrop-client` does, with relays that learn nothing.
+//! This crate does not decide where envelopes lie and how they travel; `deaddrop-client` does, with
+//! relays that learn nothing.
 //!
 //! # Two people
 //!
@@ -52,7 +55,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The folder `examples` has longer ones: a database, messages out of order, verification, attachments.
+//! The folder `examples` has longer ones: a database, messages out of order, verification,
+//! attachments.
 //!
 //! # Keys
 //!
@@ -67,44 +71,55 @@
 //! | skipped message key | until its message arrives, at most 35 days | the chain key |
 //! | reset secret | a few turns | the turn |
 //!
-//! Each key has a type of its own, is boxed, wiped on drop, and never printed. Only [`IdentitySeed`](identity::IdentitySeed) and
-//! the rows of a [change set](session::ChangeSet) leave the crate; both are secrets.
+//! Each key has a type of its own, is boxed, wiped on drop, and never printed. Only
+//! [`IdentitySeed`](identity::IdentitySeed) and the rows of a [change set](session::ChangeSet)
+//! leave the crate; both are secrets.
 //!
 //! # Sending
 //!
-//! 1. Encode items with [`content::encode`]. Until the peer has answered ([`Standing::Unanswered`](session::Standing::Unanswered)) each content
-//!    begins with [`Content::Hello`](content::Content::Hello); the other side refuses a first message without it.
-//! 2. Call [`Contact::encrypt`](contact::Contact::encrypt). It returns an envelope of a fixed [size class](SizeClass).
+//! 1. Encode items with [`content::encode`]. Until the peer has answered
+//!    ([`Standing::Unanswered`](session::Standing::Unanswered)) each content begins with
+//!    [`Content::Hello`](content::Content::Hello); the other side refuses a first message without
+//!    it.
+//! 2. Call [`Contact::encrypt`](contact::Contact::encrypt). It returns an envelope of a fixed [size
+//!    class](SizeClass).
 //! 3. Store the changes in one atomic batch. Only then send the envelope.
 //!
-//! `rng` is any `rand_core` 0.10 generator of cryptographic quality. Prefer the operating system's (`rand::rand_core::UnwrapErr(rand::rngs::SysRng)`) to a generator
-//! in memory: a snapshot of a virtual machine restores the latter. Messages of two such copies share no key and nonce even then, but
-//! ephemeral keys are drawn as they are (`spec/05-ratchet.md`, section 2).
+//! `rng` is any `rand_core` 0.10 generator of cryptographic quality. Prefer the operating system's
+//! (`rand::rand_core::UnwrapErr(rand::rngs::SysRng)`) to a generator in memory: a snapshot of a
+//! virtual machine restores the latter. Messages of two such copies share no key and nonce even
+//! then, but ephemeral keys are drawn as they are (`spec/05-ratchet.md`, section 2).
 //!
 //! # Receiving
 //!
-//! 1. Give an envelope to [`Contact::decrypt`](contact::Contact::decrypt) of the contact in whose mailbox it lies. Give an envelope in the mailbox of
-//!    an open invite to [`PendingInvite::accept`](invite::PendingInvite::accept) until one is accepted, then to the new contact: further first messages
-//!    of the same person belong to its session.
-//! 2. If the person who accepted is a contact already, add the session to it with [`Contact::add_accepted`](contact::Contact::add_accepted):
-//!    [`InvitePolicy::StartOver`](contact::InvitePolicy::StartOver) if the two people mean to start over, otherwise
-//!    [`InvitePolicy::KeepSessions`](contact::InvitePolicy::KeepSessions).
-//! 3. Store the changes and the content in one atomic batch. Only then acknowledge the envelope. Store and acknowledge also content that
-//!    [`content::decode`] refuses.
+//! 1. Give an envelope to [`Contact::decrypt`](contact::Contact::decrypt) of the contact in whose
+//!    mailbox it lies. Give an envelope in the mailbox of an open invite to
+//!    [`PendingInvite::accept`](invite::PendingInvite::accept) until one is accepted, then to the
+//!    new contact: further first messages of the same person belong to its session.
+//! 2. If the person who accepted is a contact already, add the session to it with
+//!    [`Contact::add_accepted`](contact::Contact::add_accepted):
+//!    [`InvitePolicy::StartOver`](contact::InvitePolicy::StartOver) if the two people mean to start
+//!    over, otherwise [`InvitePolicy::KeepSessions`](contact::InvitePolicy::KeepSessions).
+//! 3. Store the changes and the content in one atomic batch. Only then acknowledge the envelope.
+//!    Store and acknowledge also content that [`content::decode`] refuses.
 //! 4. Act on the [events](contact::ContactEvent).
 //!
-//! Messages may arrive late, twice, in any order, or never. `today` is the local day; a wrong clock costs skipped keys, never secrecy.
+//! Messages may arrive late, twice, in any order, or never. `today` is the local day; a wrong clock
+//! costs skipped keys, never secrecy.
 //!
 //! # Storing
 //!
-//! A [`Contact`](contact::Contact) is one row, and for each session a snapshot, a row of reset secrets, and one row for each skipped key.
-//! [`ContactChanges`](contact::ContactChanges) says which rows to write and which to remove; [`Contact::load`](contact::Contact::load) reads
-//! them back. Each row begins with a version, and later versions of this crate read it. Keep the rows under an AEAD or a
-//! checksum: the crate detects only damage to their form. Never put back an older copy while the newer one exists.
+//! A [`Contact`](contact::Contact) is one row, and for each session a snapshot, a row of reset
+//! secrets, and one row for each skipped key. [`ContactChanges`](contact::ContactChanges) says
+//! which rows to write and which to remove; [`Contact::load`](contact::Contact::load) reads them
+//! back. Each row begins with a version, and later versions of this crate read it. Keep the rows
+//! under an AEAD or a checksum: the crate detects only damage to their form. Never put back an
+//! older copy while the newer one exists.
 //!
-//! Store [`PendingInvite::to_bytes`](invite::PendingInvite::to_bytes) until the invite ends. Call [`Contact::tidy`](contact::Contact::tidy)
-//! once a day, and [`Contact::renew_bundle`](contact::Contact::renew_bundle) before sending: without the peer's bundle a lost session cannot
-//! be reset.
+//! Store [`PendingInvite::to_bytes`](invite::PendingInvite::to_bytes) until the invite ends. Call
+//! [`Contact::tidy`](contact::Contact::tidy) once a day, and
+//! [`Contact::renew_bundle`](contact::Contact::renew_bundle) before sending: without the peer's
+//! bundle a lost session cannot be reset.
 //!
 //! # When things go wrong
 //!
@@ -123,23 +138,27 @@
 //!
 //! # Threats
 //!
-//! Against an attacker who reads, holds back, repeats and invents envelopes, and who may have a quantum computer later:
+//! Against an attacker who reads, holds back, repeats and invents envelopes, and who may have a
+//! quantum computer later:
 //!
-//! - **Confidentiality and integrity** of content hold as long as the two devices are not broken into. Envelopes show neither
-//!   sender nor recipient, and of the length only the size class.
-//! - **Stolen state**: messages before the theft stay secret (each key is deleted after use); messages become secret again after both
-//!   sides have begun a new turn that the attacker did not touch.
-//! - **Authentication**: the person who accepts an invite has proved its identity when the session is
-//!   [`Established`](session::Standing::Established), against a quantum attacker too; before, classically only. The invite itself proves only what
-//!   its link proves: compare safety numbers.
+//! - **Confidentiality and integrity** of content hold as long as the two devices are not broken
+//!   into. Envelopes show neither sender nor recipient, and of the length only the size class.
+//! - **Stolen state**: messages before the theft stay secret (each key is deleted after use);
+//!   messages become secret again after both sides have begun a new turn that the attacker did not
+//!   touch.
+//! - **Authentication**: the person who accepts an invite has proved its identity when the session
+//!   is [`Established`](session::Standing::Established), against a quantum attacker too; before,
+//!   classically only. The invite itself proves only what its link proves: compare safety numbers.
 //! - **Deniability**: no message carries a signature. An invite's bundle does.
 //!
-//! Not promised: protection of a device that is broken into, of the moment when messages are sent, and of a link that others have
-//! seen and used first. The last sections of the chapters say exactly what holds and what does not.
+//! Not promised: protection of a device that is broken into, of the moment when messages are sent,
+//! and of a link that others have seen and used first. The last sections of the chapters say
+//! exactly what holds and what does not.
 //!
 //! # Specification
 //!
-//! Every byte, key and check is specified, with test vectors, in the folder `spec` of the source tree.
+//! Every byte, key and check is specified, with test vectors, in the folder `spec` of the source
+//! tree.
 //!
 //! | chapter | modules |
 //! |---|---|
@@ -156,8 +175,8 @@
 //!
 //! All are off by default, and additive.
 //!
-//! - `libcrux`: ML-KEM from `libcrux-ml-kem`, which is several times as fast as `ml-kem` and in large parts verified. It pins exact versions
-//!   of its own dependencies.
+//! - `libcrux`: ML-KEM from `libcrux-ml-kem`, which is several times as fast as `ml-kem` and in
+//!   large parts verified. It pins exact versions of its own dependencies.
 //! - `hazmat`: intermediate secrets for test vectors. Never enable it in an app.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]

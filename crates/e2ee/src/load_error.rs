@@ -1,6 +1,7 @@
 //! The error of loading what was saved.
 
-/// The error of a saved session, contact or invite that was not loaded. Overwrite nothing.
+/// The error of a saved session, contact or invite that was not loaded. Do not overwrite the saved
+/// bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {

@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 
 const MARK: u8 = 0x80;
 
-/// Appends the mark and zeros up to `len`. Returns `None` if there is no room for the mark.
+/// Appends the mark 0x80, then zeros, until `bytes` has a length of `len`. Returns `None` if there
+/// is no room for the mark.
 pub(crate) fn pad(bytes: &mut Vec<u8>, len: usize) -> Option<()> {
     if bytes.len() >= len {
         return None;
@@ -14,7 +15,7 @@ pub(crate) fn pad(bytes: &mut Vec<u8>, len: usize) -> Option<()> {
     Some(())
 }
 
-/// Returns the bytes before the padding; `None` unless the padding is a mark and zeros to the end.
+/// Returns the bytes before the padding; `None` unless the bytes end with the mark 0x80 and zeros.
 pub(crate) fn unpad(bytes: &[u8]) -> Option<&[u8]> {
     // Whole blocks first: padding is most of a short message's envelope.
     let zeros: usize = bytes.rchunks(64).take_while(|block| is_zero(block)).map(<[u8]>::len).sum();
@@ -24,7 +25,7 @@ pub(crate) fn unpad(bytes: &[u8]) -> Option<&[u8]> {
     (rest.first() == Some(&MARK)).then_some(content)
 }
 
-/// Whether all bytes are zero; looks at all of them.
+/// Whether all bytes are zero. Reads every byte, even after one that is not.
 pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     bytes.iter().fold(0, |all, byte| all | byte) == 0
 }

@@ -13,7 +13,7 @@ impl<'a> Reader<'a> {
         self.array_ref().copied()
     }
 
-    /// Reads an array without a copy; `None` if too few bytes are left.
+    /// Reads the next `N` bytes without a copy; `None` if fewer are left.
     pub(crate) fn array_ref<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
         self.bytes(N)?.as_array()
     }

@@ -1,7 +1,7 @@
 //! A session: the state between two people after the handshake (spec/05-ratchet.md).
 //!
-//! Turns alternate: the initiator sends even ones, the responder odd ones. Nothing is derived for a header that has not
-//! been authenticated, and nothing changes before the body has opened.
+//! Turns alternate: the initiator sends even ones, the responder odd ones. Nothing is derived for a
+//! header that has not been authenticated, and nothing changes before the body has opened.
 
 mod change;
 mod decrypt;
@@ -34,13 +34,16 @@ use seen::Seen;
 use skipped::SkippedKeys;
 use zeroize::ZeroizeOnDrop;
 
-/// Maximum number of messages of one turn. A receiver can skip all of them, so that no loss blocks a direction.
+/// Maximum number of messages of one turn. A receiver can skip all of them, so that no loss blocks
+/// a direction.
 pub const MAX_TURN_LEN: u32 = 2_000;
-/// Maximum number of message keys that one message can make a receiver skip in one chain: those of a whole turn.
+/// Maximum number of message keys that one message can make a receiver skip in one chain: those of
+/// a whole turn.
 pub const MAX_SKIP: u32 = MAX_TURN_LEN;
 /// Maximum number of closed receiving chains that are kept for their skipped keys.
 pub const MAX_CLOSED_CHAINS: usize = 2;
-/// Maximum number of receiving chains that are held between two calls: an open one and the closed ones.
+/// Maximum number of receiving chains that are held between two calls: an open one and the closed
+/// ones.
 const MAX_CHAINS: usize = 1 + MAX_CLOSED_CHAINS;
 
 /// The role of this side in the handshake.
@@ -57,28 +60,32 @@ pub enum Role {
 pub enum Standing {
     /// The initiator has no reply yet: every message is an InitialMessage.
     Unanswered,
-    /// The responder has no reply to its first turn yet: the initiator is authenticated against classical attackers only.
+    /// The responder has no reply to its first turn yet: the initiator is authenticated against
+    /// classical attackers only.
     Unconfirmed,
     /// Both sides are authenticated, against a quantum attacker too.
     Established,
 }
 
-/// The session with one peer. It holds secrets. Store the change sets that its calls return.
+/// All of this side's state of one conversation with a peer. It holds secrets. Store the change
+/// sets that its calls return.
 pub struct Session {
     role: Role,
     id: SessionId,
     peer: IdentityHash,
-    /// The newest turn, sent or received.
+    /// Number of the newest turn, sent or received.
     turn: u32,
     root: RootKey,
-    /// The header key of the next turn, `turn + 1`. The next field is that of `turn + 2`.
+    /// The header key of the next turn, `turn + 1`. `after_next_header` is that of `turn + 2`.
     next_header: HeaderKey,
     after_next_header: HeaderKey,
     side: Side,
-    /// Number of messages in the newest turn that was sent and ended, the `pn` of the next one.
+    /// Number of messages in the newest own turn that has ended. The next own turn sends it as
+    /// `pn`.
     previous_chain_length: u32,
-    /// The receiving chains, newest first; only the first can be open. The list has room for [`MAX_CHAINS`] and the one that is
-    /// coming, so that no copy of a key is left by growing.
+    /// The receiving chains, newest first; only the first can be open. The list has room for
+    /// [`MAX_CHAINS`] and one more while a new turn is received, so that no copy of a key is left
+    /// by growing.
     receiving: VecDeque<ReceivingChain>,
     initial: Initial,
     resets: ResetSecrets,
@@ -89,44 +96,46 @@ pub struct Session {
 impl ZeroizeOnDrop for Session {}
 assert_secret!(Session);
 
-/// The side that made the newest turn.
+/// The side that made the newest turn, with the keys of this turn.
 enum Side {
     Sent(SendingChain),
     Received(RemoteTurn),
 }
 
-/// The newest own turn, while nothing newer was received.
+/// The keys of the newest own turn, kept until the peer's next turn is received.
 struct SendingChain {
     ratchet: x25519::SecretKey,
     kem: kem::DecapsulationKey,
     chain: ChainKey,
     header: HeaderKey,
     message_number: u32,
-    /// The header without `n`: rk, ek, ciphertexts, pn.
+    /// The header of the turn's messages without the message number: ratchet keys rk and ek,
+    /// ciphertexts, `pn`.
     head: Vec<u8>,
 }
 
-/// The peer's newest turn, while it was not answered.
+/// The public keys of the peer's newest turn, kept until this side begins the next one.
 struct RemoteTurn {
     ratchet: x25519::PublicKey,
     kem: kem::EncapsulationKey,
-    /// The initiator's identity key, until turn 1 has encapsulated to it.
+    /// The ML-KEM key of the initiator's identity, until turn 1 has encapsulated to it.
     identity: Option<kem::EncapsulationKey>,
 }
 
-/// A turn of the peer from which messages can still come.
+/// The keys of a turn of the peer from which messages can still come.
 struct ReceivingChain {
     turn: u32,
     header: HeaderKey,
     /// The key of the chain; `None` if the chain is closed, so that only skipped keys are left.
     chain: Option<ChainKey>,
-    /// The next message number.
+    /// Number of the first message that was neither read nor skipped; of a closed chain, the number
+    /// of messages in the turn.
     message_number: u32,
     seen: Seen,
 }
 
 impl Session {
-    /// Returns the name of the session, the same on both sides.
+    /// Returns the id of the session, the same on both sides.
     #[must_use]
     pub const fn id(&self) -> SessionId {
         self.id
@@ -138,13 +147,13 @@ impl Session {
         self.role
     }
 
-    /// Returns the identity of the other person.
+    /// Returns the hash of the other person's identity.
     #[must_use]
     pub const fn peer(&self) -> &IdentityHash {
         &self.peer
     }
 
-    /// Returns the progress of a session.
+    /// Returns the progress of the session.
     #[must_use]
     pub const fn standing(&self) -> Standing {
         match (self.role, self.turn) {
@@ -160,7 +169,8 @@ impl Session {
         self.turn
     }
 
-    /// Returns the number of messages that can still be sent in this turn. A new turn has room for [`MAX_TURN_LEN`].
+    /// Returns the number of messages that this side can send before it must wait for an answer. A
+    /// new turn has room for [`MAX_TURN_LEN`].
     #[must_use]
     pub fn room_in_turn(&self) -> u32 {
         match &self.side {
@@ -175,12 +185,13 @@ impl Session {
         self.skipped.len()
     }
 
-    /// Returns the secrets that can prove a later reset.
+    /// Returns the secrets of recent turns, which can prove a later reset.
     pub(crate) const fn resets(&self) -> &ResetSecrets {
         &self.resets
     }
 
-    /// Creates the initiator's state after the handshake.
+    /// Creates the initiator's state after the handshake. `key` and `flight` make the
+    /// InitialMessages.
     pub(crate) fn begin_initiator(
         peer: &IdentityKey,
         keys: SessionKeys,
@@ -217,7 +228,8 @@ impl Session {
         }
     }
 
-    /// Creates the responder's state after the first header has opened. Turn 0 is open, and no message of it is read.
+    /// Creates the responder's state after the first header has opened. Turn 0 is open, and no
+    /// message of it is read. `key` and `hash` recognise repeats of the InitialMessage.
     pub(crate) fn begin_responder(
         peer: &IdentityKey,
         keys: SessionKeys,
@@ -253,7 +265,8 @@ impl Session {
         }
     }
 
-    /// Forgets the InitialMessage once it can no longer be needed.
+    /// Forgets the InitialMessage once it is not needed any more: the initiator when turn 1 has
+    /// come, the responder when turn 2 has come and turn 0 lacks no message.
     fn forget_initial(&mut self) {
         let needed = match self.initial {
             Initial::Done => return,
@@ -265,7 +278,8 @@ impl Session {
         }
     }
 
-    /// Returns the first change set, in which everything is new.
+    /// Returns the change set of a new session, with all of its rows. `invite_consumed` is its
+    /// field of that name.
     pub(crate) fn first_changes(&self, invite_consumed: bool) -> ChangeSet {
         ChangeSet {
             session: self.snapshot(),
@@ -276,8 +290,9 @@ impl Session {
         }
     }
 
-    /// Forgets skipped keys whose day is more than [`MAX_SKIP_AGE`] days from today. Call it once a day, and store the change set
-    /// that it returns; `None` if no key was forgotten.
+    /// Forgets skipped keys that were kept more than [`MAX_SKIP_AGE`] days before or after `today`.
+    /// Call it once a day, and store the change set that it returns; `None` if no key was
+    /// forgotten.
     #[must_use = "a change that is not stored is lost"]
     pub fn expire(&mut self, today: Day) -> Option<ChangeSet> {
         let mut removed = self.skipped.expire(today);
@@ -289,7 +304,8 @@ impl Session {
         Some(self.changes(Vec::new(), removed, false))
     }
 
-    /// Removes closed chains without skipped keys, and those beyond the bound with their keys.
+    /// Removes closed chains without skipped keys, and the oldest of the others, with their keys,
+    /// beyond [`MAX_CLOSED_CHAINS`]. Returns the ids of the removed keys.
     fn close_chains(&mut self) -> Vec<SkippedId> {
         let mut removed = Vec::new();
         let mut closed = 0;

@@ -1,4 +1,5 @@
-//! The bounds of a session, from both sides: at the bound all works, beyond it the call fails with the documented error.
+//! The bounds of a session, from both sides: at the bound all works, beyond it the call fails with
+//! the documented error.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use deaddrop_e2ee::{
@@ -15,7 +16,7 @@ use deaddrop_wire::{Day, SizeClass};
 use rand_chacha::ChaCha20Rng;
 
 const TODAY: Day = Day::from_number(20_780);
-/// A row of reset secrets that holds none.
+/// Stored row without any reset secret: the version 1, then three empty places of 37 bytes.
 const NO_RESETS: [u8; 1 + 3 * 37] = {
     let mut row = [0; 1 + 3 * 37];
     row[0] = 1;
@@ -44,7 +45,7 @@ impl Side {
     }
 }
 
-/// Returns an initiator before his first message, and the responder's invite.
+/// Returns the initiator before its first message, and the responder's invite and identity.
 fn begin(seed: u64) -> (Side, PendingInvite, IdentityKeyPair) {
     let mut random = rng(seed);
     let (a, b) = (IdentityKeyPair::generate(&mut random), IdentityKeyPair::generate(&mut random));
@@ -55,13 +56,14 @@ fn begin(seed: u64) -> (Side, PendingInvite, IdentityKeyPair) {
     (Side { identity: a, session, rng: rng(seed + 1) }, pending, b)
 }
 
-/// Returns the responder after the first message has come.
+/// Returns the responder after it has accepted the first message.
 fn accept(pending: &PendingInvite, identity: IdentityKeyPair, first: &[u8], seed: u64) -> Side {
     let session = pending.accept(&identity, first, |_| false, TODAY).unwrap().session;
     Side { identity, session, rng: rng(seed + 2) }
 }
 
-/// Returns both sides, established; it is the first one's turn to send.
+/// Returns the initiator and the responder of an established session. The newest turn is the
+/// responder's, so the initiator begins the next one.
 fn pair(seed: u64) -> (Side, Side) {
     let (mut one, pending, b) = begin(seed);
     let mut two = accept(&pending, b, &one.say(), seed);
@@ -167,7 +169,8 @@ fn skipped_keys_are_bounded_by_age() {
     turn(&mut one, &mut two);
 }
 
-/// A clock that was wrong when a key was kept makes no key last longer than twice the bound.
+/// With a wrong clock, no key lasts longer than twice [`MAX_SKIP_AGE`]: a key of a day that is
+/// further ahead than that is dropped.
 #[test]
 fn skipped_keys_of_a_day_that_lies_far_ahead_are_dropped() {
     for (ahead, dropped) in [(MAX_SKIP_AGE, false), (MAX_SKIP_AGE + 1, true)] {
@@ -198,7 +201,7 @@ fn an_old_state_never_seals_two_texts_under_one_key() {
     }
 }
 
-/// Returns the side as it was at the snapshot, while its peer has gone on.
+/// Returns a copy of the side with the older session of `snapshot`, while its peer has gone on.
 fn put_back(side: &Side, snapshot: &[u8]) -> Side {
     let identity = IdentityKeyPair::from_seed(deaddrop_e2ee::identity::IdentitySeed::from_bytes(
         *side.identity.seed().expose(),
@@ -264,7 +267,8 @@ fn a_repeat_from_a_turn_that_ended_with_a_gap_is_no_rewind() {
     assert_eq!(two.hear(&sent[0]), Ok(0));
 }
 
-/// Returns the room in each class, and asserts that one byte more goes into the next one.
+/// Returns the bytes of content that fit into each size class, and asserts that so many are sealed
+/// into that class and one byte more into the next.
 fn rooms(side: &Side) -> [Option<usize>; 3] {
     let rooms = SizeClass::ALL.map(|class| side.session.room(class));
     for (at, room) in rooms.iter().enumerate() {

@@ -1,5 +1,6 @@
-//! Random histories of two sessions in which messages are lost, repeated, reordered, flipped or delivered to the wrong session,
-//! and states are loaded from change sets at any moment. Each message is read once, and a failed call changes nothing.
+//! Random histories of two sessions in which messages are lost, repeated, reordered, flipped or
+//! delivered to the wrong session, and states are loaded from change sets at any moment. Each
+//! message is read once, and a failed call changes nothing.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use deaddrop_e2ee::{
@@ -18,7 +19,7 @@ const TODAY: Day = Day::from_number(20_780);
 const SEEDS: u64 = 40;
 const STEPS: usize = 400;
 
-/// The rows that an app has stored of a session, from change sets alone.
+/// The rows of a session as an app has stored them, from change sets alone.
 #[derive(Clone)]
 struct Rows {
     session: Vec<u8>,
@@ -89,7 +90,8 @@ impl Side {
         self.sent.push(Message { envelope: envelope.into_bytes(), text, turn, read: false });
     }
 
-    /// Checks that a failed call leaves no trace.
+    /// Asserts that an envelope is refused and that the failed call changes nothing. `why` names
+    /// the case if the test fails.
     fn refuses(&mut self, envelope: &[u8], why: &str) {
         let (before, keys) = (self.session.snapshot(), self.session.skipped_keys());
         assert!(self.session.decrypt(&self.identity, envelope, TODAY).is_err(), "{why}");
@@ -98,7 +100,7 @@ impl Side {
     }
 }
 
-/// Delivers message `at`. Returns whether it was read now.
+/// Gives message number `at` of `from` to `to`. Returns whether this call read it.
 fn deliver(from: &mut Side, to: &mut Side, at: usize) -> bool {
     let message = &mut from.sent[at];
     let before = to.session.snapshot();

@@ -48,7 +48,7 @@ fn attachment(length: u64, place: usize, media_type: usize, name: usize) -> Cont
     }
 }
 
-/// Returns an item of a type that this version does not know, whose body begins with `stream` and `number`.
+/// Returns an item of type `kind` whose body begins with the stream's id and `number`.
 fn unknown(kind: u16, flags: u8, number: u64, body: Vec<u8>) -> Content {
     Content::Unknown { kind, flags, stream: STREAM, number, body }
 }
@@ -62,7 +62,7 @@ fn placed(number: u64, rest: &[u8]) -> Vec<u8> {
     [&STREAM.0[..], &number.to_le_bytes(), rest].concat()
 }
 
-/// Returns the item of [`attachment`], with any lengths.
+/// Returns the encoded bytes of the item of [`attachment`], also for lengths over the limits.
 fn attachment_bytes(length: u64, place: usize, media_type: usize, name: usize) -> Vec<u8> {
     let place_len = u16::try_from(place).unwrap().to_le_bytes();
     let body = [

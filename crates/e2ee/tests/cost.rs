@@ -1,5 +1,5 @@
-//! The cost of a rejected envelope, in operations and not in time: the same few tag checks for any bytes, and no key derivation,
-//! Diffie-Hellman or KEM before a header is authentic.
+//! The cost of a rejected envelope, in operations and not in time: the same few tag checks for any
+//! bytes, and no key derivation, Diffie-Hellman or KEM before a header is authentic.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use deaddrop_e2ee::{
@@ -14,7 +14,8 @@ use deaddrop_wire::Day;
 use rand_chacha::{ChaCha20Rng, rand_core::Rng};
 
 const TODAY: Day = Day::from_number(20_780);
-/// Maximum number of tag checks: current turn, next turn, two closed turns, the outer box of an InitialMessage.
+/// Maximum number of tag checks for one envelope: current turn, next turn, two closed turns, the
+/// outer box of an InitialMessage.
 const MOST_TAG_CHECKS: u64 = 5;
 
 struct Side {
@@ -46,8 +47,9 @@ fn pair(rng: &mut ChaCha20Rng) -> (PendingInvite, Side, IdentityKeyPair) {
     (pending, Side { identity: a, session }, b)
 }
 
-/// Returns a responder that holds all that a session can hold: an open chain or its own turn, two closed ones with gaps,
-/// `k_init`.
+/// Returns an initiator, a responder, and messages that the responder has not read yet. The
+/// responder holds all that a session can hold: an open chain, two closed ones with gaps, and the
+/// key of the outer box.
 fn laden(rng: &mut ChaCha20Rng) -> (Side, Side, Vec<Vec<u8>>) {
     let (pending, mut one, b) = pair(rng);
     let (_gap, first) = (one.say(rng), one.say(rng));

@@ -1,5 +1,6 @@
-//! A state that is copied and resumed twice with one generator (a snapshot of a virtual machine, taken alive): no key and nonce
-//! seal two different texts. Each pair of clones draws the same random bytes.
+//! A state that is copied and resumed twice with one generator (a snapshot of a virtual machine,
+//! taken alive): no key and nonce seal two different texts. Each pair of clones draws the same
+//! random bytes.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use deaddrop_e2ee::{
@@ -13,15 +14,16 @@ use deaddrop_wire::{Blob, Day};
 use rand_core::CryptoRng;
 
 const TODAY: Day = Day::from_number(20_780);
-/// A row of reset secrets that holds none.
+/// Stored row without any reset secret: the version 1, then three empty places of 37 bytes.
 const NO_RESETS: [u8; 112] = {
     let mut row = [0; 112];
     row[0] = 1;
     row
 };
-/// Number of bytes of the header box of a turn above 1.
+/// Number of bytes of the header box of a turn above 1: nonce 12, ratchet keys 32 and 1,184,
+/// ciphertext 1,088, `pn` and `n` 8, tag 16.
 const HEADER_BOX: usize = 12 + 32 + 1_184 + 1_088 + 8 + 16;
-/// Number of bytes of the flight in an InitialMessage.
+/// Number of bytes of the flight, the handshake part of an InitialMessage.
 const FLIGHT: usize = 3_472;
 
 struct Pair {
@@ -46,7 +48,8 @@ fn invited(seed: u64) -> Pair {
 }
 
 impl Pair {
-    /// Returns a pair after turn 2, which Alice sent, and Bob's session: the newest turn is Bob's.
+    /// Returns Alice's session, in a pair with both identities, and Bob's. The newest turn is turn
+    /// 2, which Alice sent, so Bob's next message begins turn 3.
     fn established(seed: u64) -> (Self, Session) {
         let mut pair = invited(seed);
         let random = &mut rng(seed + 1);
@@ -69,7 +72,8 @@ fn clone(session: &Session) -> Session {
     Session::load(&session.snapshot(), &NO_RESETS, []).unwrap()
 }
 
-/// Returns the envelopes that both clones send with the same generator.
+/// Seals one text with each of two copies of a session, which draw the same random bytes. Returns
+/// the two envelopes.
 fn both(one: &mut Session, other: &mut Session, texts: [&[u8]; 2]) -> [Vec<u8>; 2] {
     let [a, b] = texts;
     [
@@ -78,8 +82,8 @@ fn both(one: &mut Session, other: &mut Session, texts: [&[u8]; 2]) -> [Vec<u8>; 
     ]
 }
 
-/// Whether two envelopes were sealed under one key and nonce: after texts of equal length comes equal padding, which is then
-/// sealed to equal bytes.
+/// Whether two envelopes were sealed under one key and nonce: after texts of equal length comes
+/// equal padding, which is then sealed to equal bytes.
 fn is_same_stream(a: &[u8], b: &[u8]) -> bool {
     let tail = a.len() - 16 - 200..a.len() - 16;
     a[tail.clone()] == b[tail]

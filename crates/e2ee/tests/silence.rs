@@ -1,4 +1,5 @@
-//! Nothing that is printed carries a key, a word, or an identity: neither `Debug` of anything public, nor any error.
+//! Nothing that is printed carries a key, a word, or an identity: neither `Debug` of anything
+//! public, nor any error.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use deaddrop_e2ee::{
@@ -17,7 +18,8 @@ const TODAY: Day = Day::from_number(20_780);
 const WORD: &str = "swordfish";
 const STREAM: [u8; 16] = *b"one-way-stream-7";
 
-/// Checks that nothing printed looks like bytes of a key: long lists of numbers, long hex, or the text.
+/// Asserts that none of the printed texts has [`WORD`] or the first bytes of a secret, as hex or as
+/// a list of numbers.
 fn silent(printed: &[String], secrets: &[&[u8]]) {
     for text in printed {
         assert!(!text.contains(WORD), "{text}");

@@ -1,11 +1,13 @@
 //! The conversations of a client's links, as values (spec/14-client.md section 6).
 //!
-//! A conversation takes what has happened: items that came, links that were opened or lost, steps of the engine that were done,
-//! the user's actions, the time. It returns [`Action`]s and the moment of its next deadline. It opens no connection, reads no
-//! clock, waits for nothing, and draws randomness only from a generator that the caller passes.
+//! A conversation takes what has happened: items that came, links that were opened or lost, steps
+//! of the engine that were done, the user's actions, the time. It returns [`Action`]s and the
+//! moment of its next deadline. It opens no connection, reads no clock, waits for nothing, and
+//! draws randomness only from a generator that the caller passes.
 //!
-//! The caller performs the actions in their order, reports their outcomes, and then calls [`LinkConversation::look`] with the engine, until
-//! there is no action left. Then it waits for the next event or the deadline.
+//! The caller performs the actions in their order, reports their outcomes, and then calls
+//! [`LinkConversation::look`] with the engine, until there is no action left. Then it waits for the
+//! next event or the deadline.
 //!
 //! | value | what it is |
 //! |---|---|
@@ -16,9 +18,10 @@
 //! | [`TurnQueues`], [`Openings`] | beside them: the order and the pace in which links are opened |
 //! | [`Schedule`] | above them: which of them are wanted now, and what else a client does by itself |
 //!
-//! A conversation does not need the whole engine: it reads it through the traits [`OwnMailboxes`], [`Outbox`] and [`Agenda`], and changes
-//! it by [steps](EngineStep). [`Engine`](crate::Engine) implements all of them. A deadline is a [`Moment`] of the caller's own clock; a
-//! `time` is in seconds since 1970-01-01.
+//! A conversation does not need the whole engine: it reads it through the traits [`OwnMailboxes`],
+//! [`Outbox`] and [`Agenda`], and changes it by [steps](EngineStep). [`Engine`](crate::Engine)
+//! implements all of them. A deadline is a [`Moment`] of the caller's own clock; a `time` is in
+//! seconds since 1970-01-01.
 
 mod action;
 mod backoff;

@@ -1,7 +1,9 @@
-//! The engine: each call is one step that is stored as one vault batch (spec/14-client.md section 3).
+//! The engine: each call is one *step*, whose changes are stored as one vault batch
+//! (spec/14-client.md section 3).
 //!
-//! A call changes memory and stores the change before it returns. If the vault has no room or is busy, memory goes back to what the vault
-//! holds. After any other error the engine is dead: what the disk holds is known only when the vault is opened again.
+//! A call changes memory and stores the change before it returns. If the vault has no room or is
+//! busy, memory goes back to what the vault holds. After any other error the engine is *dead*: what
+//! the disk holds is known only when the vault is opened again.
 
 mod asked;
 mod calendar;
@@ -51,16 +53,19 @@ use rand_core::CryptoRng;
 use state::Sentinel;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The format of the vaults that this version makes.
+/// Number of the row format of the vaults that this version makes (spec/14-client.md section 2.1).
 const FORMAT: u32 = 2;
-/// Number of blobs that are watched after a crash.
+/// Number of blobs after a crash whose processing is counted in the vault before it begins, so that
+/// a blob that stops the process each time is found. A relay has at most so many blobs under way:
+/// the window.
 const WATCHED_STARTS: u32 = 64;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Makes a new person in an empty vault.
+    /// Makes a new person, with a new identity, in an empty vault. `relay` is the relay on which
+    /// mailboxes are to be made; `None`: none is set yet. `now` is in seconds since 1970-01-01.
     ///
     /// # Errors
-    /// Returns the error of the vault.
+    /// Fails with the error of the vault.
     pub fn create(vault: V, mut rng: R, relay: Option<&RelayAddress>, now: u64) -> Result<Self, VaultError> {
         let identity = IdentityKeyPair::generate(&mut rng);
         let config = ConfigRow {
@@ -102,7 +107,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(engine)
     }
 
-    /// Loads a person and begins a day, without a look at the clock.
+    /// Loads the person of a vault and begins the day `today`, without a look at the clock.
     ///
     /// # Errors
     /// Fails as [`open`](Self::open) does.
@@ -113,11 +118,14 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(engine)
     }
 
-    /// Loads the person of a vault, looks at the clock and begins the day that is believed. Brings an older vault to the present format.
+    /// Loads the person of a vault, looks at the clock and begins the day that is believed.
+    /// Converts a vault of an older format to the present one first. `now` is in seconds since
+    /// 1970-01-01.
     ///
     /// # Errors
-    /// Fails with [`VaultError::NewerVersion`] or [`VaultError::Corrupt`], or returns another error of the vault. A
-    /// vault without room opens.
+    /// Fails with [`VaultError::NewerVersion`] if a newer version has written the vault, with
+    /// [`VaultError::Corrupt`] if a row is damaged or missing that every opening reads, or with
+    /// another error of the vault. A vault without room opens.
     pub fn open(vault: V, rng: R, now: u64) -> Result<Self, VaultError> {
         let mut engine = Self::load(vault, rng)?;
         let today = engine.today(now, &[])?;
@@ -125,7 +133,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(engine)
     }
 
-    /// Loads a person from the rows of a vault.
+    /// Loads a person from the rows of a vault, marks the vault as open, and continues what a crash
+    /// has cut short.
     fn load(vault: V, mut rng: R) -> Result<Self, VaultError> {
         let mut vault = Rows::new(vault);
         vault::migrate(&mut vault, &mut rng)?;
@@ -172,13 +181,18 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(engine)
     }
 
-    /// Marks the vault as open. An opening that finds the mark comes after a crash.
+    /// Adds the row to the step that marks the vault as open. If an opening finds this row, the
+    /// process before it has crashed.
     fn mark_running(&self, step: &mut step::Step) -> Result<(), VaultError> {
         step.changes.put(key(Table::Running, 0, 0), &true)
     }
 
-    /// Begins a day: erases what is too old, and sends messages again that have no receipt and have expired at the relay. Called
-    /// once a day.
+    /// Begins a day: erases rows whose last day is over, drops old keys of sessions, ends invites,
+    /// and sends messages again that have no receipt and have expired at the relay. Called once a
+    /// day.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault. The work can be repeated then.
     pub fn begin_day(&mut self, today: Day) -> Result<(), VaultError> {
         let mut step = self.step();
         step.changes.erase_later(self.vault.expired(today).into_iter());
@@ -201,12 +215,16 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.vault.damaged()
     }
 
-    /// Returns the relay on which new mailboxes are made, if one is set.
+    /// Returns the relay on which new mailboxes are made; `None` if none is set.
     pub fn relay(&self) -> Option<RelayAddress> {
         self.config.relay.as_ref()?.parse().ok()
     }
 
-    /// Sets the relay on which new mailboxes are made.
+    /// Sets the relay on which new mailboxes are made. Mailboxes at the relay before stay there:
+    /// [`move_to_relay`](Self::move_to_relay) moves contacts.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault.
     pub fn set_relay(&mut self, relay: &RelayAddress) -> Result<(), VaultError> {
         let mut step = self.step();
         self.name_relay(&mut step, relay)?;
@@ -215,7 +233,11 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.finish(step)
     }
 
-    /// Marks the vault as closed in good order and closes it.
+    /// Marks the vault as closed in good order and closes it. An engine that is dropped instead
+    /// counts as crashed at the next opening.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault.
     pub fn close(mut self) -> Result<(), VaultError> {
         let mut step = self.step();
         step.changes.erase(key(Table::Running, 0, 0));
@@ -224,8 +246,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 }
 
-/// Ignores the errors of a vault that has no room or is slow, because only an open vault can make room. The work that failed is
-/// done later.
+/// Turns the errors [`VaultError::Full`] and [`VaultError::Busy`] into success, because only an
+/// open vault can make room. The work that failed is done later.
 fn if_room(done: Result<(), VaultError>) -> Result<(), VaultError> {
     match done {
         Err(error) if !error.is_passing() => Err(error),

@@ -1,24 +1,27 @@
-//! The events for the app, numbered and durable (spec/14-client.md section 4).
+//! The events for the app, which are numbered and stored in the vault until the app erases them
+//! (spec/14-client.md section 4).
 
 use deaddrop_e2ee::content::MessageId;
 use deaddrop_wire::Day;
 use serde::{Deserialize, Serialize};
 
-/// An event for the app to show. An app that has a store of its own keeps `number` in the same transaction as the things that it
-/// makes of the event.
+/// An event for the app to show. An app that has a store of its own keeps the
+/// [number](Self::number) of the last event that it has used in the same transaction as the result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// The number of the event. Numbers ascend and are never used twice, also not after the vault was put back from a copy, if the client
-    /// notices that. If the number that an app has stored is above that of the newest event, the vault was put back: the app then reads all
+    /// Number of the event, from 1. Numbers ascend and are never used twice, also not after the
+    /// vault was put back from a copy, if the client notices that. If the number that an app has
+    /// stored is above that of the newest event, the vault was put back: the app then reads all
     /// events, and tells by `message` which it has shown.
     pub number: u64,
-    /// The day on which it happened.
+    /// The day on which the event happened, as the client believed it.
     pub day: Day,
     /// The present name of the contact; empty if the event concerns no contact.
     pub contact: String,
-    /// The message that the event is about.
+    /// The id of the message that the event is about; `None` if it is about none, or if the message
+    /// has no id.
     pub message: Option<MessageId>,
-    /// The event itself.
+    /// The kind of the event, with its details.
     pub kind: EventKind,
 }
 
@@ -26,86 +29,109 @@ pub struct Event {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// A text was received. Each text is reported once, in the order in which it was sent unless it is late.
+    /// A text was received. Each text is reported once. Texts that are not late come in the order
+    /// in which they were sent.
     MessageReceived {
         /// The text, byte for byte.
         text: String,
-        /// Whether texts that were sent after this one were reported before it: see [`MessagesMissing`](Self::MessagesMissing).
+        /// Whether texts that were sent after this one may have been reported before it: see
+        /// [`MessagesMissing`](Self::MessagesMissing).
         late: bool,
     },
-    /// The contact has stored the message that [`send_text`](crate::Engine::send_text) named.
+    /// The contact's client has stored the message whose id [`send_text`](crate::Engine::send_text)
+    /// returned.
     Delivered,
     /// Both sides of the session are authenticated, against a quantum attacker too.
     Established,
     /// Somebody has accepted the invite, and a session has begun.
     InviteAccepted,
-    /// A second person has tried to use the same invite. Told once for each invite. Compare safety numbers before you trust the contact.
+    /// A second person has tried to use the same invite. Reported once for each invite. Compare
+    /// safety numbers before you trust the contact.
     InviteContested,
-    /// No known address of the contact takes messages. They wait. If this vault was put back from a copy, the contact may have moved since then;
-    /// [`begin_again`](crate::Engine::begin_again) does not reach it: make a new invite for the contact.
+    /// All known addresses of the contact have refused messages, which wait. If this vault was put
+    /// back from a copy, the contact may have moved since then;
+    /// [`begin_again`](crate::Engine::begin_again) does not reach it: make a new invite for the
+    /// contact.
     Unreachable,
-    /// A content needs a newer version of this program. It is kept.
+    /// The contact has sent something that only a newer version of this program can read. It is
+    /// kept.
     NeedsNewerVersion,
-    /// The invite was not used in time. Texts for the contact wait for a new invite of the same name.
+    /// The invite was not used in time, and is no longer valid. Texts for the contact wait for a
+    /// new invite of the same name.
     InviteExpired,
-    /// The contact's address leads to a private network, or to this machine. The client does not connect there without consent.
-    /// Messages wait: see [`allow_private`](crate::Engine::allow_private).
+    /// The contact's address leads to a private network, or to this machine. The client does not
+    /// connect there without the user's consent. Messages for the contact wait: see
+    /// [`allow_private`](crate::Engine::allow_private).
     PrivateAddress {
-        /// The IP address.
+        /// The IP address to which the contact's address leads.
         address: std::net::IpAddr,
     },
-    /// Messages of the contact have not come, though later ones have. The later ones follow this event. The missing ones are marked as
-    /// late if they still come. The contact's client sends them again as long as it has them.
+    /// Messages of the contact have not come, though later ones have. The later ones are reported
+    /// after this event. If the missing ones still come, they are reported as late. The contact's
+    /// client sends them again as long as it has them.
     MessagesMissing {
         /// The first and the last number of each gap in the contact's stream, ascending.
         gaps: Vec<(u64, u64)>,
     },
-    /// The contact's receipts do not fit to the messages that were sent, although all were sent once more. The messages stay undelivered:
-    /// the contact's program, or the state that it works on, is at fault.
+    /// The contact's receipts do not match the messages that were sent, although all were sent once
+    /// more. The messages stay undelivered: the contact's program, or the state that it works on,
+    /// is at fault.
     PeerDisagrees,
-    /// A new session has begun by itself, because a session was lost or put back on one of the two sides, or because both people had invited
-    /// each other at the same time. Nothing needs to be done.
+    /// A new session has begun by itself, because a session was lost, because one of the two vaults
+    /// was put back from a copy, or because both people had invited each other at the same time.
+    /// Nothing needs to be done.
     SessionReset,
-    /// The contact asks for a new session and cannot prove that it knew the old one: its device was restored, or somebody has stolen its
-    /// identity. Ask the contact by another way; then call [`agree`](crate::Engine::agree). If this user has begun again, too, one of the two
-    /// has to agree.
+    /// The contact asks for a new session and cannot prove that it knew the old one: its device was
+    /// restored, or somebody has stolen its identity. Ask the contact by another way; then call
+    /// [`agree`](crate::Engine::agree). If this user has begun again, too, one of the two has to
+    /// agree.
     ResetRequested,
-    /// The contact asks for a new session with a proof that is too old, because one of the two vaults was put back to an old state. There is
-    /// nothing to agree to. If no [`SessionReset`](Self::SessionReset) follows, call [`begin_again`](crate::Engine::begin_again), or make a
-    /// new invite for the contact.
+    /// The contact asks for a new session with a proof that is too old, because one of the two
+    /// vaults was put back to an old state. There is nothing to agree to. If no
+    /// [`SessionReset`](Self::SessionReset) follows, call
+    /// [`begin_again`](crate::Engine::begin_again), or make a new invite for the contact.
     StaleReset,
-    /// A new session has begun by an invite or by a reset without proof. Compare safety numbers again. After a call of
-    /// [`begin_again`](crate::Engine::begin_again) this is told at once, and the contact still has to agree. If the contact says by another way
-    /// that it is not asked, make a new invite for it: the question does not arrive if one of the two vaults was put back to a copy from before
-    /// a move to another relay.
+    /// A new session has begun by an invite or by a reset without proof. Compare safety numbers
+    /// again. After a call of [`begin_again`](crate::Engine::begin_again) this event comes at once,
+    /// and the contact still has to agree. If the contact says by another way that it is not asked,
+    /// make a new invite for it: the question does not arrive if one of the two vaults was put back
+    /// to a copy from before a move to another relay.
     BegunAgain,
-    /// The contact uses an older session again: it has lost the newer one, or somebody has an old state of it. Compare safety
-    /// numbers again.
+    /// The contact uses an older session again: it has lost the newer one, or somebody has an old
+    /// state of it. Compare safety numbers again.
     PeerFellBack,
-    /// The contact's vault was put back from a copy. The messages that it has sent since then cannot be read. A new session begins by itself
-    /// if that is possible. If no [`SessionReset`](Self::SessionReset) follows, call [`begin_again`](crate::Engine::begin_again), or make a new
-    /// invite for the contact.
+    /// The contact's vault was put back from a copy. The messages that it has sent since then
+    /// cannot be read. A new session begins by itself if that is possible. If no
+    /// [`SessionReset`](Self::SessionReset) follows, call
+    /// [`begin_again`](crate::Engine::begin_again), or make a new invite for the contact.
     PeerRewound,
-    /// The contact was verified and is not verified any more. Compare safety numbers again.
+    /// The contact was marked as verified and is not any more. Compare safety numbers again.
     VerificationCleared,
-    /// A person with another identity has used an invite that was made for this contact. The contact may have a new identity after a loss.
-    /// Ask the contact by another way; then call [`agree`](crate::Engine::agree).
+    /// A person with another identity has used an invite that was made for this contact. The
+    /// contact may have a new identity after a loss. Ask the contact by another way; then call
+    /// [`agree`](crate::Engine::agree).
     OtherIdentity,
     /// The contact has another identity from now on, as the user has agreed.
     IdentityChanged,
-    /// The invite that the user accepted got no answer in time: perhaps somebody else used it first. Ask for a new one.
+    /// The invite that the user accepted got no answer in time: perhaps somebody else used it
+    /// first. Ask for a new one.
     InviteTaken,
-    /// The session with the contact is lost or unusable. If no [`SessionReset`](Self::SessionReset) follows, call
-    /// [`begin_again`](crate::Engine::begin_again), or make a new invite for the contact.
+    /// The session with the contact is lost or unusable. If no [`SessionReset`](Self::SessionReset)
+    /// follows, call [`begin_again`](crate::Engine::begin_again), or make a new invite for the
+    /// contact.
     SessionLost,
-    /// This vault was put back from a copy, or two copies of it are in use. It does not hold the messages that were sent and received since
-    /// the copy was made. An app with a store of its own tells by [`Event::message`] which messages it has shown already. If the session with a
-    /// contact cannot go on, [`SessionLost`](Self::SessionLost) or [`StaleReset`](Self::StaleReset) follows once the contact has sent something.
+    /// This vault was put back from a copy, or two copies of it are in use. It does not hold the
+    /// messages that were sent and received since the copy was made. An app with a store of its own
+    /// tells by [`Event::message`] which messages it has shown already. If the session with a
+    /// contact cannot continue, [`SessionLost`](Self::SessionLost) or
+    /// [`StaleReset`](Self::StaleReset) follows once the contact has sent something.
     Restored,
-    /// Another copy of this vault, or another program, reads this vault's mailboxes. Use one copy only.
+    /// Another copy of this vault, or another program, reads this vault's mailboxes. Use one copy
+    /// only.
     Displaced,
-    /// A text came by a session that a new one has replaced. It was under way then, or somebody has an old state of the contact's vault. If
-    /// more of such texts come, do not trust them, and ask the contact by another way.
+    /// A text came by a session that a new one has replaced. It was under way at that time, or
+    /// somebody has an old state of the contact's vault. If more of such texts come, do not trust
+    /// them, and ask the contact by another way.
     MessageOfLeftSession {
         /// The text, byte for byte.
         text: String,
@@ -113,7 +139,7 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    /// Returns the name of the kind, without the text.
+    /// Returns the name of the kind without its fields, for `Debug`: texts do not belong into logs.
     const fn name(&self) -> &'static str {
         match self {
             Self::MessageReceived { .. } => "MessageReceived(..)",

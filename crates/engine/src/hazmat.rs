@@ -1,4 +1,5 @@
-//! The vault's rows, for tests that bring bytes of their own. Rows hold secrets: never enable it in an app.
+//! The vault's rows, for tests that bring bytes of their own. Rows hold secrets: never enable it in
+//! an app.
 //!
 //! Behind the additive feature `hazmat`.
 
@@ -8,8 +9,8 @@ use crate::vault::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-/// Decodes a row of the table with this number and encodes it again. Returns `None` if the row is refused, or if the engine gives
-/// rows of this table no shape of its own.
+/// Decodes a row of the table with this number and encodes it again. Returns `None` if the row does
+/// not parse, or if the engine does not define the fields of the rows of this table.
 #[must_use]
 pub fn row(table: u8, bytes: &[u8]) -> Option<Vec<u8>> {
     fn again<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Option<Vec<u8>> {

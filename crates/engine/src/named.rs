@@ -1,37 +1,42 @@
-//! Bounds on the numbers that a relay names (spec/14-client.md section 6.3). A relay can be wrong or hostile: no number of it may
-//! silence a contact for long, or make the client busy.
+//! Bounds on the numbers that a relay names (spec/14-client.md section 6.3). A relay can be wrong
+//! or hostile: no number of it may silence a contact for long, or make the client busy.
 
 use std::{ops::RangeInclusive, time::Duration};
 
-/// Seconds to wait before the next put to a contact, from an answer that asks for it.
+/// Bounds of `retry_s` in an answer to a Put: seconds to wait before the next Put to the contact.
 pub const PUT_RETRY_S: RangeInclusive<u16> = 1..=900;
-/// Seconds to wait before the next put if the answer names none.
+/// Seconds to wait before the next Put if the answer asks to wait and names 0.
 pub const PUT_RETRY_UNNAMED_S: u16 = 5;
-/// Seconds to wait before the next Create or Delete of a mailbox, or Subscribe to it, from an answer that asks for it.
+/// Bounds of `retry_s` in an answer to Create, Delete or Subscribe: seconds to wait before the next
+/// such request for the mailbox.
 pub const OWNER_RETRY_S: RangeInclusive<u16> = 5..=900;
-/// Days for which a relay says that it keeps a blob, in its Hello.
+/// Bounds of `blob_days` and `large_blob_days` in a relay's Hello: days for which it keeps a blob.
 pub const BLOB_DAYS: RangeInclusive<u16> = 1..=30;
-/// Seconds between two pings, from the relay's Hello.
+/// Bounds of `ping_s` in a relay's Hello: seconds between two pings.
 pub const PING_S: RangeInclusive<u16> = 2..=300;
-/// Maximum wait in seconds that the client chooses itself after such answers. The wait doubles with each such answer in a row.
+/// Maximum in seconds of the client's own wait after an answer that asks to wait. It begins with
+/// the lower bound, and doubles with each such answer in a row.
 pub const OWN_RETRY_MAX_S: u16 = 300;
 
-/// The waits after answers that ask to wait. Each wait is the one that the relay names, within bounds, and not less than the
-/// client's own, which doubles with each such answer until [`reset`](Self::reset).
+/// The waits after answers that ask to wait, for one contact or mailbox. Each wait is the one that
+/// the relay names, within bounds, and not less than the client's own, which doubles with each such
+/// answer until [`reset`](Self::reset).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AskedWaits {
-    /// Number of such answers in a row.
+    /// Number of answers in a row that asked to wait.
     count: u32,
 }
 
 impl AskedWaits {
-    /// Counts one more answer to a put that asks to wait, and returns the wait that follows.
+    /// Counts one more answer to a Put that asks to wait, and returns the wait before the next one.
+    /// `retry_s` is the number of seconds in the answer.
     pub fn next_put(&mut self, retry_s: u16) -> Duration {
         let retry_s = if retry_s == 0 { PUT_RETRY_UNNAMED_S } else { retry_s };
         self.next(retry_s, &PUT_RETRY_S)
     }
 
-    /// Counts one more answer to Create, Delete or Subscribe that asks to wait, and returns the wait that follows.
+    /// Counts one more answer to Create, Delete or Subscribe that asks to wait, and returns the
+    /// wait before the next one. `retry_s` is the number of seconds in the answer.
     pub fn next_owner(&mut self, retry_s: u16) -> Duration {
         self.next(retry_s, &OWNER_RETRY_S)
     }
@@ -42,7 +47,7 @@ impl AskedWaits {
         Duration::from_secs(u64::from(retry_s.clamp(*bounds.start(), *bounds.end()).max(own)))
     }
 
-    /// Returns the number of such answers in a row.
+    /// Returns the number of answers in a row that asked to wait.
     pub const fn count(self) -> u32 {
         self.count
     }

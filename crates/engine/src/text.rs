@@ -1,8 +1,10 @@
 //! Characters that cannot be seen, or that mislead readers of the text around them.
 
-/// Whether a character has no shape of its own, or changes the order or the shape of its neighbours: marks and overrides of
-/// writing direction, zero-width characters, soft hyphens, fillers, line and paragraph separators, variation selectors and tags.
-/// Names hold none of them. A program that shows what others wrote makes them visible.
+/// Whether a character has no shape of its own, or changes the order or the shape of its
+/// neighbours: marks and overrides of writing direction, zero-width characters, soft hyphens,
+/// fillers, line and paragraph separators, variation selectors and tags. Names of contacts hold
+/// none of them, except within emoji. A program that shows what others wrote should make them
+/// visible.
 #[must_use]
 pub const fn is_invisible(c: char) -> bool {
     matches!(c,
@@ -12,8 +14,8 @@ pub const fn is_invisible(c: char) -> bool {
         | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Returns the invisible characters of a text with their byte positions, without those that join emoji to one picture or choose
-/// their colours.
+/// Returns the [invisible](is_invisible) characters of a text with their byte positions, without
+/// those that join emoji to one picture or choose their colours.
 pub fn invisible_in(text: &str) -> impl Iterator<Item = (usize, char)> {
     let mut before = None;
     text.char_indices().filter(move |(at, c)| {
@@ -30,7 +32,7 @@ pub fn invisible_in(text: &str) -> impl Iterator<Item = (usize, char)> {
     })
 }
 
-/// Whether a character is a symbol or a pictograph. None of them is a letter or a digit.
+/// Whether a character is in a block of symbols or pictographs, which hold no letter or digit.
 const fn is_emoji(c: char) -> bool {
     matches!(c, '\u{2190}'..='\u{27bf}' | '\u{2900}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}')
 }

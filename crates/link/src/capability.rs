@@ -1,33 +1,36 @@
-//! Capabilities: 32-byte secrets in three roles, and the values that a relay sees of them (spec/11-capabilities.md).
+//! Capabilities: 32-byte secrets in three roles, and the values that a relay sees of them
+//! (spec/11-capabilities.md).
 //!
-//! secret -> (with the relay's fingerprint) presented -> id. The holder keeps the secret, shows the presented value
-//! through a link, and the relay keeps nothing but the id.
+//! secret -> (with the relay's fingerprint) presented -> id. The holder keeps the secret, shows the
+//! presented value through a link, and the relay keeps nothing but the id.
 
 use crate::labels;
 use deaddrop_primitives::{hash::sha256_of_secret, hkdf::extract, secret_bytes};
 use deaddrop_wire::{Fingerprint, MailboxId, OwnId, PresentedOwn, PresentedRead, PresentedSend, SendId};
 
 secret_bytes! {
-    /// The right to change a mailbox: grant, revoke, renew, delete, replace its read capability.
+    /// The secret that gives the right to change a mailbox: grant, revoke, renew, delete, replace
+    /// its read capability.
     pub struct OwnCapability[32];
 }
 secret_bytes! {
-    /// The right to read a mailbox: subscribe and ack.
+    /// The secret that gives the right to read a mailbox: subscribe and ack.
     pub struct ReadCapability[32];
 }
 secret_bytes! {
-    /// The right to put into a mailbox.
+    /// The secret that gives the right to put into a mailbox.
     pub struct SendCapability[32];
 }
 
 impl OwnCapability {
-    /// Derives the secret for the relay with this fingerprint. The result is worthless at any other relay.
+    /// Derives the value to present to the relay with this fingerprint. It gives no right at any
+    /// other relay.
     #[must_use]
     pub fn present(&self, relay: &Fingerprint) -> PresentedOwn {
         PresentedOwn::fill_with(|place| present(self.expose(), labels::CAPABILITY_OWN, relay, place))
     }
 
-    /// Derives the id under which the relay with this fingerprint knows the capability.
+    /// Derives the id by which the relay with this fingerprint knows the capability.
     #[must_use]
     pub fn id(&self, relay: &Fingerprint) -> OwnId {
         own_id(&self.present(relay))
@@ -35,13 +38,14 @@ impl OwnCapability {
 }
 
 impl ReadCapability {
-    /// Derives the secret for the relay with this fingerprint. The result is worthless at any other relay.
+    /// Derives the value to present to the relay with this fingerprint. It gives no right at any
+    /// other relay.
     #[must_use]
     pub fn present(&self, relay: &Fingerprint) -> PresentedRead {
         PresentedRead::fill_with(|place| present(self.expose(), labels::CAPABILITY_READ, relay, place))
     }
 
-    /// Derives the id under which the relay with this fingerprint knows the capability.
+    /// Derives the id by which the relay with this fingerprint knows the capability.
     #[must_use]
     pub fn id(&self, relay: &Fingerprint) -> MailboxId {
         mailbox_id(&self.present(relay))
@@ -49,32 +53,33 @@ impl ReadCapability {
 }
 
 impl SendCapability {
-    /// Derives the secret for the relay with this fingerprint. The result is worthless at any other relay.
+    /// Derives the value to present to the relay with this fingerprint. It gives no right at any
+    /// other relay.
     #[must_use]
     pub fn present(&self, relay: &Fingerprint) -> PresentedSend {
         PresentedSend::fill_with(|place| present(self.expose(), labels::CAPABILITY_SEND, relay, place))
     }
 
-    /// Derives the id under which the relay with this fingerprint knows the capability.
+    /// Derives the id by which the relay with this fingerprint knows the capability.
     #[must_use]
     pub fn id(&self, relay: &Fingerprint) -> SendId {
         send_id(&self.present(relay))
     }
 }
 
-/// Returns the id of the owner who presents this secret.
+/// Returns the id by which a relay knows the owner who presents this value.
 #[must_use]
 pub fn own_id(presented: &PresentedOwn) -> OwnId {
     OwnId::from_bytes(sha256_of_secret(&[labels::OWN_ID, presented.expose()]))
 }
 
-/// Returns the id of the mailbox whose reader presents this secret.
+/// Returns the id of the mailbox whose reader presents this value.
 #[must_use]
 pub fn mailbox_id(presented: &PresentedRead) -> MailboxId {
     MailboxId::from_bytes(sha256_of_secret(&[labels::MAILBOX_ID, presented.expose()]))
 }
 
-/// Returns the id of the sender who presents this secret.
+/// Returns the id by which a relay knows the sender who presents this value.
 #[must_use]
 pub fn send_id(presented: &PresentedSend) -> SendId {
     SendId::from_bytes(sha256_of_secret(&[labels::SEND_ID, presented.expose()]))

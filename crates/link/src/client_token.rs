@@ -1,19 +1,22 @@
-//! The client token, by which a relay recognizes a reader that reconnects after a broken connection (spec/11-capabilities.md
-//! section 5).
+//! The client token, by which a relay recognizes a reader that reconnects after a broken connection
+//! (spec/11-capabilities.md section 5).
 //!
-//! Each start of the client has its own secret, and each relay gets its own token: two relays that compare tokens learn nothing.
+//! Each start of the client has its own secret, and each relay gets its own token: two relays that
+//! compare tokens learn nothing.
 
 use crate::labels;
 use deaddrop_primitives::{hkdf::extract, secret_bytes};
 use deaddrop_wire::{ClientToken, Fingerprint};
 
 secret_bytes! {
-    /// The secret from which a client derives its tokens. It is in memory only, and each start has a new one.
+    /// The secret from which a client derives its tokens. It is kept in memory only, and each start
+    /// of the client has a new one.
     pub struct ClientTokenSecret[32];
 }
 
 impl ClientTokenSecret {
-    /// Derives the token for the relay with this fingerprint. The token is the same as long as the secret lives.
+    /// Derives the token for the relay with this fingerprint. The token is the same as long as the
+    /// secret lives.
     #[must_use]
     pub fn token(&self, relay: &Fingerprint) -> ClientToken {
         let prk = extract(labels::CLIENT_TOKEN, &[self.expose()]);

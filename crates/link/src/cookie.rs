@@ -1,4 +1,5 @@
-//! Cookies: under load a relay answers only clients that receive what is sent to their address prefix (spec/10-link.md section 8).
+//! Cookies: under load a relay answers only clients that receive what is sent to their address
+//! prefix (spec/10-link.md section 8).
 //!
 //! The relay keeps no state: the cookie is a keyed hash of the prefix and of a 30-second bucket.
 
@@ -7,7 +8,8 @@ use deaddrop_primitives::{hkdf::extract, secret_bytes};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-/// Number of seconds of one bucket. A cookie is good for its bucket and the next.
+/// Number of seconds of one bucket, the unit in which cookies count time. A cookie is accepted in
+/// its own bucket and in the next, so for 30 to 60 seconds.
 pub(crate) const BUCKET_S: u64 = 30;
 
 /// A cookie, which a client echoes to show that it receives what is sent to its address.
@@ -38,23 +40,25 @@ secret_bytes! {
     struct Key[32];
 }
 
-/// A relay's key for its cookies. It is in memory only, and each start has a new one.
+/// A relay's key for its cookies. It is kept in memory only, and each start of the relay has a new
+/// one.
 pub struct CookieKey(Key);
 
 impl CookieKey {
-    /// Draws a key.
+    /// Generates a key. Draws 32 bytes from `rng`.
     #[must_use]
     pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
         Self(Key::generate(rng))
     }
 
-    /// Issues the cookie for an address prefix at `now_s`, in seconds of any clock that does not go back.
+    /// Issues the cookie for an address prefix at `now_s`, in seconds of any clock that does not go
+    /// back.
     #[must_use]
     pub fn issue(&self, prefix: &[u8], now_s: u64) -> Cookie {
         self.of_bucket(prefix, now_s / BUCKET_S)
     }
 
-    /// Whether the cookie was issued for this prefix in this bucket or the one before.
+    /// Whether the cookie was issued for this prefix in the bucket of `now_s` or in the one before.
     #[must_use]
     pub fn verify(&self, cookie: &Cookie, prefix: &[u8], now_s: u64) -> bool {
         // K-19: a cookie is fresh and of this prefix.

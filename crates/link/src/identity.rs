@@ -13,7 +13,7 @@ secret_bytes! {
     pub struct RelaySeed[32];
 }
 
-/// The secret keys of a relay. A peer that holds them proves the relay's fingerprint.
+/// The secret keys of a relay. With them a relay proves that its fingerprint is its own.
 pub struct RelayIdentity {
     pub(crate) x25519: x25519::SecretKey,
     pub(crate) kem: kem::DecapsulationKey,

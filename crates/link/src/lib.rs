@@ -1,5 +1,6 @@
-//! The authenticated, encrypted channel between a client and a relay (spec/10-link.md), and the capabilities that
-//! are shown through it (spec/11-capabilities.md). Sans-I/O: bytes, `now` and `rng` go in, bytes and items come out.
+//! The authenticated, encrypted channel between a client and a relay (spec/10-link.md), and the
+//! capabilities that are shown through it (spec/11-capabilities.md). Sans-I/O: bytes, `now` and
+//! `rng` go in, bytes and items come out.
 //!
 //! This crate knows no sockets, no mailboxes and no messages between people.
 #![cfg_attr(docsrs, feature(doc_cfg))]

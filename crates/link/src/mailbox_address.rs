@@ -1,4 +1,5 @@
-//! The address of a mailbox for one sender: a relay and a send capability (spec/11-capabilities.md section 4).
+//! The address of a mailbox for one sender: a relay and a send capability (spec/11-capabilities.md
+//! section 4).
 //!
 //! `deaddrop-e2ee` carries these bytes as the opaque address of a bundle and of a Hello.
 
@@ -9,9 +10,9 @@ use zeroize::Zeroizing;
 /// The address of a mailbox for one sender.
 #[derive(PartialEq, Eq)]
 pub struct MailboxAddress {
-    /// The relay of the mailbox.
+    /// The address of the relay that holds the mailbox.
     pub relay: RelayAddress,
-    /// The right to put into the mailbox.
+    /// The capability to put into the mailbox.
     pub send: SendCapability,
 }
 
@@ -21,10 +22,12 @@ pub struct MailboxAddress {
 pub struct BadMailboxAddress;
 
 impl MailboxAddress {
-    /// The maximum length of an encoding.
+    /// Maximum number of bytes of an encoding: fingerprint 32, send capability 32, length 2, URL at
+    /// most 446.
     pub const MAX_LEN: usize = 512;
 
-    /// Encodes fingerprint 32, send capability 32, length of the URL u16, URL. The result holds a secret and is wiped on drop.
+    /// Encodes fingerprint 32 bytes, send capability 32, length of the URL 2, URL. The result holds
+    /// a secret and is wiped on drop.
     #[must_use]
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
         let url = self.relay.url().as_bytes();

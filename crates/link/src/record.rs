@@ -3,16 +3,17 @@
 use crate::labels;
 use deaddrop_primitives::{aead, hkdf::extract, secret_bytes};
 
-/// The padded sizes of a record's plaintext, smallest first.
+/// The padded sizes of a record's plaintext in bytes, smallest first.
 pub const PLAINTEXT_SIZES: [usize; 7] = [512, 4_608, 16_896, 66_048, 132_096, 198_144, 264_192];
 
-/// The length of the record in C2. Its Hello fits the smallest plaintext.
+/// Number of bytes of the first record, in the client's handshake message C2. Its Hello fits the
+/// smallest plaintext.
 pub(crate) const FIRST_RECORD_LEN: usize = PLAINTEXT_SIZES[0] + aead::TAG_LEN;
 
-/// The maximum length of a record.
+/// Maximum length of a record in bytes, with its tag.
 pub const MAX_RECORD_LEN: usize = deaddrop_wire::limits::MAX_RECORD + aead::TAG_LEN;
 
-/// Number of records under one key.
+/// Number of records that are sealed under one key before the next key derives from it.
 pub(crate) const RECORDS_PER_KEY: u64 = 1 << 16;
 
 const _: () = assert!(PLAINTEXT_SIZES[6] == deaddrop_wire::limits::MAX_RECORD);
@@ -22,13 +23,14 @@ secret_bytes! {
     pub(crate) struct RecordKey[32];
 }
 
-/// A key with the number of its next record.
+/// The key of a direction, with the number of its next record.
 pub(crate) struct Direction {
     key: RecordKey,
     counter: u64,
 }
 
-/// The error of a direction that has carried 2^64 - 1 records.
+/// The error of a direction that has carried 2^64 - 1 records, and of a plaintext that is longer
+/// than a record.
 pub(crate) struct Exhausted;
 
 impl Direction {
@@ -36,14 +38,14 @@ impl Direction {
         Self { key, counter: 0 }
     }
 
-    /// Returns the same key with the counter at 0.
+    /// Returns the direction with the same key and the counter at 0.
     #[cfg(test)]
     pub(crate) fn restarted(self) -> Self {
         Self::new(self.key)
     }
 
-    /// Pads `plaintext` to its size, encrypts it in place and appends the tag; fails if `plaintext` is longer than a
-    /// record, or if the numbers of records are used up.
+    /// Pads `plaintext` to its size, encrypts it in place and appends the tag; fails if `plaintext`
+    /// is longer than a record, or if the numbers of records are used up.
     pub(crate) fn seal(&mut self, plaintext: &mut Vec<u8>) -> Result<(), Exhausted> {
         let padded = padded(plaintext.len()).ok_or(Exhausted)?;
         let nonce = self.next_nonce()?;
@@ -54,8 +56,8 @@ impl Direction {
         Ok(())
     }
 
-    /// Decrypts a record in place and returns its padded plaintext; `None` if it is too short, if its tag does not
-    /// verify, or if the numbers of records are used up.
+    /// Decrypts a record in place and returns its padded plaintext; `None` if it is too short, if
+    /// its tag does not verify, or if the numbers of records are used up.
     pub(crate) fn open<'a>(&mut self, record: &'a mut [u8]) -> Option<&'a mut [u8]> {
         let (ciphertext, tag) = record.split_last_chunk_mut::<{ aead::TAG_LEN }>()?;
         let nonce = self.next_nonce().ok()?;
@@ -63,8 +65,8 @@ impl Direction {
         Some(ciphertext)
     }
 
-    /// Returns the next nonce; fails if the numbers of records are used up. Steps the key at every multiple of
-    /// [`RECORDS_PER_KEY`] and wipes the old one.
+    /// Returns the next nonce; fails if the numbers of records are used up. Steps the key at every
+    /// multiple of [`RECORDS_PER_KEY`] and wipes the old one.
     fn next_nonce(&mut self) -> Result<[u8; aead::NONCE_LEN], Exhausted> {
         let number = self.counter;
         self.counter = number.checked_add(1).ok_or(Exhausted)?;
@@ -80,12 +82,13 @@ impl Direction {
     }
 }
 
-/// Returns the size to which this many bytes are padded; `None` if they are too many for a record.
+/// Returns the size in bytes to which a plaintext of `len` bytes is padded; `None` if it is too
+/// long for a record.
 pub(crate) fn padded(len: usize) -> Option<usize> {
     PLAINTEXT_SIZES.into_iter().find(|size| *size >= len)
 }
 
-/// Whether a record can have this length.
+/// Whether a record can have this length in bytes.
 pub(crate) fn is_record_len(len: usize) -> bool {
     len.checked_sub(aead::TAG_LEN).is_some_and(|len| PLAINTEXT_SIZES.contains(&len))
 }

@@ -29,7 +29,7 @@ impl LinkSession {
         Self { seal, open, version, features }
     }
 
-    /// Seals record 0 once more, with another plaintext.
+    /// Seals record 0 once more, with another plaintext, for tests.
     #[cfg(test)]
     pub(crate) fn reseal_first(self, plaintext: &[u8]) -> Vec<u8> {
         let mut first = self.seal.direction.restarted();
@@ -72,7 +72,8 @@ impl LinkSession {
         (self.seal, self.open)
     }
 
-    /// Seals the client's first record, which has a fixed length; fails if the Hello does not fit.
+    /// Seals the client's first record, which has the length [`FIRST_RECORD_LEN`]; fails if the
+    /// Hello does not fit.
     pub(crate) fn seal_hello(&mut self, hello: &Hello) -> Result<Vec<u8>, SealError> {
         let mut record = Vec::new();
         encode_item(&Item::Hello(*hello), &mut record).map_err(|_| SealError::TooMany)?;
@@ -81,16 +82,18 @@ impl LinkSession {
     }
 }
 
-/// The outgoing direction.
+/// The outgoing direction of a link.
 pub struct SealHalf {
     direction: Direction,
 }
 
-/// The error of items that cannot be sealed. None of them was, and the link can still be used.
+/// The error of items that were not sealed. Unless it is [`Exhausted`](Self::Exhausted), the link
+/// can still be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealError {
-    /// A list of an item is longer than the protocol allows: send it in parts.
+    /// An item is longer than a record, or a list in it is longer than the protocol allows. No item
+    /// was sealed: send the list in parts.
     #[error("a list is longer than the protocol allows; send it in parts")]
     TooMany,
     /// The link has carried all the records that it can: open a new one.
@@ -99,8 +102,9 @@ pub enum SealError {
 }
 
 impl SealHalf {
-    /// Seals items in their order into as few records as padding makes sensible; each is one WebSocket message, to be sent in
-    /// order. Without items there is no record.
+    /// Seals items in their order into as few records as padding makes sensible. Returns the
+    /// records: each is one WebSocket message, and they must be sent in order. Without items there
+    /// is no record.
     ///
     /// # Errors
     /// Fails with [`SealError`].
@@ -119,7 +123,8 @@ impl core::fmt::Debug for SealHalf {
     }
 }
 
-/// The incoming direction. It is dead after its first failure, because it cannot find the next record then.
+/// The incoming direction of a link. It refuses every record after its first failure, because it
+/// cannot find the next record then.
 pub struct OpenHalf {
     direction: Option<Direction>,
 }
@@ -128,22 +133,23 @@ pub struct OpenHalf {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// The record has a length that no record has.
+    /// The length is none of those that records have.
     #[error("record of impossible length; close the link")]
     Length,
-    /// The record is not the next one of this peer.
+    /// The record is not the next one of this peer: it was changed, repeated or out of order, or
+    /// one before it was lost.
     #[error("record changed, lost, repeated or out of order; close the link")]
     Unauthentic,
-    /// The peer itself broke the rules.
+    /// The record opened, but its items are malformed: the peer's software is at fault.
     #[error("peer sent a malformed record; close the link")]
     Malformed(#[from] DecodeError),
-    /// An earlier record failed.
+    /// An earlier record was refused, so this one is refused, too.
     #[error("the link failed before; close it")]
     Dead,
 }
 
 impl OpenHalf {
-    /// Opens the next record.
+    /// Opens the next record, and returns its items.
     ///
     /// # Errors
     /// Fails with [`RecordError`]; every later call fails.
@@ -153,7 +159,7 @@ impl OpenHalf {
         self.open_in_place(&mut copied.to_vec())
     }
 
-    /// Opens the next record in place. The buffer is wiped.
+    /// Opens the next record in place, and returns its items. The plaintext in the buffer is wiped.
     ///
     /// # Errors
     /// Fails with [`RecordError`]; every later call fails.
@@ -178,8 +184,9 @@ impl core::fmt::Debug for OpenHalf {
     }
 }
 
-/// Packs items into plaintexts of records, not yet padded. An item begins a new record if joining the current one would pad more
-/// bytes than a record of its own. Fails if an item does not fit into a record, or has too long a list.
+/// Packs items into plaintexts of records, not yet padded. An item begins a new record if joining
+/// the current one would pad more bytes than a record of its own. Fails if an item does not fit
+/// into a record, or has too long a list.
 fn pack(items: &[Item]) -> Result<Vec<Vec<u8>>, SealError> {
     let mut records = Vec::new();
     let mut current: Vec<u8> = Vec::new();

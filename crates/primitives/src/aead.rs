@@ -4,23 +4,25 @@ use crate::secret::wipe_stack;
 use alloc::vec::Vec;
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit, Tag};
 
-/// Number of bytes of stack to write over after a call of the provider, which leaves the cipher's state and blocks of plaintext
-/// there.
+/// Number of bytes of stack to overwrite after a call of the provider, which leaves the cipher's
+/// state and blocks of plaintext there.
 const STACK: usize = 2 << 10;
 
-/// Number of bytes that sealing adds.
+/// Number of bytes that sealing adds: the tag.
 pub const TAG_LEN: usize = 16;
 /// Number of bytes of a key.
 pub const KEY_LEN: usize = 32;
 /// Number of bytes of a nonce.
 pub const NONCE_LEN: usize = 12;
 
-/// The error of a tag that did not verify: wrong key, nonce or associated data, or changed bytes. The buffer holds no plaintext.
+/// The error of a tag that did not verify: wrong key, nonce or associated data, or changed bytes.
+/// The buffer holds no plaintext.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("authentication failed")]
 pub struct Invalid;
 
-/// Seals `plaintext`. The result is [`TAG_LEN`] bytes longer.
+/// Seals `plaintext`, and authenticates `ad` (associated data) with it. Returns the ciphertext and
+/// the tag, [`TAG_LEN`] bytes more than `plaintext`.
 #[must_use]
 pub fn seal(key: &[u8; KEY_LEN], nonce: &[u8; NONCE_LEN], ad: &[u8], plaintext: &[u8]) -> Vec<u8> {
     let mut sealed = Vec::with_capacity(plaintext.len().saturating_add(TAG_LEN));
@@ -30,7 +32,8 @@ pub fn seal(key: &[u8; KEY_LEN], nonce: &[u8; NONCE_LEN], ad: &[u8], plaintext: 
     sealed
 }
 
-/// Opens the bytes of [`seal`].
+/// Opens the bytes of [`seal`], and returns the plaintext. Key, nonce and `ad` must be those of the
+/// sealing.
 ///
 /// # Errors
 /// Fails with [`Invalid`] when the tag does not verify or there is no room for one.
@@ -46,7 +49,7 @@ pub fn open(
     Ok(plaintext)
 }
 
-/// Encrypts `buffer` in place and returns the tag.
+/// Encrypts `buffer` in place, and authenticates `ad` (associated data) with it. Returns the tag.
 #[must_use]
 #[expect(clippy::expect_used, reason = "fails only beyond 256 GiB, which no buffer of ours reaches")]
 pub fn seal_in_place(
@@ -67,7 +70,7 @@ fn encrypt(key: &[u8; KEY_LEN], nonce: &[u8; NONCE_LEN], ad: &[u8], buffer: &mut
     ChaCha20Poly1305::new(key.into()).encrypt_inout_detached(nonce.into(), ad, buffer.into()).ok()
 }
 
-/// Decrypts `buffer` in place once its tag has verified.
+/// Decrypts `buffer` in place if `tag` verifies.
 ///
 /// # Errors
 /// Fails with [`Invalid`] when the tag does not verify; the buffer is left as it was.

@@ -1,11 +1,11 @@
-//! The number of operations that a thread has done, because tests of cost count operations and do not measure time. Behind the
-//! feature `count`.
+//! The number of operations that a thread has done, because tests of cost count operations and do
+//! not measure time. Behind the feature `count`.
 
 extern crate std;
 
 use std::{cell::Cell, thread_local};
 
-/// The numbers of operations of one thread.
+/// Numbers of operations that a thread did during one call of [`of`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Number of X25519 computations with a peer's key.
@@ -16,7 +16,7 @@ pub struct Counts {
     pub kdf: u64,
     /// Number of AEAD seals.
     pub seals: u64,
-    /// Number of AEAD tag checks.
+    /// Number of AEAD tag checks, whether or not the tag verified.
     pub opens: u64,
 }
 
@@ -26,7 +26,7 @@ thread_local! {
     };
 }
 
-/// Runs `work` and counts its operations.
+/// Runs `work`. Returns its result, and the numbers of operations that it did on this thread.
 pub fn of<T>(work: impl FnOnce() -> T) -> (T, Counts) {
     let before = COUNTS.get();
     let done = work();

@@ -1,11 +1,13 @@
-//! Ed25519 (RFC 8032) with strict verification: no low-order keys, no non-canonical encodings, no malleability.
+//! Ed25519 (RFC 8032) with strict verification: no low-order keys, no non-canonical encodings, no
+//! malleability.
 
 use crate::secret::wipe_stack;
 use alloc::boxed::Box;
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use zeroize::ZeroizeOnDrop;
 
-/// Number of bytes of stack to write over after a call of the provider, which passes secrets by value.
+/// Number of bytes of stack to overwrite after a call of the provider, which passes secrets by
+/// value.
 const STACK: usize = 8 << 10;
 
 /// Number of bytes of a secret or public key.
@@ -13,7 +15,7 @@ pub const KEY_LEN: usize = 32;
 /// Number of bytes of a signature.
 pub const SIGNATURE_LEN: usize = 64;
 
-/// The error of a key or a signature that was refused.
+/// The error of a public key or a signature that was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("signature does not verify")]
 pub struct BadSignature;
@@ -36,7 +38,7 @@ impl SecretKey {
         self.0.verifying_key().to_bytes()
     }
 
-    /// Signs the concatenation of a label and a message, which the caller has joined.
+    /// Signs `message`, which the caller has made by joining a label and the text to sign.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_LEN] {
         let signature = sign(&self.0, message);
@@ -64,7 +66,8 @@ impl core::fmt::Debug for SecretKey {
     }
 }
 
-/// Verifies strictly.
+/// Verifies a signature strictly: also refuses a public key or an R of low order, an R that is not
+/// canonical, and an s that is not below the group order.
 ///
 /// # Errors
 /// Fails with [`BadSignature`] for a bad key, a bad encoding or a wrong signature.

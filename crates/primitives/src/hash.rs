@@ -3,7 +3,8 @@
 use crate::secret::wipe_stack;
 use sha2::{Digest, Sha256};
 
-/// Number of bytes of stack to write over after hashing, because the provider leaves the last block of the input there.
+/// Number of bytes of stack to overwrite after hashing, because the provider leaves the last block
+/// of the input there.
 const STACK: usize = 2 << 10;
 
 /// Does the same as [`sha256`] for secret parts, and leaves none of them on the stack.
@@ -14,7 +15,8 @@ pub fn sha256_of_secret(parts: &[&[u8]]) -> [u8; 32] {
     hash
 }
 
-/// Returns SHA-256 of the concatenation of `parts`. The caller ensures that every part but one has a fixed length.
+/// Returns SHA-256 of the concatenation of `parts`. The caller ensures that every part but one has
+/// a fixed length, so that different parts never give the same input.
 #[must_use]
 #[inline(never)]
 pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {

@@ -6,8 +6,8 @@ use hkdf::{Hkdf, HkdfExtract};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// Number of bytes of stack to write over after a call of the provider: HMAC leaves there the key padded to a block, and each
-/// output.
+/// Number of bytes of stack to overwrite after a call of the provider: HMAC leaves there the key
+/// padded to a block, and each output.
 const STACK: usize = 2 << 10;
 
 crate::secret_bytes! {
@@ -38,14 +38,15 @@ fn extract_into_box(salt: &[u8], ikm: &[&[u8]]) -> Prk {
 }
 
 impl Prk {
-    /// Expands the key with the concatenation of `info` (RFC 5869 section 2.3). `N` is at most 8,160 bytes, checked at compile
-    /// time.
+    /// Expands the key with the concatenation of `info` (RFC 5869 section 2.3). `N` is at most
+    /// 8,160 bytes, checked at compile time.
     #[must_use]
     pub fn expand<const N: usize>(&self, info: &[&[u8]]) -> [u8; N] {
         expand(self.expose(), info)
     }
 
-    /// Prepares the key for several expansions at the cost of one.
+    /// Computes the HMAC states of the key once, so that several expansions do not repeat that
+    /// work.
     #[must_use]
     pub fn ready(&self) -> Expander {
         Expander::new(self.expose())
@@ -60,8 +61,8 @@ pub fn expand<const N: usize>(prk: &[u8; 32], info: &[&[u8]]) -> [u8; N] {
 
 /// A pseudorandom key with its HMAC states computed.
 ///
-/// Both states and their block buffers wipe themselves on drop. They are boxed, so that moving the expander leaves no copy of
-/// them.
+/// Both states and their block buffers wipe themselves on drop. They are boxed, so that moving the
+/// expander leaves no copy of them.
 pub struct Expander(Box<Hkdf<Sha256>>);
 
 // `Hkdf` carries no marker; the hash states in it do (see `secret`).
@@ -69,7 +70,7 @@ impl ZeroizeOnDrop for Expander {}
 crate::assert_secret!(Expander);
 
 impl Expander {
-    /// Prepares `prk`.
+    /// Computes the HMAC states of `prk`.
     #[must_use]
     pub fn new(prk: &[u8; 32]) -> Self {
         let expander = Self(ready(prk));
@@ -77,7 +78,8 @@ impl Expander {
         expander
     }
 
-    /// Expands the key with the concatenation of `info` (RFC 5869 section 2.3).
+    /// Expands the key with the concatenation of `info` (RFC 5869 section 2.3). `N` is at most
+    /// 8,160 bytes, checked at compile time.
     #[must_use]
     pub fn expand<const N: usize>(&self, info: &[&[u8]]) -> [u8; N] {
         let mut output = [0; N];
@@ -85,7 +87,8 @@ impl Expander {
         output
     }
 
-    /// Does the same as [`expand`](Self::expand), and writes the bytes to where they will stay.
+    /// Does the same as [`expand`](Self::expand), and writes the bytes into `output`, so that no
+    /// copy of them is on the stack.
     #[expect(clippy::expect_used, reason = "the length is checked at compile time")]
     pub fn expand_into<const N: usize>(&self, info: &[&[u8]], output: &mut [u8; N]) {
         #[cfg(feature = "count")]

@@ -1,8 +1,9 @@
 //! ML-KEM-768 (FIPS 203), from one of two providers behind one interface.
 //!
-//! The default is `ml-kem`. The additive feature `libcrux` overrides it with `libcrux-ml-kem`, which is several times as fast and
-//! in large parts verified, but pins exact versions of its own dependencies. Both give the same keys, ciphertexts and secrets.
-//! Secret keys are kept and stored as their 64-byte seed `d || z`, never in an expanded form.
+//! The default is `ml-kem`. The additive feature `libcrux` overrides it with `libcrux-ml-kem`,
+//! which is several times as fast and in large parts verified, but pins exact versions of its own
+//! dependencies. Both give the same keys, ciphertexts and secrets. Secret keys are kept and stored
+//! as their 64-byte seed `d || z`, never in an expanded form.
 
 mod form;
 #[cfg(feature = "libcrux")]
@@ -32,7 +33,7 @@ pub const PROVIDER: &str = back_end::PROVIDER;
 #[error("ML-KEM key fails the modulus check")]
 pub struct BadKey;
 
-/// A checked public key.
+/// A public key of ML-KEM-768 that has passed the modulus check.
 #[derive(Clone)]
 pub struct EncapsulationKey(back_end::PublicKey);
 
@@ -51,8 +52,8 @@ impl EncapsulationKey {
         self.0.as_bytes()
     }
 
-    /// Encapsulates a shared secret to the key. Draws 32 bytes from `rng`. Returns the ciphertext for the key's owner, and the
-    /// secret.
+    /// Encapsulates a shared secret to the key. Draws 32 bytes from `rng`. Returns the ciphertext
+    /// for the key's owner, and the secret.
     ///
     /// The provider passes secrets by value, so the stack below the call is overwritten afterwards.
     #[must_use]
@@ -121,8 +122,8 @@ impl DecapsulationKey {
         &self.public
     }
 
-    /// Decapsulates the shared secret. For a foreign ciphertext the secret is pseudorandom (implicit rejection), so the call
-    /// never fails.
+    /// Decapsulates the shared secret. For a ciphertext that was not made for this key the secret
+    /// is pseudorandom (implicit rejection), so the call never fails.
     #[must_use]
     pub fn decapsulate(&self, ciphertext: &[u8; CIPHERTEXT_LEN]) -> SharedSecret {
         #[cfg(feature = "count")]

@@ -3,9 +3,10 @@
 //! Suite 1: X25519 (RFC 7748), Ed25519 with strict verification (RFC 8032), ML-KEM-768 (FIPS 203),
 //! HKDF-SHA-256 (RFC 5869), ChaCha20-Poly1305 (RFC 8439), SHA-256 (FIPS 180-4), POLYVAL (RFC 8452).
 //!
-//! This crate composes nothing: it holds no label, no protocol and no key schedule, so a relay that links it
-//! can still open no envelope. It exists so that each floor above gets the same refusals at its input
-//! (non-canonical and low-order points, unreduced ML-KEM keys) and the same wiping of secrets.
+//! This crate composes nothing: it holds no label, no protocol and no key schedule, so a relay that
+//! links it can still open no envelope. It exists so that each floor above gets the same refusals
+//! at its input (non-canonical and low-order points, unreduced ML-KEM keys) and the same wiping of
+//! secrets.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]
 

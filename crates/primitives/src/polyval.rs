@@ -1,6 +1,7 @@
 //! POLYVAL (RFC 8452 section 3): a universal hash, fast on long inputs.
 //!
-//! This hash is no MAC and does not resist collisions: its output must stay secret. Feed it to a pseudorandom function.
+//! This hash is no MAC and does not resist collisions: its output must stay secret. Feed it to a
+//! pseudorandom function.
 
 use crate::secret::wipe_stack;
 use ::polyval::{
@@ -10,11 +11,11 @@ use ::polyval::{
 use alloc::boxed::Box;
 use zeroize::Zeroizing;
 
-/// Number of bytes of stack to write over after a call of the provider, which leaves powers of the key and blocks of the input
-/// there.
+/// Number of bytes of stack to overwrite after a call of the provider, which leaves powers of the
+/// key and blocks of the input there.
 const STACK: usize = 2 << 10;
 
-/// Number of bytes of a hash.
+/// Number of bytes of a universal hash.
 pub const HASH_LEN: usize = 16;
 
 crate::secret_bytes! {
@@ -23,9 +24,10 @@ crate::secret_bytes! {
 }
 
 impl UniversalHashKey {
-    /// Computes POLYVAL over `bytes`, padded with zeros to a block, and a block with their length: zero u64, then the number of
-    /// bits as u64 (RFC 8452 section 4 without additional data). Two different inputs of at most `n` blocks have equal hashes
-    /// with a chance of `(n + 1) / 2^128`, over the choice of the key.
+    /// Computes POLYVAL over `bytes`, padded with zeros to a block, and a block with their length:
+    /// zero u64, then the number of bits as u64 (RFC 8452 section 4 without additional data). Two
+    /// different inputs of at most `n` blocks have equal hashes with a chance of `(n + 1) / 2^128`,
+    /// over the choice of the key.
     #[must_use]
     pub fn hash(&self, bytes: &[u8]) -> Zeroizing<[u8; HASH_LEN]> {
         let hash = self.compute(bytes);

@@ -1,19 +1,23 @@
-//! Newtypes for secrets, one for each role: boxed, wiped on drop, not printed, compared in constant time.
+//! Newtypes for secrets, one for each role: boxed, wiped on drop, not printed, compared in constant
+//! time.
 
-/// Writes zeros over `DEPTH` bytes of the stack below its caller, where calls that have returned left their frames.
+/// Writes zeros over `DEPTH` bytes of the stack below its caller, where calls that have returned
+/// left their frames.
 ///
-/// No call can wipe its own frame, and values that providers move leave copies. The function is a precaution and proves nothing:
-/// a compiler may keep a copy outside of this range.
+/// No call can wipe its own frame, and values that providers move leave copies. The function is a
+/// precaution and proves nothing: a compiler may keep a copy outside of this range.
 #[inline(never)]
 pub fn wipe_stack<const DEPTH: usize>() {
     let mut frame = [0_u8; DEPTH];
     core::hint::black_box(&mut frame);
 }
 
-/// Declares a fixed-size secret: wiped on drop, never `Clone`, `Copy` or printed, compared in constant time.
+/// Declares a fixed-size secret: wiped on drop, never `Clone`, `Copy` or printed, compared in
+/// constant time.
 ///
-/// The bytes lie in a box: moving the value copies a pointer and leaves no copy of the bytes behind. Fill it where it lies
-/// with `copy_of`, `derive` or `generate`; an array that is given by value has been on the stack.
+/// The bytes lie in a box: moving the value copies a pointer and leaves no copy of the bytes
+/// behind. Fill it where it lies with `copy_of`, `derive` or `generate`; an array that is given by
+/// value has been on the stack.
 ///
 /// ```
 /// deaddrop_primitives::secret_bytes! {
@@ -32,10 +36,11 @@ macro_rules! secret_bytes {
 
         #[allow(dead_code, unreachable_pub, reason = "not each role uses each constructor")]
         impl $name {
-            /// The length in bytes.
+            /// The length of the secret in bytes.
             pub const LEN: usize = $len;
 
-            /// Creates the secret from its bytes, and wipes the array. A caller that keeps an array of its own wipes that itself.
+            /// Creates the secret from its bytes, and wipes the array. A caller that keeps a copy
+            /// of the array wipes that copy itself.
             #[must_use]
             pub fn from_bytes(mut bytes: [u8; $len]) -> Self {
                 let secret = Self::copy_of(&bytes);
@@ -43,7 +48,8 @@ macro_rules! secret_bytes {
                 secret
             }
 
-            /// Copies the bytes into a box without a copy on the stack. The caller wipes its own bytes.
+            /// Copies the bytes into a box without a copy on the stack. The caller wipes its own
+            /// bytes.
             #[must_use]
             pub fn copy_of(bytes: &[u8; $len]) -> Self {
                 let mut secret = Self($crate::Box::new([0; $len]));
@@ -51,7 +57,8 @@ macro_rules! secret_bytes {
                 secret
             }
 
-            /// Derives the secret by HKDF-Expand with the concatenation of `info`, directly into its box.
+            /// Derives the secret by HKDF-Expand with the concatenation of `info`, directly into
+            /// its box.
             #[must_use]
             pub fn derive(expander: &$crate::hkdf::Expander, info: &[&[u8]]) -> Self {
                 let mut secret = Self($crate::Box::new([0; $len]));

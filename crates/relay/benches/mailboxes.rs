@@ -1,7 +1,8 @@
 //! The memory that a mailbox costs, and the time until a store with many mailboxes is open.
 //!
-//! `cargo bench -p deaddrop-relay --bench mailboxes -- MAILBOXES` (a million unless told). A process of its own opens the store, and another one an
-//! empty store: the difference of their resident memory is what the mailboxes cost. `TMPDIR` says where the store lies.
+//! `cargo bench -p deaddrop-relay --bench mailboxes -- MAILBOXES` (a million unless told). A
+//! process of its own opens the store, and another one an empty store: the difference of their
+//! resident memory is what the mailboxes cost. `TMPDIR` says where the store lies.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "../tests/common/many_mailboxes.rs"]
@@ -51,7 +52,8 @@ fn fill(path: &Path, mailboxes: u64) {
     runtime.block_on(create_mailboxes(&store, mailboxes, Now::new(Day::from_number(20_000), 0)));
 }
 
-/// Opens the store in a process of its own. Returns its resident bytes, and the seconds until the store was open.
+/// Opens the store of the data directory `path` in a process of its own. Returns the resident
+/// memory of that process in bytes, and the seconds until the store was open.
 fn measure(path: &Path) -> (u64, f64) {
     let this = std::env::current_exe().unwrap();
     let output = Command::new(this).arg("open").arg(path).output().unwrap();

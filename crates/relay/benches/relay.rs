@@ -1,8 +1,10 @@
-//! The relay's whole path over loopback: put, durable, delivered, acked, destroyed; 4 KiB blobs, the real program.
+//! The relay's whole path over loopback: put, durable, delivered, acked, destroyed; 4 KiB blobs,
+//! the real program.
 //!
-//! Prints, for a store on disk and in memory, the rate by the clock (clients and relay share the machine) and by the
-//! processor time of the relay alone, which is the rate that one core can carry; the parts of that time; and the floor,
-//! which is the same AEAD, hash, writes, syncs and socket calls with nothing around them.
+//! Prints, for a store on disk and in memory, the rate by the clock (clients and relay share the
+//! machine) and by the processor time of the relay alone, which is the rate that one core can
+//! carry; the parts of that time; and the floor, which is the same AEAD, hash, writes, syncs and
+//! socket calls with nothing around them.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]
 
 use deaddrop_relay::bench::{BenchRelay, CycleReport, Floor, Load, LoadEnd, PAIRS, Scratch, Storage};

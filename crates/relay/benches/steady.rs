@@ -1,8 +1,12 @@
-//! Years of a relay in one run: blobs of 4 KiB put, delivered and acked, many times what its store may hold; the real program.
+//! Years of a relay in one run: blobs of 4 KiB put, delivered and acked, many times what its store
+//! may hold; the real program.
 //!
-//! `cargo bench -p deaddrop-relay --bench steady -- BLOBS` (ten million unless told, with a store of 2 GiB). For each tenth it prints the rate, its
-//! ratio to a floor (a tenth as many bytes in one file, written and synced 256 blobs at a time; slices of both take turns), the length of
-//! the store and the memory of the relay; at the end, the ratio of the last tenth to that of the third. It fails when the store is larger than its limit, when a blob is lost, or when sealed bytes are left at the end.
+//! `cargo bench -p deaddrop-relay --bench steady -- BLOBS` (ten million unless told, with a store
+//! of 2 GiB). For each tenth it prints the rate, its ratio to a floor (a tenth as many bytes in one
+//! file, written and synced 256 blobs at a time; slices of both take turns), the length of the
+//! store and the memory of the relay; at the end, the ratio of the last tenth to that of the third.
+//! It fails when the store is larger than its limit, when a blob is lost, or when sealed bytes are
+//! left at the end.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -26,24 +30,27 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 const PAIRS: u32 = 8;
-/// Blobs of one pair that are put and not destroyed yet. Fewer than a mailbox holds.
+/// Maximum number of blobs of one pair that are put and not destroyed yet: fewer than a mailbox
+/// holds (256), so that no put is refused as Full.
 const WINDOW: usize = 128;
 const PARTS: u32 = 10;
 const MAX_MIB: u64 = 2_048;
-/// Blobs of the floor in one write, and MiB of its file.
+/// Number of blobs that the floor writes at once and syncs; its file has `FLOOR_MIB` MiB. The
+/// *floor* is the speed of the disk alone: the same bytes, written and synced.
 const FLOOR_AT_ONCE: usize = 256;
 const FLOOR_MIB: usize = 64;
-/// The floor writes this part of the blobs.
+/// The floor writes one blob for each `FLOOR_PART` blobs that pass through the relay.
 const FLOOR_PART: u32 = 10;
-/// Slices of each tenth: the machine is not the same from minute to minute, so the floor is measured between them.
+/// Number of slices of each tenth of the run. The floor is measured between slices, because the
+/// speed of the machine changes from minute to minute.
 const SLICES: u32 = 25;
 
-/// One mailbox with its two ends.
+/// One mailbox with its sender and its reader, each on a link of its own.
 struct Pair {
     putter: Client,
     reader: Client,
     mailbox: Mailbox,
-    /// Tag of the last delivery, and of the last that is destroyed.
+    /// Tag of the last delivery; `destroyed` is the tag up to which all blobs are destroyed.
     delivered: u32,
     destroyed: u32,
 }
@@ -114,7 +121,8 @@ async fn main() {
     assert!(relay.stop());
 }
 
-/// Puts `blobs` blobs, and reads and acks them. Returns the number of refusals that were put again.
+/// Puts `blobs` blobs, and reads and acks them. Returns the pair, and the number of puts that were
+/// refused as Busy and put again.
 async fn pass(pair: Pair, blobs: u32) -> (Pair, u64) {
     let Pair { putter, reader, mailbox, delivered, destroyed } = pair;
     let window = Arc::new(Semaphore::new(WINDOW));
@@ -143,7 +151,7 @@ async fn put(mut client: Client, mailbox: Mailbox, window: &Semaphore, blobs: u3
             client.send(&items).await;
         }
         if open == 0 {
-            // The reader is behind.
+            // The window is full: the reader has acked too few blobs.
             window.acquire().await.unwrap().forget();
             window.add_permits(1);
             continue;
@@ -180,7 +188,7 @@ async fn read(
             match item {
                 Item::Deliver(deliver) => last = deliver.tag,
                 Item::Acked(acked) => {
-                    // Confirmations of two acks may come the other way round; the later one covers both.
+                    // Two Acked may come in reverse order; the one with the higher tag covers both.
                     let upto = acked.acks[0].upto.max(destroyed);
                     window.add_permits((upto - destroyed) as usize);
                     destroyed = upto;
@@ -196,7 +204,7 @@ async fn read(
     (client, last, destroyed)
 }
 
-/// Makes a file whose blocks are on the disk.
+/// Makes the file of the floor, written with zeros so that its blocks exist before the measurement.
 fn zeroed(path: &Path) -> File {
     let file = File::create(path).unwrap();
     file.write_all_at(&vec![0; FLOOR_MIB << 20], 0).unwrap();
@@ -204,7 +212,8 @@ fn zeroed(path: &Path) -> File {
     file
 }
 
-/// Writes about as many blobs to the disk and does nothing else with them. Returns their number and the time.
+/// Measures the floor: writes about `blobs` blobs to the file, and syncs after each
+/// [`FLOOR_AT_ONCE`]. Returns the number of blobs written and the time.
 fn write_floor(file: &File, blobs: u32) -> (usize, Duration) {
     let bytes = vec![0xa5; FLOOR_AT_ONCE * SizeClass::Small.bytes()];
     let writes = (blobs as usize / FLOOR_AT_ONCE).max(1);
@@ -217,7 +226,7 @@ fn write_floor(file: &File, blobs: u32) -> (usize, Duration) {
     (writes * FLOOR_AT_ONCE, begun.elapsed())
 }
 
-/// Returns the number of pages that are not zero.
+/// Returns the number of pages of 4,096 bytes of the file `path` that are not all zeros.
 fn pages(path: &Path) -> usize {
     let (file, mut page) = (File::open(path).unwrap(), [0; 4_096]);
     let count = file.metadata().unwrap().len() / 4_096;

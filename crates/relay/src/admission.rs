@@ -1,7 +1,10 @@
 //! Admission of connections and handshakes (spec/12-relay.md section 7).
 //!
-//! Decisions depend on the network of a peer, on the stage of its connection, and on the requests from that network in the last
-//! ten minutes. They do not depend on anything that a peer says about itself. All of this is in memory.
+//! Decisions depend on the network of a peer (its *prefix*), on the stage of its connection, and on
+//! the requests from that network in the last ten minutes. They do not depend on anything that a
+//! peer says about itself. All of this is in memory. C1 is the first message of a client in the
+//! handshake of a link, S1 the relay's answer; a *place* is one of the limited number of
+//! connections.
 
 mod connections;
 mod prefix;
@@ -32,29 +35,32 @@ struct Gate {
     connections: Connections,
     handshakes: Shares,
     tls_handshakes: Shares,
-    /// Bucket of valid C1s, with and without a cookie.
+    /// Bucket from which each valid C1 takes a token, with and without a cookie.
     first_messages: Bucket,
     refused_handshakes: u64,
 }
 
-/// One admitted connection. It counts against the limits until this is dropped.
+/// The place of one admitted connection. The connection counts against the limits until this is
+/// dropped.
 pub(crate) struct Connected {
     admission: Arc<Admission>,
     id: Id,
     prefix: Prefix,
     eviction: Arc<Eviction>,
-    /// The last report on the link: whether it reads, and the second of its last use.
+    /// The last values that `note_use` was given: whether the link has a subscription, and the time
+    /// of its last use in whole seconds.
     told: Option<(bool, u64)>,
 }
 
-/// The decision on a handshake.
+/// The decision on a client's C1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Handshake {
-    /// The relay answers.
+    /// The relay answers with S1.
     Answer,
-    /// The relay answers only a C1 with a cookie.
+    /// The relay asks the client to send C1 again with a cookie.
     AskForCookie,
-    /// The relay answers no C1 of this client now.
+    /// Too many handshakes are made. The relay sends no S1 to this client now, but asks for a
+    /// cookie, so that the client tries once more.
     Refuse,
 }
 
@@ -63,19 +69,20 @@ impl Admission {
         Self { key: PrefixKey::draw(rng), gate: Mutex::default() }
     }
 
-    /// Returns the prefix of an address.
+    /// Returns the prefix by which connections from this address are counted.
     pub(crate) fn prefix(&self, address: IpAddr) -> Prefix {
         self.key.prefix(address)
     }
 
-    /// Gives a connection a place, for which another one may lose its own. Returns `None` if it gets no place.
+    /// Gives a new connection from `prefix` a place, for which another connection may lose its own.
+    /// Returns `None` if the new connection gets no place.
     pub(crate) fn connect(self: &Arc<Self>, prefix: Prefix, limits: &Limits) -> Option<Connected> {
         let (id, eviction) = self.locked().connections.connect(prefix, limits)?;
         Some(Connected { admission: Arc::clone(self), id, prefix, eviction, told: None })
     }
 
-    /// Counts a handshake and decides on it. With `cookie`, the client has shown that it receives what is sent to its
-    /// address.
+    /// Counts a valid C1 and decides on it. `cookie`: the client has shown with a cookie that it
+    /// receives what is sent to its address.
     pub(crate) fn handshake(&self, prefix: Prefix, cookie: bool, limits: &Limits, now_ms: u64) -> Handshake {
         let mut gate = self.locked();
         let gate = &mut *gate;
@@ -107,8 +114,8 @@ impl Admission {
         }
     }
 
-    /// Counts a TLS handshake and returns whether it may begin. R-84: of one prefix not too many in a short time, and
-    /// of all in fair shares.
+    /// Counts a TLS handshake and returns whether it may begin. R-84: no prefix makes too many in a
+    /// short time, and all together have fair shares.
     pub(crate) fn admit_tls(&self, prefix: Prefix, limits: &Limits, now_ms: u64) -> bool {
         let rates = Rates {
             per_s: limits.tls_handshakes_per_s.into(),
@@ -121,13 +128,13 @@ impl Admission {
         self.locked().tls_handshakes.take(prefix, 1, &rates, now_ms).is_ok()
     }
 
-    /// Ends a connection that can be spared, because the system has no descriptors left. Returns `false` if there is
-    /// none.
+    /// Ends a connection that can be spared, because the system has no descriptors left. Returns
+    /// `false` if no connection can be spared.
     pub(crate) fn give_one_up(&self, limits: &Limits) -> bool {
         self.locked().connections.give_one_up(limits)
     }
 
-    /// Forgets prefixes that were not seen for long.
+    /// Forgets prefixes of which no handshake came in the last ten minutes.
     pub(crate) fn tidy(&self, now_ms: u64) {
         let mut gate = self.locked();
         gate.handshakes.tidy(now_ms);
@@ -139,7 +146,8 @@ impl Admission {
         self.locked().connections.len()
     }
 
-    /// Returns the counts since the start, and the number of refused handshakes.
+    /// Returns the numbers since the start: of ended and refused connections, and of refused
+    /// handshakes of links.
     pub(crate) fn totals(&self) -> (Totals, u64) {
         let gate = self.locked();
         (gate.connections.totals, gate.refused_handshakes)
@@ -151,7 +159,8 @@ impl Admission {
 }
 
 impl Connected {
-    /// Notes that the connection has sent a head, or has become a WebSocket.
+    /// Notes progress of a half-open connection: it has sent the head of a request, or has become a
+    /// WebSocket.
     pub(crate) fn came_on(&self, limits: &Limits) {
         self.admission.locked().connections.progress(self.id, Stage::Silent, limits);
     }
@@ -167,13 +176,15 @@ impl Connected {
         self.admission.locked().connections.progress(self.id, Stage::Resting, limits);
     }
 
-    /// Counts the connection for the network that a proxy named. Returns `false` if that network has no room for it.
+    /// Counts the connection for `prefix`, the network that a proxy named. Returns `false` if that
+    /// network has no room: the connection has then lost its place.
     pub(crate) fn came_from(&mut self, prefix: Prefix, limits: &Limits) -> bool {
         self.prefix = prefix;
         self.admission.locked().connections.relocate(self.id, prefix, limits)
     }
 
-    /// Notes whether the link has subscriptions, and when it was last used. Cheap when nothing has changed.
+    /// Notes whether the link has a subscription, and the time of its last use in milliseconds.
+    /// Cheap when neither has changed, counted in whole seconds.
     pub(crate) fn note_use(&mut self, reading: bool, used_ms: u64, limits: &Limits) {
         let now = (reading, used_ms / 1_000);
         if self.told.replace(now) != Some(now) {
@@ -182,12 +193,12 @@ impl Connected {
         }
     }
 
-    /// Resolves when another connection has got the place of this one.
+    /// Resolves when this connection has lost its place to another.
     pub(crate) async fn evicted(&self) {
         self.eviction.wait().await;
     }
 
-    /// Resolves when another connection has got the place of this one before its handshake was over.
+    /// Resolves when this connection has lost its place to another before its handshake was over.
     pub(crate) fn evicted_half_open(&self) -> impl Future<Output = ()> + Send + use<> {
         let eviction = Arc::clone(&self.eviction);
         async move { eviction.wait_half_open().await }

@@ -1,8 +1,11 @@
-//! The measurement behind `deaddrop-relay bench`: what this machine carries, and what the same bytes cost at least.
+//! The measurement behind `deaddrop-relay bench`: what this machine carries, and what the same
+//! bytes cost at least.
 //!
-//! A relay runs as a process of its own, so that its processor time is its own. Pairs of clients put blobs of 4 KiB into it and
-//! read and ack them over real links on loopback. [`Floor`] then does the same cryptography, hashing, writes and socket calls with
-//! nothing around them.
+//! A relay runs as a process of its own, so that its processor time is its own. Pairs of clients
+//! put blobs of 4 KiB into it and read and ack them over real links on loopback. A *cycle* is one
+//! blob that is put, stored, delivered, acked and destroyed. [`Floor`] then does the same
+//! cryptography, hashing, writes and socket calls with nothing around them: the least that a cycle
+//! costs on this machine.
 
 mod client;
 mod error;

@@ -1,16 +1,17 @@
-//! A token bucket over any clock that counts milliseconds.
+//! A token bucket over any clock that counts milliseconds. `per_s` is the number of tokens that it
+//! regains in a second, and `burst` the number that it holds.
 
-/// A bucket of tokens. It starts full.
+/// A bucket of tokens, which starts full. The caller gives rate and burst with each call.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Bucket {
-    /// Thousandths of a token that are missing.
+    /// Number of thousandths of a token that were missing at `at_ms`.
     spent: u64,
     at_ms: u64,
 }
 
 impl Bucket {
-    /// Takes `tokens`, or returns the seconds to wait until there are enough. A request for more than `burst` tokens
-    /// succeeds only when the bucket is full.
+    /// Takes `tokens`, or fails with the number of seconds, at least 1, until there are enough. A
+    /// request for more than `burst` tokens succeeds only when the bucket is full.
     pub(crate) fn take(&mut self, tokens: u64, per_s: u64, burst: u64, now_ms: u64) -> Result<(), u16> {
         self.refill(per_s, now_ms);
         let after = self.spent.saturating_add(tokens.saturating_mul(1_000));
@@ -24,12 +25,13 @@ impl Bucket {
         Err(u16::try_from(wait.max(1)).unwrap_or(u16::MAX))
     }
 
-    /// Whether all tokens are there again.
+    /// Whether no token is missing at `now_ms`.
     pub(crate) fn is_full(&self, per_s: u64, now_ms: u64) -> bool {
         self.spent <= now_ms.saturating_sub(self.at_ms).saturating_mul(per_s)
     }
 
-    /// Takes `tokens`, also those that are missing. The rate pays them off before the bucket fills again.
+    /// Takes `tokens` even if there are too few. The bucket regains the missing ones at its rate
+    /// before it fills again.
     pub(crate) fn owe(&mut self, tokens: u64, per_s: u64, now_ms: u64) {
         self.refill(per_s, now_ms);
         self.spent = self.spent.saturating_add(tokens.saturating_mul(1_000));

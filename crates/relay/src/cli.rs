@@ -1,5 +1,5 @@
-//! The command line of `deaddrop-relay`. Standard output carries results, standard error what went wrong and what to
-//! do about it.
+//! The command line of `deaddrop-relay`. Standard output carries results, standard error what went
+//! wrong and what to do about it.
 
 mod bench;
 mod core_dump;
@@ -77,10 +77,12 @@ enum Command {
         /// Path of the certificate's key (PEM, P-256 or P-384).
         #[arg(long, value_name = "FILE", requires = "tls_cert")]
         tls_key: Option<PathBuf>,
-        /// URL for clients, if it differs from the address that the relay listens on: wss://HOST/, or ws://HOST:PORT/ without TLS
+        /// URL for clients, if it differs from the address that the relay listens on: wss://HOST/,
+        /// or ws://HOST:PORT/ without TLS
         #[arg(long)]
         url: Option<String>,
-        /// Keep everything in memory: no mailbox survives the process, and no blob is written to the disk.
+        /// Keep everything in memory: no mailbox survives the process, and no blob is written to
+        /// the disk.
         #[arg(long)]
         volatile: bool,
         /// Path of a configuration to use instead of the directory's own.
@@ -89,14 +91,16 @@ enum Command {
         /// Trust the system's clock, however far it is ahead of the stored day.
         #[arg(long)]
         trust_clock: bool,
-        /// Address or network of a proxy that names the clients' addresses, or `unix` for the one at the unix socket. Can be repeated.
+        /// Address or network of a proxy that names the clients' addresses, or `unix` for the proxy
+        /// at the unix socket. Can be repeated.
         #[arg(long = "proxy", value_name = "ADDR|unix")]
         proxies: Vec<ProxyName>,
         /// Print one JSON object when ready.
         #[arg(long)]
         json: bool,
     },
-    /// Measure what this machine carries: a relay with an empty store of its own, under the load of clients on this machine.
+    /// Measure what this machine carries: a relay with an empty store of its own, under the load of
+    /// clients on this machine.
     Bench(bench::BenchArguments),
     /// Show everything that an operator can know. Works while the relay serves.
     Inspect {
@@ -126,7 +130,8 @@ enum Command {
     },
 }
 
-/// Runs the program with these arguments, the program's name first.
+/// Runs the program `deaddrop-relay` with these arguments, the first of which is the program's
+/// name.
 pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(args) {
         Ok(arguments) => arguments,
@@ -205,8 +210,8 @@ fn init(data: &DataDir, size: StoreSize, json: bool) -> Result<ExitCode, Failure
     Ok(ExitCode::SUCCESS)
 }
 
-/// Looks at the store without a lock: returns its calendar and its report. The time of the last write is read after the
-/// dead bytes are counted, so all of them were erased before it.
+/// Reads the store without a lock, and returns its calendar and its report. The time of the last
+/// write is read after the dead bytes are counted, so all of them were destroyed before that time.
 fn look(data: &DataDir) -> Result<(Option<Calendar>, inspect::Report), Failure> {
     let reader = data.look()?;
     let written = std::fs::metadata(data.store_path()).and_then(|file| file.modified()).ok();
@@ -299,7 +304,8 @@ fn serve(data: &DataDir, mut config: RelayConfig, volatile: bool, json: bool) ->
     }
 }
 
-/// Opens the sockets and answers "starting" until the store is open; then serves.
+/// Opens the sockets, answers "starting" until `open` has opened the store, and then serves until
+/// the relay ends.
 async fn listen<S: Store>(
     open: impl Future<Output = Result<S, Failure>>,
     identity: RelayIdentity,
@@ -362,8 +368,8 @@ async fn listen<S: Store>(
     Ok(server.run(orders).await)
 }
 
-/// Reads the files of the TLS certificate that the configuration names; `None` if it names none. Fails if it names a certificate
-/// without its key or the reverse, or if they cannot be loaded.
+/// Loads the TLS certificate and its key from the files that the configuration names; `None` if it
+/// names none. Fails if it names one of the two files alone, or if they cannot be loaded.
 fn certificate(config: &RelayConfig) -> Result<Option<Reloader>, Failure> {
     let (certificate, key) = match (&config.tls_cert, &config.tls_key) {
         (Some(certificate), Some(key)) => (certificate, key),
@@ -411,7 +417,8 @@ async fn bind(config: &RelayConfig) -> Result<Listeners, Failure> {
     Ok(listeners)
 }
 
-/// Returns the table of the limits and their defaults, as the specification shows it.
+/// Returns the table of all limits with their ranges, defaults and meanings, in the form of the
+/// specification.
 #[must_use]
 pub fn limits_table() -> String {
     Limits::TABLE.iter().map(|row| format!("| `{}` | {} |\n", row.name, row.default)).collect()

@@ -1,40 +1,41 @@
 //! The relay's day and its milliseconds (spec/12-relay.md section 6).
 //!
-//! Days decide what expires, so a clock that is wrong must not be believed at once. The day never goes back by itself. It
-//! follows the system's clock in small steps; a larger step is believed only after a day of waiting or when the operator
-//! says so, and then nothing expires for a week, in which readers can come. No day outside of the years of this build
-//! is ever believed.
+//! Days decide what expires, so a clock that is wrong must not be believed at once. The day never
+//! goes back by itself. It follows the system's clock in small steps; a larger step is believed
+//! only after a day of waiting or when the operator says so, and then nothing expires for a week,
+//! in which readers can connect. No day outside of the years of this build is ever believed.
 
 use deaddrop_wire::Day;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// A moment: the day that the relay believes, and the milliseconds since the start of the process.
+/// A moment: the day that the relay believes, and the milliseconds since the start of its clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
     /// The day by which leases and expiry are counted.
     pub day: Day,
-    /// Nothing expires before this day.
+    /// First day on which things expire; later than `day` while expiry pauses.
     pub expires_from: Day,
-    /// Milliseconds since the start.
+    /// Milliseconds since the start of the clock.
     pub ms: u64,
 }
 
 impl Now {
-    /// Makes a moment of a day on which things expire.
+    /// Makes a moment at which expiry does not pause.
     #[must_use]
     pub const fn new(day: Day, ms: u64) -> Self {
         Self { day, expires_from: Day::from_number(0), ms }
     }
 
-    /// Whether a thing whose last day is `last` has expired.
+    /// Whether a thing whose last day is `last` has expired: the day is over, and expiry does not
+    /// pause.
     #[must_use]
     pub fn is_over(&self, last: Day) -> bool {
         last < self.day && self.day >= self.expires_from
     }
 
-    /// Returns the part that the store remembers.
+    /// Returns the part of the moment that a store remembers.
     #[must_use]
     pub const fn calendar(&self) -> Calendar {
         Calendar { day: self.day, expires_from: self.expires_from }
@@ -46,7 +47,7 @@ impl Now {
 pub struct Calendar {
     /// The newest day that was believed.
     pub day: Day,
-    /// Nothing expires before this day; day 0 if there is no such pause.
+    /// First day on which things expire; later than `day` only while expiry pauses.
     pub expires_from: Day,
 }
 
@@ -58,11 +59,14 @@ impl Calendar {
     }
 }
 
-/// Days by which the system's clock may lead and be believed at once: beyond what has gone by, and within a day of running.
+/// Maximum number of days by which the system's clock may be ahead of the day that follows from the
+/// running time and still be believed at once (spec/12-relay.md section 6).
 pub const MAX_STEP: u32 = 2;
-/// Days for which nothing expires after a larger step.
+/// Number of days for which nothing expires after a step of the day that is larger than
+/// [`MAX_STEP`].
 pub const PAUSE_DAYS: u32 = 7;
-/// Milliseconds for which the system's clock must keep to a larger step until it is believed.
+/// Number of milliseconds for which the system's clock must keep to a larger step until it is
+/// believed: a day.
 const BELIEVED_AFTER_MS: u64 = DAY_MS;
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
@@ -76,7 +80,7 @@ pub enum NoDay {
                  relay stores could be dated; set the clock, then start again"
     )]
     SystemClock,
-    /// The store remembers a day beyond the years of this build.
+    /// The store remembers a day after the years of this build.
     #[error(
         "the relay remembers a day beyond the years in which this build can run: its clock was wrong once; set the \
                  day back with `deaddrop-relay day set YYYY-MM-DD --data DIR`, then start again"
@@ -84,14 +88,15 @@ pub enum NoDay {
     StoredDay,
 }
 
-/// The result of a look at the system's clock.
+/// The result of one reading of the system's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
     /// The clock is believed.
     Believed,
-    /// The clock is far ahead, and is not believed yet.
+    /// The clock is more than [`MAX_STEP`] days ahead of the day that follows from the running
+    /// time, and is not believed yet.
     Ahead,
-    /// The clock is more than [`MAX_STEP`] days behind: the day stays as it is.
+    /// The clock is more than [`MAX_STEP`] days behind the believed day, which stays as it is.
     Behind,
     /// The clock is outside of the years of this build.
     OutsideYears,
@@ -102,14 +107,18 @@ pub enum Look {
 pub struct Belief {
     calendar: Calendar,
     trusted: bool,
-    /// The day from which later days are measured, and the running time in milliseconds at which it was believed.
+    /// The day from which later days are measured, and the running time in milliseconds at which it
+    /// was believed.
     anchor: (Day, u64),
-    /// A day that is far ahead, and the running time in milliseconds at which the clock first showed it.
+    /// A day that is too far ahead to be believed at once, and the running time in milliseconds at
+    /// which the clock first showed it; `None` if the clock shows no such day.
     waiting: Option<(Day, u64)>,
 }
 
 impl Belief {
-    /// Returns the belief at the start of a process. `trusted` is the operator's word that the system's clock is right.
+    /// Returns the belief at the start of a process, from the calendar that the store remembers and
+    /// the day of the system's clock. `trusted` is the operator's word that the system's clock is
+    /// right.
     ///
     /// # Errors
     /// Fails with [`NoDay`] when neither the stored day nor the system's clock can be believed.
@@ -136,8 +145,8 @@ impl Belief {
         self.calendar
     }
 
-    /// Handles a reading of the system's clock: follows it if it is believed. `running_ms` counts from the start of the
-    /// process.
+    /// Handles a reading of the system's clock, and follows the clock if it is believed.
+    /// `running_ms` counts from the start of the process.
     pub fn look(&mut self, system: Day, running_ms: u64) -> Look {
         if !system.is_plausible() {
             self.waiting = None;
@@ -181,10 +190,11 @@ fn days_between(from_ms: u64, to_ms: u64) -> u32 {
     u32::try_from(to_ms.saturating_sub(from_ms) / DAY_MS).unwrap_or(u32::MAX)
 }
 
-/// A source of the machine's time. A relay does not believe it at once.
+/// A source of time for a relay: a wall clock and a running time. A relay does not believe the wall
+/// clock at once.
 ///
-/// `deaddrop-relay` always reads [`SystemTimeSource`] and has no switch for another one. A program that runs relays in
-/// its own process may use its own, for example to play weeks in seconds.
+/// `deaddrop-relay` always reads [`SystemTimeSource`] and has no switch for another one. A program
+/// that runs relays in its own process may use its own, for example to play weeks in seconds.
 pub trait TimeSource: Send + Sync {
     /// Returns the day of the wall clock, which may be wrong and may go back.
     fn day(&self) -> Day;
@@ -226,8 +236,8 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Starts counting by the system's clocks. `stored` is what the store remembers; `trusted` is the operator's word that the
-    /// system's clock is right.
+    /// Starts the clock of a relay by the system's clocks. `stored` is the calendar that the store
+    /// remembers; `trusted` is the operator's word that the system's clock is right.
     ///
     /// # Errors
     /// Fails with [`NoDay`] when neither the stored day nor the system's clock can be believed.
@@ -255,7 +265,7 @@ impl Clock {
         Now { day, expires_from, ms: self.ms() }
     }
 
-    /// Reads the wall clock, and follows it if it is believed.
+    /// Reads the wall clock, and follows it if it is believed. Called at intervals.
     pub fn look(&self) -> Look {
         let ms = self.ms();
         self.locked().look(self.source.day(), ms)

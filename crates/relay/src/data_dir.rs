@@ -1,7 +1,8 @@
 //! The operator's directory: configuration, two keys, the store (spec/12-relay.md section 9).
 //!
-//! The store key lies beside the store. A person who takes the disk can open it like the running relay, without the destroyed
-//! records. An operator who wants more keeps the key on another disk, or runs the relay without a store (`--volatile`).
+//! The store key lies beside the store. A person who takes the disk can open it like the running
+//! relay, without the destroyed records. An operator who wants more keeps the key on another disk,
+//! or runs the relay without a store (`--volatile`).
 
 use crate::kept::{KeptStore, OpenStoreError, ShredBacking};
 use crate::limits::Limits;
@@ -16,16 +17,16 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// Name of the configuration.
+/// Name of the file with the configuration.
 pub const CONFIG: &str = "config.toml";
 /// Name of the file from which the relay's identity derives.
 pub const IDENTITY_KEY: &str = "identity.key";
 /// Name of the store key's file.
 pub const STORE_KEY: &str = "store.key";
-/// Name of the store.
+/// Name of the store's file.
 pub const STORE: &str = "store.shred";
 
-/// The settings of an operator.
+/// The configuration of a relay, as `config.toml` holds it.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RelayConfig {
@@ -33,25 +34,30 @@ pub struct RelayConfig {
     pub listen: Option<String>,
     /// Path of a unix socket to listen on, for a proxy on this machine.
     pub unix: Option<PathBuf>,
-    /// Path of the file with the TLS certificate and its chain (PEM). Without it the relay speaks no TLS.
+    /// Path of the file with the TLS certificate and its chain (PEM). Without it the relay speaks
+    /// no TLS.
     pub tls_cert: Option<PathBuf>,
     /// Path of the file with the certificate's key (PEM, P-256 or P-384).
     pub tls_key: Option<PathBuf>,
-    /// The URL for clients, if it differs from the address on which the relay listens: behind a proxy.
+    /// The URL for clients, if it differs from the address on which the relay listens: behind a
+    /// proxy.
     pub url: Option<String>,
-    /// The token that a client must show to create mailboxes.
+    /// The token that a client must show to create mailboxes. Without it every client may create
+    /// them.
     pub create_token: Option<CreateToken>,
-    /// Whether the system's clock is right, however far it is ahead of the stored day.
+    /// Whether the relay believes the system's clock at once, however far it is ahead of the stored
+    /// day.
     pub trust_clock: bool,
-    /// Proxies in front of the relay: what they say about where a connection comes from is believed.
+    /// Proxies in front of the relay: the client addresses that they report are believed.
     pub proxies: Vec<ProxyName>,
     /// Whether the proxies begin each connection with a header of the PROXY protocol.
     pub proxy_protocol: bool,
-    /// The limits that differ from the defaults.
+    /// The limits. The file needs to name only those that differ from the defaults.
     pub limits: Limits,
 }
 
-/// The token that a client shows to make mailboxes. It wipes itself and is not printed.
+/// The token that a client shows to create mailboxes. It is wiped when it is dropped, and `Debug`
+/// does not print it.
 #[derive(PartialEq, Eq)]
 pub struct CreateToken(Zeroizing<String>);
 
@@ -91,7 +97,7 @@ pub enum DataDirError {
     /// The directory holds no relay: `init` has not been run.
     #[error("this is no relay's directory; run `deaddrop-relay init --data DIR` first")]
     NotInitialised,
-    /// A file is missing.
+    /// A file of the relay is missing.
     #[error("a file of this relay is missing; restore the directory, or begin with a new one")]
     Incomplete,
     /// A key file does not have 32 bytes.
@@ -102,13 +108,13 @@ pub enum DataDirError {
         "config.toml has a line that the relay does not understand; `deaddrop-relay check --data DIR` says which"
     )]
     BadConfig,
-    /// The store was not created.
+    /// The store could not be created.
     #[error(transparent)]
     Create(#[from] CreateError),
-    /// The store was not opened.
+    /// The store could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The store did not become ready.
+    /// The store was opened, but could not be made ready for serving.
     #[error(transparent)]
     Ready(#[from] OpenStoreError),
     /// The system refused to read or write a file.
@@ -116,18 +122,18 @@ pub enum DataDirError {
     Io,
 }
 
-/// A relay's directory.
+/// The directory of a relay, by its path: configuration, two keys, and the store.
 #[derive(Clone, Debug)]
 pub struct DataDir {
     path: PathBuf,
 }
 
-/// The size of a new store.
+/// The sizes that are chosen when a store is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreSize {
-    /// MiB of one segment: what is written at once when the store grows.
+    /// MiB of one segment, the step in which the store's file grows: 1 to 256.
     pub segment_mib: u32,
-    /// MiB the store may grow to.
+    /// MiB to which the store's file may grow. There are always at least 4 segments.
     pub max_mib: u32,
 }
 
@@ -151,17 +157,18 @@ impl StoreSize {
 }
 
 impl DataDir {
-    /// Returns the directory at `path`. Nothing is read yet.
+    /// Makes the value for the directory at `path`. Nothing is read yet.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 
-    /// Makes a new relay: keys, store, and last the configuration, which shows that everything is there.
+    /// Makes a new relay in the directory: keys, store, and last the configuration, which shows
+    /// that everything is there.
     ///
     /// # Errors
-    /// Fails with [`DataDirError`] when the directory is not empty or a file cannot be written. Files that were there
-    /// are not touched.
+    /// Fails with [`DataDirError`] when the directory is not empty or a file cannot be written.
+    /// Files that were there are not touched.
     pub fn init(&self, size: StoreSize, rng: &mut (impl CryptoRng + ?Sized)) -> Result<(), DataDirError> {
         make_directory(&self.path)?;
         if fs::read_dir(&self.path).map_err(|_| DataDirError::Io)?.next().is_some() {
@@ -186,8 +193,8 @@ impl DataDir {
         toml::from_str(&text).map_err(|_| DataDirError::BadConfig)
     }
 
-    /// Describes the first fault of the configuration with its line, but without the text of the line, which may hold the token.
-    /// Returns `None` if there is no fault.
+    /// Describes the first fault of the configuration with its line, but without the text of the
+    /// line, which may hold the token. Returns `None` if there is no fault.
     ///
     /// # Errors
     /// Fails with [`DataDirError`] when the file cannot be read.
@@ -234,7 +241,7 @@ impl DataDir {
         KeptStore::over(shred, &self.store_key()?, limits, rng).map_err(DataDirError::Ready)
     }
 
-    /// Opens the records of the store, locked against other processes.
+    /// Opens the record store, locked against other processes.
     ///
     /// # Errors
     /// Fails with [`DataDirError`] when the key cannot be read or the store cannot be opened.
@@ -244,7 +251,7 @@ impl DataDir {
         Shred::open(disk, &key.unlock(), rng).map_err(opening)
     }
 
-    /// Opens the store for looking. Another process may be serving it.
+    /// Opens the store for reading only. Another process may be serving it.
     ///
     /// # Errors
     /// Fails with [`DataDirError`] when the key cannot be read or the store cannot be opened.
@@ -254,13 +261,13 @@ impl DataDir {
         Shred::open_read_only(disk, &key.unlock()).map_err(opening)
     }
 
-    /// Returns the path of the store.
+    /// Returns the path of the store's file.
     #[must_use]
     pub fn store_path(&self) -> PathBuf {
         self.path.join(STORE)
     }
 
-    /// Returns the path of the store key.
+    /// Returns the path of the file with the store key.
     #[must_use]
     pub fn store_key_path(&self) -> PathBuf {
         self.path.join(STORE_KEY)
@@ -300,8 +307,8 @@ const NEW_CONFIG: &str = "\
 # connections = 5000
 ";
 
-/// Describes an error of the configuration. A message about a value can hold the value, so it is left out where that
-/// may be the token.
+/// Describes an error of the configuration, whose text is `text`. A message about a value can hold
+/// the value, so it is left out where the value may be the token.
 fn describe(error: &toml::de::Error, text: &str) -> String {
     let at = error.span().map_or(0, |span| span.start);
     let before = text.get(..at).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Setting the relay's day by hand, after its clock was wrong (spec/12-relay.md section 6).
 //!
-//! A change to a later day tells beforehand how much expires. A change to an earlier day also cuts the leases that were counted
-//! from a later day.
+//! A change to a later day tells beforehand how much expires. A change to an earlier day also
+//! shortens the leases that were counted from a later day.
 
 use crate::clock::{Calendar, MAX_STEP};
 use crate::limits::Limits;
@@ -12,22 +12,23 @@ use deaddrop_wire::Day;
 use rand::CryptoRng;
 use std::collections::HashSet;
 
-/// Records written in one commit.
+/// Maximum number of records that are written by one commit, so that no commit is large.
 const AT_ONCE: usize = 1_024;
 
-/// The consequences of setting the day.
+/// A planned change of the day, with its consequences.
 #[derive(Debug)]
 pub struct DayChange {
     before: Option<Calendar>,
     to: Calendar,
     mailboxes: u64,
     blobs: u64,
-    /// Mailboxes whose lease was counted from a later day, with a lease from the new one.
+    /// Records of the mailboxes whose lease ends later than one that begins on the new day, with
+    /// the lease shortened to that. Empty unless the new day is earlier.
     cut: Vec<Record>,
 }
 
 impl DayChange {
-    /// Looks at all records and plans the change. Nothing is changed yet.
+    /// Reads all records and plans the change to the day `to`. Nothing is changed yet.
     #[must_use]
     pub fn plan<D: Disk>(shred: &Shred<D>, to: Day, limits: &Limits) -> Self {
         let entries: Vec<_> = shred.entries().collect();
@@ -80,7 +81,7 @@ impl DayChange {
         plan
     }
 
-    /// Whether the new day is later than the one that held.
+    /// Whether the new day is later than the one that the store remembers.
     #[must_use]
     pub fn is_forward(&self) -> bool {
         self.before.is_some_and(|before| self.to.day > before.day)

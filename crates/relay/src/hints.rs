@@ -1,10 +1,12 @@
-//! Hints: a store tells a reader that another look may find something. Hints may be lost; a lost hint costs time only.
+//! Hints: a store tells a reader that another *look* into a mailbox (a peek) may find something.
+//! Hints may be lost; a lost hint costs time only. Subscriptions are named by the numbers that the
+//! client gave them.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// The reason why a subscription is over.
+/// The reason for which a subscription has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubscriptionEnd {
     /// Another reader has the mailbox.
@@ -13,18 +15,21 @@ pub enum SubscriptionEnd {
     Gone,
 }
 
-/// The hints since the last look.
+/// The hints that came since the last call of [`Hints::next`].
 #[derive(Debug, Default)]
 pub struct News {
-    /// Subscriptions into whose mailboxes blobs were put.
+    /// Numbers of the subscriptions into whose mailboxes blobs were put.
     pub changed: BTreeSet<u32>,
-    /// Subscriptions of whose mailboxes blobs were destroyed that the reader did not ack.
+    /// Numbers of the subscriptions in whose mailboxes blobs were destroyed that the reader did not
+    /// ack.
     pub expired: BTreeSet<u32>,
-    /// Subscriptions that are over, in order.
+    /// Numbers of the subscriptions that have ended, each with the reason, in the order of their
+    /// ends.
     pub ended: Vec<(u32, SubscriptionEnd)>,
 }
 
-/// The hints for one reader. The reader counts as connected while this exists.
+/// The channel of hints from a store to one reader. The reader counts as connected while it holds
+/// an `Arc` of this.
 #[derive(Debug, Default)]
 pub struct Hints {
     news: Mutex<News>,
@@ -32,27 +37,28 @@ pub struct Hints {
 }
 
 impl Hints {
-    /// Tells that a blob was put into the mailbox of this subscription.
+    /// Tells the reader that a blob was put into the mailbox of the subscription `sub`.
     pub fn tell_changed(&self, sub: u32) {
         if self.locked().changed.insert(sub) {
             self.notify.notify_one();
         }
     }
 
-    /// Tells that blobs of this subscription's mailbox were destroyed without an ack.
+    /// Tells the reader that blobs in the mailbox of the subscription `sub` were destroyed without
+    /// an ack.
     pub fn tell_expired(&self, sub: u32) {
         if self.locked().expired.insert(sub) {
             self.notify.notify_one();
         }
     }
 
-    /// Tells that this subscription is over.
+    /// Tells the reader that the subscription `sub` has ended.
     pub fn tell_ended(&self, sub: u32, end: SubscriptionEnd) {
         self.locked().ended.push((sub, end));
         self.notify.notify_one();
     }
 
-    /// Waits for hints and takes them.
+    /// Waits until there is a hint, and takes all hints.
     pub async fn next(&self) -> News {
         loop {
             let heard = self.notify.notified();

@@ -1,7 +1,8 @@
 //! The report on a store for its operator (spec/12-relay.md section 10).
 //!
-//! Mailboxes have no names here: they are counted off in the order of the disk. Handles, hashes and record names are
-//! left out: they mean something only to this store, and to a person who has its key and a right to compare them with.
+//! Mailboxes have no names here: they are numbered in the order of the disk. Handles, hashes and
+//! record keys are left out: they mean something only to this store, and to a person who has its
+//! key and a right to compare them with.
 
 use crate::clock::Calendar;
 use crate::mailboxes::record::{self, Kind};
@@ -14,12 +15,13 @@ use serde::Serialize;
 use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The contents of a store.
+/// The report on the contents of a store.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
-    /// The day that the store remembers, counted from 1970-01-01.
+    /// The day that the store remembers, counted from 1970-01-01; `None` if it remembers none.
     pub day: Option<u32>,
-    /// The first day on which things expire again, while expiry pauses after a large step of the clock.
+    /// The first day on which things expire again, counted from 1970-01-01; `None` unless expiry
+    /// pauses after a large step of the clock.
     pub expires_from: Option<u32>,
     /// Number of mailboxes.
     pub mailboxes: usize,
@@ -29,7 +31,7 @@ pub struct Report {
     pub bytes: u64,
     /// The mailboxes, in the order of the disk.
     pub each: Vec<MailboxReport>,
-    /// The record store.
+    /// The figures of the store's file.
     pub store: StoreReport,
 }
 
@@ -38,15 +40,16 @@ pub struct Report {
 pub struct MailboxReport {
     /// Length of the lease in days.
     pub lease_days: u32,
-    /// Last day of the lease, counted from 1970-01-01. It moves in steps of seven days.
+    /// Last day of the lease, counted from 1970-01-01. Reading moves this day in steps of seven
+    /// days.
     pub lease_ends: u32,
     /// Maximum number of blobs that the mailbox holds.
     pub quota_blobs: u32,
-    /// Number of senders that are let in.
+    /// Number of senders that may put into the mailbox.
     pub senders: usize,
     /// Whether the lease is fixed: reading does not renew it.
     pub fixed: bool,
-    /// Whether the blobs are kept in memory only and are not counted here.
+    /// Whether the blobs are kept in memory only; then they are not in this report.
     pub volatile: bool,
     /// Whether any blob was ever put into the mailbox, or any reader has read it.
     pub used: bool,
@@ -57,15 +60,15 @@ pub struct MailboxReport {
 /// The report on one blob.
 #[derive(Debug, Serialize)]
 pub struct BlobReport {
-    /// Size class in bytes.
+    /// Length of the blob in bytes.
     pub bytes: usize,
-    /// The `via` of the sender.
+    /// Number that the owner gave the sender with its grant (`via`).
     pub via: u8,
-    /// Last day of the blob, counted from 1970-01-01.
+    /// Last day on which the blob is delivered, counted from 1970-01-01.
     pub expires: u32,
 }
 
-/// The record store.
+/// The report on the store's file, in which records lie in segments.
 #[derive(Debug, Default, Serialize)]
 pub struct StoreReport {
     /// Number of live records.
@@ -80,14 +83,16 @@ pub struct StoreReport {
     pub max_segments: u32,
     /// Percent of `max_segments` that hold something.
     pub percent_in_use: u32,
-    /// Number of bytes of destroyed records that are still on the disk.
+    /// Number of bytes of destroyed records that are still on the disk, under keys that are
+    /// destroyed (*dead bytes*).
     pub dead_bytes: u64,
-    /// The time of the last write to the store, in seconds since 1970-01-01 UTC, if there are dead bytes: all of them were erased
-    /// before. The store keeps no time of its own.
+    /// The time of the last write to the store, in seconds since 1970-01-01 UTC; `None` without
+    /// dead bytes. All of these were destroyed before this time. The store keeps no times itself.
     pub erased_before: Option<u64>,
-    /// Number of slots whose key was destroyed, in segments that were not used again since.
+    /// Number of slots (the entries of records in the file) whose key was destroyed, in segments
+    /// that were not used again since.
     pub destroyed: u64,
-    /// Number of damaged slots.
+    /// Number of slots that are damaged.
     pub damaged: u64,
 }
 
@@ -101,8 +106,8 @@ pub fn calendar<D: Disk>(reader: &Reader<D>) -> Option<Calendar> {
     }
 }
 
-/// Makes the report on a store. `written` is the time of the last write to the store's file; it is read after `reader`
-/// was opened.
+/// Makes the report on a store. `written` is the time of the last write to the store's file, read
+/// after `reader` was opened.
 #[must_use]
 pub fn report<D: Disk>(reader: &Reader<D>, written: Option<SystemTime>) -> Report {
     let stats = reader.stats();

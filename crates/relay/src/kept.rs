@@ -1,4 +1,5 @@
-//! The store that a relay uses: the rules of mailboxes in memory, their records in a backing (spec/12-relay.md section 4).
+//! The store that a relay uses: the rules of mailboxes in memory, their records in a backing
+//! (spec/12-relay.md section 4).
 
 mod backing;
 mod kept_store;

@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// One limit, for the documentation.
+/// One limit as the documentation shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LimitRow {
     /// Name in `config.toml`.
     pub name: &'static str,
-    /// Type of the value.
+    /// Type of the value, such as `u32`.
     pub kind: &'static str,
     /// Lowest value that can be set.
     pub least: u64,
@@ -23,14 +23,16 @@ pub struct LimitRow {
 
 macro_rules! limits {
     ($($(#[doc = $doc:literal])* $name:ident: $kind:ident, from $least:literal $(to $most:literal)? = $default:expr;)*) => {
-        /// The limits of one relay. What is read with serde lies within the ranges of [`Limits::TABLE`].
+        /// The limits of one relay. Limits that are read with serde are within the ranges of
+        /// [`Limits::TABLE`].
         #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(try_from = "Given")]
         pub struct Limits {
             $($(#[doc = $doc])* pub $name: $kind,)*
         }
 
-        /// Limits as they were read. Their ranges are not checked yet.
+        /// Limits as they were read, before their ranges are checked. A limit that is not set has
+        /// its default.
         #[derive(Deserialize)]
         #[serde(default, deny_unknown_fields)]
         struct Given {
@@ -59,7 +61,7 @@ macro_rules! limits {
         impl Limits {
             /// The limits for a small server: 1 processor, 1 GiB of memory, 20 GB of disk.
             pub const DEFAULT: Self = Self { $($name: $default,)* };
-            /// Every limit, for the documentation.
+            /// Every limit with its range and its meaning, for the documentation.
             pub const TABLE: &[LimitRow] = &[$(LimitRow {
                 name: stringify!($name),
                 kind: stringify!($kind),
@@ -225,7 +227,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Describes the first fault of these limits, if there is one. `values` are theirs, in the order of the table.
+    /// Describes the first limit that is out of its range, or the two that contradict each other;
+    /// `None` if there is no fault. `values` are those of the limits, in the order of the table.
     fn fault<const N: usize>(&self, values: [u64; N]) -> Option<String> {
         let mut rows = Self::TABLE.iter().zip(values);
         let out = rows.find(|(row, value)| !(row.least..=row.most).contains(value));
@@ -239,7 +242,7 @@ impl Limits {
         Duration::from_secs(self.dead_bytes_s as u64)
     }
 
-    /// Whether `have` is at least this many percent of `most`.
+    /// Whether `have` is at least `percent` percent of `most`.
     pub(crate) const fn reached(have: u64, most: u64, percent: u8) -> bool {
         have.saturating_mul(100) >= most.saturating_mul(percent as u64)
     }

@@ -1,13 +1,14 @@
-//! The log of a relay: counters, classes and coarse durations, from this project's own crates only. It holds no address, no
-//! identifier and no blob at any level.
+//! The log of a relay: counters, classes and coarse durations, from this project's own crates only.
+//! It holds no address, no identifier and no blob at any level.
 
 use std::io;
 use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Begins logging to standard error. `spec` is a level or a filter; without one only warnings are logged. Returns
-/// `false` if the filter does not parse. A second call in one process changes nothing.
+/// Begins logging to standard error. `spec` is a level or a filter of `tracing`; without it only
+/// warnings and errors are logged. Returns `false` if it does not parse. A second call in one
+/// process changes nothing.
 #[must_use]
 pub(crate) fn begin(spec: Option<&str>) -> bool {
     let Ok(filter) = EnvFilter::try_new(spec.unwrap_or("warn")) else { return false };

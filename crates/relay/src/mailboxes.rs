@@ -1,8 +1,10 @@
-//! The rules of mailboxes as a value: rights, places of blobs, records to write (spec/12-relay.md sections 3 to 6).
-//! Sans-I/O: every transition returns the job to write, and is told when the job is durable.
+//! The rules of mailboxes as a value: rights, places of blobs, records to write (spec/12-relay.md
+//! sections 3 to 6). Sans-I/O: every transition returns the job to write, and is told when the job
+//! is durable.
 //!
-//! The order of the decisions is the order of the writes, so jobs must reach the disk in the order in which they were
-//! returned. A job for which there is no room changes nothing here, as on the disk; one that fails otherwise stops the store.
+//! The order of the decisions is the order of the writes, so jobs must reach the disk in the order
+//! in which they were returned. A job for which there is no room changes nothing here, as on the
+//! disk; one that fails otherwise stops the store.
 
 mod attached;
 mod changes;
@@ -36,13 +38,14 @@ pub(crate) use queue::Waiter;
 use rand::rngs::StdRng;
 use record::Lasting;
 
-/// All mailboxes of a store.
+/// All mailboxes of a store, with their blobs and the counts for the limits of the store.
 pub(crate) struct Mailboxes {
     key: IndexKey,
     limits: Limits,
-    /// Whether the store itself is memory, so that nothing need be kept twice.
+    /// Whether the mailboxes' records are in memory, too, so that no blob is kept in memory twice.
     in_memory: bool,
-    /// Draws handles and pauses. Both are known to the relay alone, and no key depends on them.
+    /// Generator of handles and of the pauses of full mailboxes. Both are known to the relay alone,
+    /// and no key depends on them.
     rng: StdRng,
     directory: Directory,
     blobs: u64,
@@ -50,16 +53,18 @@ pub(crate) struct Mailboxes {
     volatile_bytes: u64,
     hot_bytes: u64,
     calendar: Option<Calendar>,
-    /// Number of commits that found no room.
+    /// Number of commits since the start that found no room.
     without_room: u64,
-    /// Whether the last commit found no room, and nothing was destroyed since.
+    /// Whether the last commit found no room. A destruction is a commit that needs none.
     is_full: bool,
-    /// Number of puts and changes that were refused because dead bytes wait for too long.
+    /// Number of puts and changes since the start that were refused because dead bytes wait for too
+    /// long.
     overdue: u64,
-    /// The mailbox that is being changed by its owner.
+    /// The mailbox of which an owner's change is decided and not written yet; `None` if there is
+    /// none.
     changing: Option<Handle>,
     stopped: bool,
-    /// The slot with which the next step of expiry begins.
+    /// Number of the slot in the directory with which the next step of expiry begins.
     sweep_from: usize,
 }
 
@@ -91,8 +96,9 @@ impl Mailboxes {
         self.directory.insert(handle, lasting);
     }
 
-    /// Adds a blob that was found when the store was opened, in the store's order. Returns `false` if it has no mailbox: the
-    /// caller erases it.
+    /// Adds a blob that was found when the store was opened. Blobs are added in the store's order,
+    /// after all mailboxes. Returns `false` if the blob's mailbox does not exist: the caller erases
+    /// the blob.
     pub(crate) fn restore_blob(&mut self, handle: Handle, resident: Resident) -> bool {
         let Some(mailbox) = self.directory.get_mut(handle) else { return false };
         self.blobs += 1;
@@ -101,14 +107,15 @@ impl Mailboxes {
         true
     }
 
-    /// Sets the day that was found when the store was opened.
+    /// Sets the calendar that was found when the store was opened, unless one with a later day is
+    /// set.
     pub(crate) fn restore_calendar(&mut self, calendar: Calendar) {
         if self.calendar.is_none_or(|before| before.day <= calendar.day) {
             self.calendar = Some(calendar);
         }
     }
 
-    /// Notes that a commit found no room on the disk, or that it found some.
+    /// Notes that a commit found no room (`is_full`), or that it succeeded.
     pub(crate) fn note_room(&mut self, is_full: bool) {
         self.is_full = is_full;
         self.without_room += u64::from(is_full);
@@ -143,8 +150,9 @@ impl Mailboxes {
         }
     }
 
-    /// Removes a mailbox at once and returns it with the jobs that erase it; `None` if there is no such mailbox. A caller that
-    /// waits for its blobs is told `Refused`.
+    /// Removes a mailbox at once. Returns it with two jobs: one that erases records of the store of
+    /// the mailboxes, one for blobs in memory. Returns `None` if there is no such mailbox. Puts
+    /// that wait for its blobs are answered `Refused`, because their waiters are dropped with it.
     fn remove(&mut self, handle: Handle) -> Option<(Mailbox, Job, Job)> {
         let mailbox = self.directory.remove(handle)?;
         let keys: Vec<RecordKey> = mailbox.queue().map(|queue| queue.keys().collect()).unwrap_or_default();
@@ -169,27 +177,29 @@ impl Mailboxes {
         self.hot_bytes = self.hot_bytes.saturating_sub(queue.hot_bytes());
     }
 
-    /// Notes that changes by reading were not written for this mailbox: the next sweep tries again.
+    /// Notes that the record of this mailbox, which reading has changed, was not written: the next
+    /// sweep tries again.
     pub(crate) fn note_unsaved(&mut self, handle: Handle) {
         if let Some(mailbox) = self.directory.get_mut(handle) {
             mailbox.unsaved = true;
         }
     }
 
-    /// Whether the record of this mailbox on the disk is up to date.
+    /// Whether the mailbox exists and its record on the disk is up to date.
     pub(crate) fn is_saved(&self, handle: Handle) -> bool {
         self.directory.get(handle).is_some_and(|mailbox| !mailbox.unsaved)
     }
 
-    /// Returns the job that writes the changes by reading. There is none while an owner's change is under way: a record
-    /// that was decided later than the change, without it, would undo it on the disk. The next sweep writes it.
+    /// Returns the job that writes the mailbox's record after reading has changed it. Returns
+    /// `None` while an owner's change of it is under way: a record that was decided later than this
+    /// change, without it, would undo it on the disk. The next sweep writes the record then.
     fn save(handle: Handle, mailbox: &mut Mailbox, changing: Option<Handle>) -> Option<Job> {
         mailbox.unsaved = changing == Some(handle);
         let record = record::mailbox(handle, &mailbox.lasting);
         (!mailbox.unsaved).then(|| Job { puts: vec![record], erases: Vec::new() })
     }
 
-    /// Returns the day after which a blob of this class in this mailbox expires.
+    /// Returns the last day on which a blob of this class in this mailbox is delivered.
     fn expiry(&self, mailbox: &Mailbox, class: SizeClass, today: Day) -> Day {
         let days = match class {
             SizeClass::Large => self.limits.large_blob_days,
@@ -205,7 +215,8 @@ impl std::fmt::Debug for Mailboxes {
     }
 }
 
-/// Whether memory is left to keep a blob for a connected reader, so that it need not be read from the disk.
+/// Whether memory is left to keep a blob for a connected reader, so that it need not be read from
+/// the disk. `hot_bytes` is the number of bytes that are kept already.
 fn keep_hot(blob: &Blob, hot_bytes: u64, limits: &Limits) -> bool {
     hot_bytes.saturating_add(blob.as_bytes().len() as u64) <= limits.hot_bytes
 }

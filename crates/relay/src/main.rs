@@ -3,8 +3,8 @@
 use std::alloc::System;
 use zeroizing_alloc::ZeroAlloc;
 
-/// Wipes memory when it is freed: blobs, presented rights and addresses pass through many buffers, also those of libraries
-/// (spec/12-relay.md section 10).
+/// The allocator, which wipes memory when it is freed: blobs, presented rights and addresses pass
+/// through many buffers, also those of libraries (spec/12-relay.md section 10).
 #[global_allocator]
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 

@@ -1,25 +1,28 @@
 //! Bytes that links hold, over all and by address prefix (spec/12-relay.md section 5).
 //!
-//! While all links together hold as much as they may, each prefix that holds some has an equal share of it. Links of a prefix
-//! within its share go on, so that one network cannot take the memory that others need.
+//! While all links together hold as much as they may, each prefix that holds some has an equal
+//! share of it. Links of a prefix within its share go on, so that one network cannot take the
+//! memory that others need.
 
 use crate::admission::Prefix;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Bytes by which the sum of a prefix is counted. A link with less is not counted for its prefix, so small messages cost no lock.
+/// Number of bytes in steps of which what a link holds is counted for its prefix. A link with fewer
+/// bytes counts nothing for its prefix, so small messages cost no lock.
 const GRAIN: u64 = 16_384;
 
-/// The count of the bytes that links hold, in total and by address prefix. It holds no bytes itself.
+/// The count of the bytes that links hold, in total and by address prefix. Holds only the counts.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     all: AtomicU64,
-    /// Number of grains of each prefix that has any.
+    /// Number of whole [`GRAIN`]s that the links of each prefix hold, for prefixes that have any.
     grains: Mutex<HashMap<Prefix, u64>>,
 }
 
-/// The bytes that one link holds. They are no longer counted when it is dropped.
+/// The count of the bytes that one link holds. When this is dropped, the bytes are no longer
+/// counted.
 #[derive(Debug)]
 pub(crate) struct Held {
     memory: Arc<Memory>,
@@ -28,7 +31,7 @@ pub(crate) struct Held {
 }
 
 impl Memory {
-    /// Begins the count for a link of this prefix, which holds nothing yet.
+    /// Begins the count for a link of this prefix, with 0 bytes.
     pub(crate) fn begin(self: &Arc<Self>, prefix: Prefix) -> Held {
         Held { memory: Arc::clone(self), prefix, bytes: 0 }
     }
@@ -39,7 +42,7 @@ impl Memory {
 }
 
 impl Held {
-    /// Sets the bytes that the link holds now.
+    /// Sets the number of bytes that the link holds now.
     pub(crate) fn set(&mut self, bytes: u64) {
         let before = std::mem::replace(&mut self.bytes, bytes);
         // Wraps as intended: the sum of all additions is never below zero.
@@ -55,7 +58,8 @@ impl Held {
         }
     }
 
-    /// Whether all links together hold `limit` bytes, and those of this prefix more than its share of them.
+    /// Whether all links together hold `limit` bytes or more, and those of this prefix more than
+    /// their share: `limit` divided by the number of prefixes that hold any.
     pub(crate) fn is_over_share(&self, limit: u64) -> bool {
         if self.memory.all.load(Ordering::Relaxed) < limit {
             return false;

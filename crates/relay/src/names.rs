@@ -1,7 +1,8 @@
-//! Names that the relay stores instead of ids (spec/12-relay.md section 3).
+//! Names that the relay stores instead of ids (spec/12-relay.md section 3). The *index* is the
+//! tables in which the relay looks mailboxes up by their rights.
 //!
-//! An id is a hash of the secret that a client presents. The relay does not store the id: the index holds a keyed hash of it, and
-//! each mailbox has a random handle.
+//! An id is a hash of the secret that a client presents. The relay does not store the id: the index
+//! and the records hold a keyed hash of it, and each mailbox has a random handle.
 
 use crate::labels;
 use deaddrop_primitives::{hash::sha256, hkdf::expand, secret_bytes};
@@ -10,29 +11,29 @@ use deaddrop_wire::{Blob, MailboxId, OwnId, SendId};
 use rand::{CryptoRng, RngExt};
 
 secret_bytes! {
-    /// The operator's key. The keys of the store and of its index derive from it.
+    /// The operator's store key. The key of the record store and that of the index derive from it.
     pub struct StoreKey[32];
 }
 
 secret_bytes! {
-    /// The key that makes names out of ids.
+    /// The key of the index, under which ids are hashed to names.
     pub(crate) struct IndexKey[32];
 }
 
 impl StoreKey {
-    /// Returns the key that opens the record store.
+    /// Derives the key that opens the record store.
     #[must_use]
     pub fn unlock(&self) -> Unlock {
         Unlock::Key(MasterKey::from_bytes(expand(self.expose(), &[labels::RELAY_STORE])))
     }
 
-    /// Returns the key of the index.
+    /// Derives the key of the index.
     pub(crate) fn index_key(&self) -> IndexKey {
         IndexKey::from_bytes(expand(self.expose(), &[labels::RELAY_INDEX]))
     }
 }
 
-/// A keyed hash of an id.
+/// A keyed hash of the id of an owner, a reader or a sender.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Name(pub(crate) [u8; 16]);
 
@@ -55,7 +56,8 @@ impl IndexKey {
         Name(self.hash(labels::RELAY_SEND, &[id.as_bytes()]))
     }
 
-    /// Returns the key of the blob's record in this mailbox. The same blob in another mailbox has another key.
+    /// Returns the key of the record of this blob in this mailbox. The same blob in another mailbox
+    /// has another key.
     pub(crate) fn blob(&self, handle: Handle, blob: &Blob) -> RecordKey {
         RecordKey(self.hash(labels::RELAY_BLOB, &[&handle.to_bytes(), blob.as_bytes()]))
     }
@@ -68,12 +70,13 @@ impl IndexKey {
     }
 }
 
-/// The store's name for a mailbox, by its own choice; unique among the mailboxes that exist. It never leaves the relay.
+/// The store's name for a mailbox: 6 random bytes, unique among the mailboxes that exist. A handle
+/// never leaves the relay.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Handle([u8; 6]);
 
 impl Handle {
-    /// Draws a handle.
+    /// Draws a random handle.
     #[must_use]
     pub fn random(rng: &mut impl CryptoRng) -> Self {
         Self(rng.random())

@@ -1,12 +1,12 @@
-//! Troubles that an operator should know of. Each is logged in one line with a count, at the intervals that the limits set. The
-//! line says nothing about the peers that caused it.
+//! Troubles that an operator should know of. Each is logged in one line with a count, at the
+//! intervals that the limits set. The line says nothing about the peers that caused it.
 
 use crate::store::Trouble;
 
 /// A kind of trouble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
-    /// The system has no descriptors or no memory for another connection.
+    /// The system refused connections because it had no descriptors or no memory for them.
     NoDescriptors,
     /// Accepting failed for another reason.
     NotAccepted,
@@ -28,18 +28,19 @@ pub(crate) enum Notice {
     PutsRefused,
     /// Links sent too many entries.
     LinksPaused,
-    /// The store is at a limit.
+    /// Requests were refused because the store is at a limit.
     Busy,
-    /// The disk or the store's file is full.
+    /// Writes found no room: the disk or the store's file is full.
     NoRoom,
-    /// Dead bytes wait for too long to be zeroed.
+    /// Puts and changes were refused because dead bytes (destroyed, but still on the disk) wait for
+    /// too long to be zeroed.
     Overdue,
     /// The system's clock is not believed.
     ClockRefused,
 }
 
 impl Notice {
-    /// All kinds, in the order of [`Notices::due`].
+    /// All kinds, in the order of the counts that [`Notices::due`] takes.
     pub(crate) const ALL: [Self; 15] = [
         Self::NoDescriptors,
         Self::NotAccepted,
@@ -58,7 +59,7 @@ impl Notice {
         Self::ClockRefused,
     ];
 
-    /// Returns the name in the line of all counters.
+    /// Returns the name of the trouble in the line that shows all counters.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::NoDescriptors => "without descriptors",
@@ -118,15 +119,17 @@ impl Notice {
     }
 }
 
-/// The moment and the number of the last notice of each trouble.
+/// For each trouble, the number that was logged so far and the time in milliseconds of the last
+/// line.
 #[derive(Debug, Default)]
 pub(crate) struct Notices {
     told: [(u64, Option<u64>); Notice::ALL.len()],
 }
 
 impl Notices {
-    /// Returns the troubles to be logged now, each with its number since its last line. `totals` are the numbers since the start,
-    /// in the order of [`Notice::ALL`].
+    /// Returns the troubles to be logged now, each with how often it happened since its last line.
+    /// Each is logged at most once in `every_ms`, a wrong clock once in 60 times that. `totals` are
+    /// the numbers since the start, in the order of [`Notice::ALL`].
     pub(crate) fn due(
         &mut self,
         totals: [u64; Notice::ALL.len()],
@@ -147,7 +150,7 @@ impl Notices {
     }
 }
 
-/// The last notice about whether puts are taken.
+/// The last notice about whether puts are accepted.
 #[derive(Debug, Default)]
 pub(crate) struct Intake {
     told: Option<Trouble>,
@@ -155,8 +158,9 @@ pub(crate) struct Intake {
 }
 
 impl Intake {
-    /// Returns the change since the last notice, at most once in each `every_ms`: the reason for which puts are
-    /// refused, or `Some(None)` if they are taken again.
+    /// Returns what to log now: `Some(Some(_))` is the reason for which puts are refused, and
+    /// `Some(None)` says that they are accepted again. Returns `None` if nothing has changed since
+    /// the last notice, or if that is less than `every_ms` ago.
     pub(crate) fn due(
         &mut self,
         trouble: Option<Trouble>,
@@ -176,7 +180,7 @@ impl Intake {
 mod tests {
     use super::*;
 
-    /// Returns totals of which only this one is not 0.
+    /// Returns totals in which only that of `notice` is not 0.
     fn only(notice: Notice, total: u64) -> [u64; Notice::ALL.len()] {
         Notice::ALL.map(|other| if other == notice { total } else { 0 })
     }

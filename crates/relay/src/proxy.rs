@@ -1,5 +1,5 @@
-//! The proxies that the operator has configured, and the addresses of clients that they name (spec/12-relay.md section 7). The
-//! same headers from any other address are ignored.
+//! The proxies that the operator has configured, and the addresses of clients that they name
+//! (spec/12-relay.md section 7.1). The same headers from any other address are ignored.
 
 pub mod forwarded;
 mod network;
@@ -16,15 +16,16 @@ use std::net::IpAddr;
 pub enum Named {
     /// The connection has no header of the PROXY protocol.
     Nothing,
-    /// The proxy speaks for itself, or does not know the address.
+    /// The header names no address: the proxy speaks for itself, or does not know the address.
     Unknown,
-    /// The address that called the proxy.
+    /// The address of the peer that connected to the proxy.
     Address(IpAddr),
 }
 
 impl Proxies {
-    /// Returns the address of the client behind a configured proxy, from the header in front of the request or from the head of the
-    /// request. Returns `None` if the proxy does not tell it: the connection then counts for the proxies themselves.
+    /// Returns the address of the client behind a configured proxy: from the header of the PROXY
+    /// protocol (`named`), or from the head of the HTTP request. Returns `None` if the proxy does
+    /// not tell the address: the connection then counts for the proxies themselves.
     #[must_use]
     pub fn client(&self, named: Named, head: &[u8]) -> Option<IpAddr> {
         match named {

@@ -1,20 +1,20 @@
-//! The one place where secret randomness enters: the operating system. (A store draws handles and pauses from a generator of
-//! its own; nothing secret depends on them.)
+//! The one place where secret randomness enters: the operating system. (A store draws handles and
+//! pauses from a generator of its own; nothing secret depends on them.)
 
 use rand::{TryCryptoRng, TryRng, rngs::SysRng};
 use std::convert::Infallible;
 
-/// The operating system gives no random bytes.
+/// The error of an operating system that gives no random bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoRandomness;
 
 /// The operating system's generator, which is asked for each value.
 ///
-/// The generator has no state in this process, so a snapshot of the process's memory that is resumed twice (of a virtual machine, say)
-/// repeats no bytes unless the system itself does.
+/// The generator has no state in this process, so a snapshot of the process's memory that is
+/// resumed twice (of a virtual machine, say) repeats no bytes unless the system itself does.
 ///
-/// A system that once gave random bytes and then refuses them ends the call with a panic that says so: no key is ever made from
-/// anything else. [`check`] tells before anything begins.
+/// If the system refuses random bytes later, the call panics: no key is ever made from anything
+/// else. [`check`] tells at the start whether the system has any.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SystemRandom;
 
@@ -23,7 +23,7 @@ pub(crate) fn check() -> Result<(), NoRandomness> {
     SysRng.try_fill_bytes(&mut [0; 32]).map_err(|_| NoRandomness)
 }
 
-/// Fills all of `bytes`. Panics if the system refuses.
+/// Fills all of `bytes` from `source`. Panics if the source refuses.
 #[expect(clippy::panic, reason = "the trait has no error, and weak bytes would be worse than an end")]
 fn fill(source: &mut impl TryRng, bytes: &mut [u8]) {
     if source.try_fill_bytes(bytes).is_err() {
@@ -64,7 +64,7 @@ mod tests {
         assert_eq!(check(), Ok(()));
     }
 
-    /// A system that has no random bytes.
+    /// A source that always refuses.
     struct Refusing;
 
     impl TryRng for Refusing {

@@ -1,5 +1,5 @@
-//! The server: sockets, tasks, shutdown (spec/12-relay.md section 7). One task owns one connection; no task outlives
-//! [`Server::run`].
+//! The server: sockets, tasks, shutdown (spec/12-relay.md section 7). One task owns one connection;
+//! no task outlives [`Server::run`].
 
 mod arrival;
 mod close_reason;
@@ -42,7 +42,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// An order of the operator to a running relay.
+/// An order of the operator to a running relay, sent through the channel of [`Server::run`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Order {
@@ -50,7 +50,8 @@ pub enum Order {
     Stop,
     /// Log the counters now.
     Report,
-    /// Read the files of the TLS certificate again. The configuration is not read again; without TLS this is logged.
+    /// Read the files of the TLS certificate and of its key again. The configuration is not read
+    /// again. Without TLS the relay only logs that.
     Reload,
 }
 
@@ -58,13 +59,14 @@ pub enum Order {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerEnd {
-    /// The operator ordered the relay to stop.
+    /// The operator ordered the relay to stop, or the sender of orders was dropped.
     Asked,
     /// The store has failed.
     StoreFailed,
 }
 
-/// A relay on a socket.
+/// A relay with its store and the sockets on which it listens. Serves nothing before
+/// [`run`](Self::run).
 #[derive(Debug)]
 pub struct Server<S> {
     relay: Arc<Relay<S>>,
@@ -72,7 +74,8 @@ pub struct Server<S> {
 }
 
 impl<S: Store> Server<S> {
-    /// Makes a relay with this identity over this store.
+    /// Makes a relay with this identity over this store. `shared` holds its limits, and `rng` draws
+    /// the keys of cookies and of address prefixes.
     #[must_use]
     pub fn new(
         listeners: impl Into<Listeners>,
@@ -102,7 +105,8 @@ impl<S: Store> Server<S> {
         Self { relay: Arc::new(relay), listeners: listeners.into() }
     }
 
-    /// Answers below this path, too: the path of the relay's URL, for proxies that do not remove it.
+    /// Answers requests below `path`, too. This is the path of the relay's URL, for proxies that do
+    /// not remove it; it begins and ends with `/`.
     #[must_use]
     pub fn with_path(mut self, path: &str) -> Self {
         if let Some(relay) = Arc::get_mut(&mut self.relay) {
@@ -111,10 +115,12 @@ impl<S: Store> Server<S> {
         self
     }
 
-    /// Speaks TLS on the TCP socket, with this certificate. A unix socket stays without TLS.
+    /// Speaks TLS on the TCP socket, with this certificate. Connections to a unix socket have no
+    /// TLS.
     ///
     /// # Errors
-    /// Fails with [`TlsError`](deaddrop_tls::TlsError) when the certificate or its key cannot be used.
+    /// Fails with [`TlsError`](deaddrop_tls::TlsError) when the certificate or its key cannot be
+    /// used.
     pub fn with_tls(mut self, certificate: deaddrop_tls::Reloader) -> Result<Self, deaddrop_tls::TlsError> {
         let tls = tls::Tls::new(certificate)?;
         if let Some(relay) = Arc::get_mut(&mut self.relay) {
@@ -126,8 +132,8 @@ impl<S: Store> Server<S> {
     /// Returns the address of the TCP socket on which the relay listens.
     ///
     /// # Errors
-    /// Fails with [`NotConnected`](std::io::ErrorKind::NotConnected) if the relay listens on a unix socket alone, and
-    /// otherwise with the error of the system.
+    /// Fails with [`NotConnected`](std::io::ErrorKind::NotConnected) if the relay listens on a unix
+    /// socket alone, and otherwise with the error of the system.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
         self.listeners.tcp_address()
     }
@@ -138,8 +144,10 @@ impl<S: Store> Server<S> {
         self.relay.identity.fingerprint()
     }
 
-    /// Serves until `orders` yields [`Order::Stop`] or has lost its sender, or the store fails. Then says goodbye to
-    /// every link and waits for it, within the limits.
+    /// Serves until `orders` yields [`Order::Stop`] or has lost its sender, or the store fails.
+    /// Then accepts nothing more. After an order, it asks the client of every link to come back
+    /// later and closes what is left when `drain_ms` and half a second have passed; after a
+    /// failure, it closes all at once.
     pub async fn run(self, mut orders: mpsc::Receiver<Order>) -> ServerEnd {
         let Self { relay, listeners } = self;
         let mut links = JoinSet::new();
@@ -186,7 +194,8 @@ impl<S: Store> Server<S> {
     }
 }
 
-/// Pause after the system has refused to give a connection.
+/// Pause before the next accept after the system has refused to give a connection (spec/12-relay.md
+/// section 7.2).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 fn admit<S: Store>(relay: &Arc<Relay<S>>, stream: Stream, peer: Peer, links: &mut JoinSet<()>) {
@@ -212,7 +221,8 @@ fn admit<S: Store>(relay: &Arc<Relay<S>>, stream: Stream, peer: Peer, links: &mu
     });
 }
 
-/// Looks at the day, runs expiry and logs the counts, again and again. Never ends.
+/// Every `sweep_every_ms`: checks the clock, forgets old prefixes, destroys what has expired, logs
+/// the counts, and signals a store that has failed. Never returns.
 async fn sweep<S: Store>(relay: &Relay<S>) {
     let limits = &relay.shared.limits;
     let batch = usize::try_from(limits.sweep_batch).unwrap_or(usize::MAX);

@@ -1,6 +1,9 @@
-//! The conversation of one link as a value: items and outcomes go in, items and calls come out (spec/12-relay.md section 5).
+//! The conversation of one link as a value: items and outcomes go in, items and calls come out
+//! (spec/12-relay.md section 5). To *look* into a mailbox is to ask the store for its blobs (a
+//! peek).
 //!
-//! Sans-I/O: a request to the store leaves as a [`Call`]; its result comes back as an [`Outcome`], in any order.
+//! Sans-I/O: a request to the store leaves as a [`Call`]; its result comes back as an [`Outcome`],
+//! in any order.
 
 mod call;
 mod context;
@@ -26,7 +29,8 @@ use entries::Entries;
 use reading::Reading;
 use std::sync::Arc;
 
-/// The conversation of one link.
+/// The relay's side of the conversation with one client on one link: its subscriptions, the window,
+/// rates, and the calls to the store that have no outcome yet.
 #[derive(Debug)]
 pub struct RelaySession {
     shared: Arc<SessionContext>,
@@ -48,7 +52,8 @@ pub struct RelaySession {
 }
 
 impl RelaySession {
-    /// Begins a conversation with a client from this network.
+    /// Begins a conversation with a client from the network `prefix`. The client must send `Hello`
+    /// first.
     #[must_use]
     pub fn new(shared: Arc<SessionContext>, prefix: Prefix, now: Now) -> Self {
         let limits = &shared.limits;
@@ -74,25 +79,28 @@ impl RelaySession {
         }
     }
 
-    /// Returns the hints for this link.
+    /// Returns the channel through which the store hints that a look into one of the subscribed
+    /// mailboxes may find something.
     #[must_use]
     pub fn hints(&self) -> Arc<Hints> {
         Arc::clone(&self.reader.hints)
     }
 
-    /// Returns the reader of this link, as the store knows it.
+    /// Returns the reader that the store gets with each claim: the client's token and the hints.
+    /// The token is zeros until the client's `Hello` was handled.
     #[must_use]
     pub const fn reader(&self) -> &ConnectedReader {
         &self.reader
     }
 
-    /// Returns the bytes of requests that wait for the store.
+    /// Returns the number of bytes of memory that the requests without an outcome count for.
     #[must_use]
     pub const fn held_bytes(&self) -> u64 {
         self.held_bytes
     }
 
-    /// Returns the bytes of blobs that the present look into a mailbox may bring.
+    /// Returns the maximum number of bytes of blobs that the look under way may bring into memory;
+    /// 0 if none is under way.
     #[must_use]
     pub const fn peeked_bytes(&self) -> u64 {
         self.peeked_bytes
@@ -104,25 +112,29 @@ impl RelaySession {
         self.open_calls
     }
 
-    /// Returns the milliseconds of silence after which the client is taken for lost.
+    /// Returns the milliseconds without a record after which the client is taken for lost: 2.5
+    /// times the ping interval of the relay's `Hello`.
     #[must_use]
     pub fn silence_ms(&self) -> u64 {
         u64::from(self.ping_s) * 2_500
     }
 
-    /// Whether the link has subscriptions. A claim without an answer does not count.
+    /// Whether the link has a subscription. A mailbox whose claim the store has not answered does
+    /// not count.
     #[must_use]
     pub fn is_reading(&self) -> bool {
         self.reading.has_subscriptions()
     }
 
-    /// Returns the moment of the last use of the link: its start, a put, the start of a subscription, or the end of the last one.
+    /// Returns the time in milliseconds of the last use of the link: its start, a put, the start of
+    /// a subscription, or the end of the last one.
     #[must_use]
     pub const fn used_ms(&self) -> u64 {
         self.used_ms
     }
 
-    /// Whether the link has had neither a subscription nor a put for too long.
+    /// Whether the link has no subscription and no claim under way, and was last used (`used_ms`)
+    /// at least `idle_ms` ago.
     #[must_use]
     pub fn is_idle(&self, now: Now) -> bool {
         self.reading.is_empty() && now.ms.saturating_sub(self.used_ms) >= self.shared.limits.idle_ms
@@ -134,18 +146,19 @@ impl RelaySession {
         self.entries.owes()
     }
 
-    /// Pays for the records that were handled. Returns whether the next one may be read: while entries are owed, the caller
-    /// reads none and asks again within a second.
+    /// Pays for the records that were handled (spec/12-relay.md section 7.4). Returns whether the next
+    /// one may be read: while entries are owed, the caller reads none and asks again within a second.
     pub fn pay(&mut self, now: Now) -> bool {
         self.entries.pay(&self.shared, self.prefix, now)
     }
 
-    /// Notes that a record of so many bytes has come, before it is handled: opening it takes time, whatever its content is.
+    /// Notes that a record of `bytes` bytes has come. Called before the record is handled, because
+    /// opening it takes time, whatever its content is.
     pub const fn note_record(&mut self, bytes: usize) {
         self.entries.note_record(bytes as u64);
     }
 
-    /// Handles one record of the client.
+    /// Handles the items of one record of the client. All puts of a record become one call.
     ///
     /// # Errors
     /// Fails with [`Close::Breach`] when the client broke the rules.
@@ -192,20 +205,21 @@ impl RelaySession {
         Ok(())
     }
 
-    /// Handles the hints of the store.
+    /// Handles `news`, the hints that the store gave to this link.
     pub fn on_news(&mut self, news: News, now: Now, out: &mut Output) {
         self.reading.on_news(news, out);
         self.note_reading(now);
         self.pump(out);
     }
 
-    /// Looks at every mailbox again: hints may be lost.
+    /// Plans a look into every subscribed mailbox, because hints may have been lost.
     pub fn look_again(&mut self, out: &mut Output) {
         self.reading.want_all();
         self.pump(out);
     }
 
-    /// Notes the moment if a subscription has begun or the last one has ended. Called after each step.
+    /// Sets the time of the last use to `now` if a subscription has begun or the last one has
+    /// ended. Called after each step.
     const fn note_reading(&mut self, now: Now) {
         if self.reading.take_use() {
             self.used_ms = now.ms;

@@ -1,5 +1,6 @@
-//! Floods of every kind at once against the real program: honest clients get in, from a network of their own and from behind a proxy that
-//! names no client. `scripts/floods` plays more of each, at the default limits.
+//! Floods of every kind at once against the real program: honest clients get in, from a network of
+//! their own and from behind a proxy that names no client. `scripts/floods` plays more of each, at
+//! the default limits.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -18,12 +19,13 @@ use flood::{Flood, Play, Target, enter};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Longest time that an honest client may take. The goal is 2 s on a machine that does nothing else.
+/// Maximum time in which an honest client must get a link, all attempts together. The goal is 2 s
+/// on a machine that does nothing else; here the floods run on the same machine.
 const WITHIN: Duration = Duration::from_secs(10);
-/// Tries of each of the two clients.
+/// Number of times that each of the two honest clients connects.
 const TRIES: usize = 6;
 
-/// Returns one address in each of `count` networks (/24).
+/// Returns one address in each of `count` networks (/24): 203.0.N.1, with N from `first` on.
 fn networks(first: u8, count: u8) -> Vec<IpAddr> {
     (first..first + count).map(|number| IpAddr::from([203, 0, number, 1])).collect()
 }

@@ -14,7 +14,7 @@ fn bench(folder: &Path) -> Output {
     program().args(["bench", "--seconds", "1", "--json", "--data"]).arg(folder).output().unwrap()
 }
 
-/// Returns every file below a folder with its bytes; a folder has none.
+/// Returns all paths below `folder`: each file with its bytes, each folder with `None`.
 fn content(folder: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -107,7 +107,7 @@ fn a_folder_that_cannot_be_used_is_refused_with_the_remedy() {
     assert_eq!(content(dir.path()), BTreeMap::from([(file, Some(b"text".to_vec()))]));
 }
 
-/// A volume of 5 MiB. Only where the test may mount one.
+/// Runs the bench on a volume of 5 MiB. Ends at once if the test may not mount one.
 #[cfg(target_os = "linux")]
 #[test]
 fn too_little_space_is_told_before_anything_is_written() {
@@ -156,7 +156,8 @@ fn an_interrupt_ends_the_relay_and_removes_the_folder() {
     }
 }
 
-/// Whether a relay serves a directory below `folder`. On Linux alone.
+/// Whether a process has a data directory of the bench below `folder` among its arguments. Always
+/// false on systems other than Linux.
 #[cfg(unix)]
 fn has_process(folder: &Path) -> bool {
     let Ok(processes) = std::fs::read_dir("/proc") else { return false };

@@ -29,7 +29,8 @@ fn a_store_that_chooses_its_own_handles_keeps_the_contract() {
     run(check_all(&mut Renamed(InMemory), Effort::default()));
 }
 
-/// A replaced record may be readable a little longer. A blob is not, once its ack is answered.
+/// After an ack is answered, its blob can no longer be decrypted from the disk. (A replaced record
+/// of a mailbox may be readable for a little longer.)
 #[test]
 fn an_acked_blob_cannot_be_read_on_the_disk_when_the_ack_is_answered() {
     run(async {

@@ -43,7 +43,7 @@ fn open(disk: &Disk) -> KeptStore<ShredBacking<Disk>> {
     KeptStore::over(records(disk), &key(), Limits::DEFAULT, &mut rng(3)).unwrap()
 }
 
-/// Makes a mailbox with a blob in it.
+/// Makes a mailbox with one blob in it. All its rights are made of the byte `number`.
 async fn fill(store: &impl Store, number: u8, now: Now) {
     let send = SendId::from_bytes([number; 32]);
     let new = NewMailbox {
@@ -59,7 +59,8 @@ async fn fill(store: &impl Store, number: u8, now: Now) {
     assert_eq!(store.put(vec![(send, blob)], now).await, [Verdict::Done]);
 }
 
-/// Reads a mailbox as its reader does. Returns the number of blobs.
+/// Claims a mailbox, takes its blobs out and acks them. Returns the number of blobs; fails if the
+/// claim is refused.
 async fn read(store: &impl Store, number: u8, now: Now) -> Result<usize, NotClaimed> {
     let reader =
         ConnectedReader { token: ClientToken::from_bytes([number; 16]), hints: Arc::new(Hints::default()) };

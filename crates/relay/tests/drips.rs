@@ -1,4 +1,5 @@
-//! Peers that send or take a little now and then, against the real relay: below the pace of a link they are left, above it they stay.
+//! Peers that send or take a few bytes now and then, against the real relay: it ends a link whose
+//! pace is below the minimum, and keeps one above it.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
@@ -11,15 +12,16 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpSocket;
 use tokio_websockets::{ClientBuilder, MaybeTlsStream};
 
-/// Starts a relay whose stall time is one second: 1,024 bytes must move in it.
+/// Starts a relay whose stall time is one second: a link on which fewer than 1,024 bytes move in a
+/// second, while bytes wait, is ended.
 fn relay(data: &std::path::Path) -> Relay {
     init(data);
     std::fs::write(data.join("config.toml"), format!("{HURRIED}stall_ms = 1000\n")).unwrap();
     Relay::serve(data, &[])
 }
 
-/// Begins a message of the longest length and sends this many bytes of it in each tenth of a second, for five seconds. Returns
-/// whether the relay left.
+/// Begins a message of the maximum length and sends `bytes` bytes of it in each tenth of a second,
+/// for five seconds. Returns whether the relay ended the link.
 async fn is_left_while_sending(relay: &Relay, bytes: usize) -> bool {
     let mut client = Client::connect(&relay.address, 1).await;
     let mut head = vec![0x82, 0x80 | 127];

@@ -1,4 +1,5 @@
-//! No mailbox and no link keeps another one waiting (spec/12-relay.md section 5), with links as values.
+//! No mailbox and no link keeps another one waiting (spec/12-relay.md section 5). The links are
+//! values without sockets (`value/mod.rs`).
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod value;
@@ -9,10 +10,11 @@ use deaddrop_wire::item::*;
 use deaddrop_wire::{Item, SizeClass};
 use value::*;
 
-/// The largest quota.
+/// Number of blobs that fill a mailbox of the largest quota class.
 const BACKLOG: u32 = 256;
 
-/// Returns the subscription and the tag of each delivery among these words.
+/// Returns the number of the subscription and the tag of each delivery among `words`, as
+/// [`Link::words`] gives them.
 fn deliveries(words: &[String]) -> Vec<(u32, u32)> {
     let numbers = |word: &String| {
         let mut numbers = word.strip_prefix("deliver ")?.split(' ').map(|number| number.parse().unwrap());
@@ -21,7 +23,8 @@ fn deliveries(words: &[String]) -> Vec<(u32, u32)> {
     words.iter().filter_map(numbers).collect()
 }
 
-/// Mailboxes take turns, however much one of them holds and however small the window is.
+/// The mailboxes of a link are delivered in turn, however much one of them holds and however small
+/// the window is.
 #[test]
 fn a_full_mailbox_keeps_no_other_waiting() {
     for window in [0, 1, 2, 64] {
@@ -52,7 +55,7 @@ fn a_full_mailbox_keeps_no_other_waiting() {
     }
 }
 
-/// A mailbox that is filled as fast as it is read leaves the others their turns.
+/// A mailbox that is filled as fast as it is read does not take the turns of the other mailboxes.
 #[test]
 fn a_mailbox_that_never_gets_empty_keeps_no_other_waiting() {
     let world = World::new(limits());
@@ -82,7 +85,8 @@ fn a_mailbox_that_never_gets_empty_keeps_no_other_waiting() {
     }
 }
 
-/// A blob that its reader never acks holds its own places alone: one of its mailbox and one of the window.
+/// A blob that its reader never acks takes one place of its mailbox and one of the window, and
+/// holds up nothing else.
 #[test]
 fn a_blob_that_is_never_acked_keeps_no_other_waiting() {
     let world = World::new(Limits { in_flight_per_mailbox: 2, ..limits() });
@@ -112,8 +116,8 @@ fn a_blob_that_is_never_acked_keeps_no_other_waiting() {
     assert_eq!(deliveries(&next.words()), [(1, 1)]);
 }
 
-/// A link whose requests all wait for the store, and whose window is full, keeps no other link waiting: no request of one link waits
-/// for one of another.
+/// A link whose requests all wait for the store, and whose window is full, holds up no other link:
+/// no request of one link waits for a request of another.
 #[test]
 fn a_link_that_is_behind_keeps_no_other_waiting() {
     let world = World::new(limits());

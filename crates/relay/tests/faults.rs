@@ -16,7 +16,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use stores::{CrashDisk, DiskStore, OnDisk, run};
 
-/// The fault of a store.
+/// The fault that is planted in a store. A *look* is a call of `peek`, which finds the blobs to
+/// deliver next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     /// No fault.
@@ -27,11 +28,11 @@ enum Fault {
     ReleaseUnderOldFence,
     /// A repeated put is stored again.
     PutStoredTwice,
-    /// An expired blob is given out until a sweep destroys it.
+    /// A look finds an expired blob until a sweep destroys it.
     ExpiredGivenOut,
-    /// A sweep notes the day, and destroys nothing.
+    /// A sweep destroys nothing that has expired.
     SweepDestroysNothing,
-    /// Blobs of a volatile mailbox survive the process.
+    /// Blobs of a volatile mailbox survive a restart.
     VolatileSurvives,
     /// An ack is answered before the blobs are destroyed on stable storage.
     AckNotDurable,
@@ -41,25 +42,25 @@ enum Fault {
     ChangeNotDurable,
     /// The disk syncs nothing.
     NothingSynced,
-    /// Every mailbox has the largest quota.
+    /// Every mailbox has the largest quota, whatever was asked for.
     QuotaIgnored,
-    /// Readers displace each other at any moment.
+    /// A reader can take a mailbox over at any moment, without the wait of `takeover_ms`.
     TakeoverAtOnce,
-    /// The youngest blob comes first.
+    /// A look returns the newest blob first.
     PeekReversed,
-    /// A look gives out everything, whatever room the reader has.
+    /// A look returns all blobs, more than the reader asked for.
     RoomIgnored,
-    /// A look gives out blobs that are in flight.
+    /// A look returns blobs that are in flight already.
     InFlightIgnored,
-    /// A look does not tell which blobs are destroyed.
+    /// A look does not tell which of the blobs in flight are destroyed.
     GoneNotTold,
     /// A revoked sender keeps its right.
     RevokeDoesNothing,
     /// Reading does not renew a lease.
     LeaseNotRenewed,
-    /// The answers to a batch of puts come in the opposite order.
+    /// The answers to a batch of puts come in the reverse order.
     AnswersReversed,
-    /// The `via` of a sender is lost.
+    /// The `via` of each sender is stored as 0.
     ViaLost,
 }
 
@@ -87,7 +88,8 @@ impl Fault {
         Self::ViaLost,
     ];
 
-    /// Whether the fault shows only when the store is opened again.
+    /// Whether the fault shows only when the store is opened again: `check_survival` must find it,
+    /// and not `check_methods`.
     const fn needs_reopening(self) -> bool {
         matches!(
             self,
@@ -100,7 +102,7 @@ impl Fault {
     }
 }
 
-/// A store with a fault.
+/// A sound store behind a wrapper that plants a fault.
 struct FaultyStore {
     sound: DiskStore,
     fault: Fault,
@@ -110,15 +112,16 @@ struct FaultyStore {
 
 #[derive(Default)]
 struct Seen {
-    /// The newest fence of each mailbox.
+    /// The newest fence that a claim got, of each mailbox.
     fences: HashMap<Handle, Fence>,
     puts: HashSet<(SendId, Vec<u8>)>,
-    /// The stable bytes before the last request, if a crash now loses that request.
+    /// The bytes on stable storage before the last request, if the fault is that a crash now loses
+    /// that request.
     before: Option<Vec<u8>>,
 }
 
 impl FaultyStore {
-    /// Notes a request that writes. With `is_lost`, a crash before the next one loses it.
+    /// Notes a request that writes. With `is_lost`, a crash before the next such request loses it.
     fn note_write(&self, is_lost: bool) {
         self.seen.lock().unwrap().before = is_lost.then(|| self.disk.stable_bytes());
     }
@@ -245,7 +248,7 @@ impl Store for FaultyStore {
     }
 }
 
-/// Makes stores with a fault, on a disk.
+/// A factory of stores with the fault `fault`, on a disk that can crash.
 struct FaultyFactory {
     fault: Fault,
     on_disk: OnDisk,
@@ -279,7 +282,8 @@ impl StoreFactory for FaultyFactory {
     }
 }
 
-/// Returns the parts of the contract that find a fault: methods, survival, histories.
+/// Returns whether each of the three parts of the contract finds `fault`: the checks of methods,
+/// the checks of survival, the random histories.
 fn found_by(fault: Fault) -> [bool; 3] {
     let effort = Effort::default();
     let make = || FaultyFactory { fault, on_disk: OnDisk::new() };

@@ -1,5 +1,7 @@
-//! A relay's directory of the first format of the store is opened and improved in place: what waits is delivered, and what was acked before
-//! leaves the disk. The fixture was made by a relay of that format; `DEADDROP_OLD_RELAY=PROGRAM cargo test --test first_format` makes another.
+//! A relay's directory of the first format of the store is opened and converted in place: blobs
+//! that wait are delivered, and the bytes of blobs that were acked before leave the disk. The
+//! fixture was made by a relay of that format; `DEADDROP_OLD_RELAY=PROGRAM cargo test --test
+//! first_format` makes another.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
@@ -13,7 +15,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const SECTOR: usize = 512;
-/// Offset in the file of the first segment's bodies: behind cells, a header and 256 slots.
+/// Offset in the store's file of the bodies of the first segment: behind the cells (40,960 bytes),
+/// a segment header (4,096) and 256 slots of 128 bytes.
 const BODIES: usize = 40_960 + 4_096 + 256 * 128;
 const FILES: [&str; 2] = ["identity.key", "store.key"];
 
@@ -33,7 +36,8 @@ fn numbered(number: u8, class: SizeClass) -> Blob {
     Blob::new(vec![number; class.bytes()]).unwrap()
 }
 
-/// Packs a directory: both keys, the length of the store, and each of its sectors that is not zero, behind its number.
+/// Packs a data directory into bytes: both key files, the length of the store, and each sector of
+/// the store that is not all zeros, with its number in front.
 fn pack(data: &Path) -> Vec<u8> {
     let mut packed: Vec<u8> = FILES.iter().flat_map(|name| std::fs::read(data.join(name)).unwrap()).collect();
     let store = std::fs::read(data.join("store.shred")).unwrap();
@@ -47,7 +51,7 @@ fn pack(data: &Path) -> Vec<u8> {
     packed
 }
 
-/// Makes the directory again from the packed bytes. Returns the store's bytes.
+/// Makes the data directory from the packed bytes of the fixture. Returns the bytes of the store.
 fn unpack(data: &Path) -> Vec<u8> {
     let packed = std::fs::read(fixture()).unwrap();
     std::fs::create_dir(data).unwrap();
@@ -64,7 +68,8 @@ fn unpack(data: &Path) -> Vec<u8> {
     store
 }
 
-/// Returns the number of sectors of bodies of the fixture that are unchanged on the disk.
+/// Returns the number of sectors, in the area of bodies, of the store in `data` that are not zero
+/// and unchanged since `fixture`.
 fn left(data: &Path, fixture: &[u8]) -> usize {
     let store = std::fs::read(data.join("store.shred")).unwrap();
     let sectors = fixture.chunks(SECTOR).zip(store.chunks(SECTOR)).skip(BODIES / SECTOR);
@@ -114,7 +119,8 @@ async fn a_relay_of_the_first_format_is_improved_in_place() {
     assert!(relay.stop());
 }
 
-/// Does nothing without a program of the first format.
+/// Makes the fixture with the program that `DEADDROP_OLD_RELAY` names, and tests that it is usable.
+/// Ends at once if the variable is not set.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_fixture_can_be_made_again() {
     let Some(program) = std::env::var_os("DEADDROP_OLD_RELAY") else { return };

@@ -1,5 +1,6 @@
-//! The relay takes a Hello as the first record of a link, and nothing else. The client of this test computes the
-//! handshake from the formulas of spec/10-link.md, because the link crate cannot send anything else in C2.
+//! The relay takes a Hello as the first record of a link, and nothing else. The client of this test
+//! computes the handshake from the formulas of spec/10-link.md, because the link crate cannot send
+//! anything else in C2.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
@@ -30,8 +31,8 @@ fn transcript(number: u8, parts: &[&[u8]]) -> [u8; 32] {
     sha256(&[&label(&format!("link transcript {number}")), &parts.concat()])
 }
 
-/// Sends C1, takes S1 and sends a C2 whose record holds `plaintext`. Returns whether the relay answers with a record;
-/// otherwise it has closed the connection.
+/// Sends C1, receives S1 and sends a C2 whose record holds `plaintext`. Returns true if the relay
+/// answers with a record, false if it closes the connection.
 async fn is_answered(address: &RelayAddress, plaintext: &[u8]) -> bool {
     let mut rng = rand::rng();
     let e_c = x25519::SecretKey::generate(&mut rng);

@@ -1,4 +1,5 @@
-//! A hostile address that puts and acks as fast as it can, against a small store: others get their puts in, and no refusal lasts.
+//! A hostile address that puts and acks as fast as it can, against a small store: others get their
+//! puts in, and no refusal lasts.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
@@ -10,11 +11,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Several times what the store can hold: 8 MiB are fewer than 2,048 blobs.
+/// Number of blobs that the flood must get accepted: several times what the store can hold (8 MiB,
+/// fewer than 2,048 blobs), so that all its space is used again.
 const FLOOD: u64 = 8_000;
 const AT_ONCE: usize = 64;
 
-/// Reads and acks without end.
+/// Opens a link, and reads and acks the blobs of `mailbox` without end.
 async fn read(address: RelayAddress, mailbox: Arc<Mailbox>) {
     let mut client = Client::connect(&address, 7).await;
     client.subscribe(1, &mailbox.read).await;
@@ -25,7 +27,8 @@ async fn read(address: RelayAddress, mailbox: Arc<Mailbox>) {
     }
 }
 
-/// Puts without a pause, and counts the accepted blobs.
+/// Opens a link, and puts into `mailbox` without a pause and without end. Counts the accepted blobs
+/// in `taken`.
 async fn flood(address: RelayAddress, mailbox: Arc<Mailbox>, taken: Arc<AtomicU64>) {
     let mut client = Client::connect(&address, 8).await;
     loop {

@@ -1,4 +1,5 @@
-//! Floods over real sockets against the real program: the flooder loses its own places, and an honest client gets in.
+//! Floods over real sockets against the real program: the flooder loses its own places, and an
+//! honest client gets in.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -21,13 +22,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_websockets::{ClientBuilder, MaybeTlsStream};
 
-/// Writes a configuration with the usual limits, some of them lower.
+/// Makes a data directory whose configuration has `settings`, and the default limits except
+/// `limits`.
 fn configure(data: &Path, settings: &str, limits: &str) {
     init(data);
     std::fs::write(data.join("config.toml"), format!("{settings}\n[limits]\n{limits}\n")).unwrap();
 }
 
-/// Opens connections that say nothing.
+/// Opens `count` TCP connections that send nothing.
 async fn silent(relay: &Relay, count: usize) -> Vec<TcpStream> {
     let mut streams = Vec::with_capacity(count);
     for _ in 0..count {
@@ -36,7 +38,8 @@ async fn silent(relay: &Relay, count: usize) -> Vec<TcpStream> {
     streams
 }
 
-/// Connects a client whose proxy says in the head where it comes from.
+/// Opens a link as from behind a proxy that names the address `from` in the head, by
+/// `X-Forwarded-For`. Returns `None` if the relay closes the connection.
 async fn forwarded(address: &RelayAddress, from: &str) -> Option<Client> {
     let url: http::Uri = address.url().parse().unwrap();
     let header = http::HeaderName::from_static("x-forwarded-for");
@@ -45,7 +48,8 @@ async fn forwarded(address: &RelayAddress, from: &str) -> Option<Client> {
     Client::try_over(ws, address, 1).await
 }
 
-/// Connects a client whose proxy says in front of the head where it comes from.
+/// Opens a link as from behind a proxy that sends `header`, of the PROXY protocol, in front of the
+/// client's bytes. Returns `None` if the relay closes the connection.
 async fn announced(relay: &Relay, header: &[u8]) -> Option<Client> {
     let mut stream = TcpStream::connect(relay.place()).await.unwrap();
     stream.write_all(header).await.ok()?;
@@ -174,7 +178,8 @@ async fn the_proxy_protocol_is_spoken_where_it_is_configured() {
     assert!(announced(&relay, b"").await.is_some());
 }
 
-/// Returns what a new client receives until the end. The connection must end without a reset, which a client may take for a broken line.
+/// Sends `request` over a new connection, and returns all bytes that come until its end. The
+/// connection must end without a reset, which a client may take for a network failure.
 async fn heard(relay: &Relay, request: &str) -> String {
     let mut stream = TcpStream::connect(relay.place()).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -183,7 +188,8 @@ async fn heard(relay: &Relay, request: &str) -> String {
     answer
 }
 
-/// A newcomer without a place hears the same, whether the proxy's header, the head or nothing named its network.
+/// A newcomer for whom the relay has no place gets the same answer, 503, by whatever header the
+/// proxy named its network.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newcomer_without_a_place_is_told_so() {
     let full = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 30\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";

@@ -1,5 +1,5 @@
-//! Peers that send and never read, and peers on slow lines, against the real relay: memory stays bounded, and an honest
-//! client is served.
+//! Peers that send and never read, and peers on slow lines, against the real relay: memory stays
+//! bounded, and an honest client is served.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -24,14 +24,16 @@ use tokio_websockets::{ClientBuilder, Message};
 
 const UPGRADE: &[u8] = b"GET /v1 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-/// Bytes that one flood sends at most.
+/// Maximum number of bytes that one flood sends.
 const FLOOD_BYTES: usize = 256 << 20;
-/// Time that one flood takes at most.
+/// Maximum time that one flood takes.
 const FLOOD_TIME: Duration = Duration::from_secs(5);
-/// Kibibytes by which the relay may grow under any of them. Its allocator keeps some of what it had.
+/// Number of KiB by which the resident memory of the relay may grow under any flood. The allocator
+/// keeps some memory that was freed, so it is not 0.
 const GROWTH_KIB: u64 = 16_384;
 
-/// Returns a client's frame with a mask of zeros.
+/// Returns a frame as a client sends it, with a mask of zeros. `first` is its first byte: flags and
+/// opcode.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![first];
     match payload.len() {
@@ -46,8 +48,8 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Sends `once`, then `again` and again, without reading, until the relay ends it or a bound is reached. Returns the
-/// number of bytes taken.
+/// Sends `once`, and then `again` repeatedly, without reading, until the relay ends the connection
+/// or [`FLOOD_BYTES`] or [`FLOOD_TIME`] is reached. Returns the number of bytes that were sent.
 async fn flood(stream: &mut (impl tokio::io::AsyncWrite + Unpin), once: &[u8], again: &[u8]) -> usize {
     let many = again.repeat(65_536 / again.len() + 1);
     let mut sent = 0;
@@ -64,7 +66,8 @@ async fn flood(stream: &mut (impl tokio::io::AsyncWrite + Unpin), once: &[u8], a
     sent
 }
 
-/// Returns each kind of frame that makes work and carries no content.
+/// Returns the kinds of frames that make work and carry no content: a name, the frame that is sent
+/// first (or none), and the frame that is repeated.
 fn kinds() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
     let start = frame(0x02, &[]);
     vec![
@@ -130,8 +133,9 @@ async fn a_peer_that_floods_and_never_reads_costs_little_on_a_link() {
     assert!(relay.stop());
 }
 
-/// Many links of one network, each with a message that it has begun and does not end: all together hold what the limit says, others
-/// go on at once, and an honest client of the same network once those links are ended.
+/// Many links of one network each begin a message and do not end it. All together hold no more
+/// memory than `buffer_bytes` allows. Other networks are served at once, and an honest client of
+/// the same network once those links are ended.
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_that_never_end_hold_what_the_limit_says() {
     let dir = tempfile::tempdir().unwrap();
@@ -175,7 +179,8 @@ async fn messages_that_never_end_hold_what_the_limit_says() {
     assert!(relay.stop());
 }
 
-/// Puts over this link. Returns `false` if the relay ended the link.
+/// Puts `blob` over this link. Returns true if the put is done, false if the relay ended the link
+/// or refused.
 async fn try_put(mut client: Client, mailbox: &Mailbox, blob: Blob) -> bool {
     let send = mailbox.send.present(&client.relay);
     if client.try_send(&[Put { req: 1, send, blob }.into()]).await.is_none() {
@@ -184,8 +189,8 @@ async fn try_put(mut client: Client, mailbox: &Mailbox, blob: Blob) -> bool {
     matches!(client.try_next().await, Some(Item::Answer(answer)) if answer.code == AnswerCode::Done)
 }
 
-/// Starts a line that lets bytes through in both directions at this rate, with small buffers at both ends. Returns its
-/// address.
+/// Starts a forwarder to `relay` for one connection that lets `bytes_per_s` bytes through in each
+/// direction, with small buffers, as a slow line does. Returns the address at which it listens.
 async fn slow_line(relay: String, bytes_per_s: usize) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -215,8 +220,8 @@ async fn crawl(
     }
 }
 
-/// A link over a line of 2 KB/s on which both directions are full for longer than any time limit of the relay: it lives, pings are
-/// answered, and what was delivered is acked while the rest is still on its way.
+/// A link over a line of 2 KB/s lives although both directions are full for longer than any time
+/// limit of the relay: a large blob is delivered, a large put is answered, and so is a ping.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_line_that_is_full_in_both_directions_stays_alive() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,6 @@
-//! Full mailboxes, and the senders to which they are full (spec/12-relay.md section 4.3, R-13).
+//! Full mailboxes, and what their senders learn (spec/12-relay.md section 4.3, R-13). A put that
+//! does not fit *closes* the smallest size class that does not fit, and all larger ones: puts of
+//! these classes are refused for a random pause, also when there is room again.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod value;
@@ -11,7 +13,7 @@ use deaddrop_wire::item::AnswerCode::{Done, Full};
 use deaddrop_wire::item::{Put, QuotaClass};
 use value::*;
 
-/// Reads and acks everything.
+/// Reads and acks all blobs of a mailbox.
 fn empty(world: &World, mailbox: u8) {
     let mut reader = world.link(hello(1, 64, 1 << 20));
     reader.say(world, vec![subscribe(1, &[mailbox])]);
@@ -19,7 +21,7 @@ fn empty(world: &World, mailbox: u8) {
     reader.say(world, vec![ack(mailbox.into(), tags.try_into().unwrap())]);
 }
 
-/// A put that does not fit alone stores nothing and closes the mailbox for no smaller one.
+/// A put that does not fit stores nothing, and smaller classes that fit are not closed by it.
 #[test]
 fn a_put_that_does_not_fit_keeps_smaller_ones_in() {
     let world = World::new(limits());
@@ -32,7 +34,7 @@ fn a_put_that_does_not_fit_keeps_smaller_ones_in() {
     assert_eq!(world.put(1, blob(Small, 5)), Full, "four blobs");
 }
 
-/// A mailbox whose quota a class can never fit takes the others all the same.
+/// A put of a class that the quota can never hold is refused, and the classes that fit stay open.
 #[test]
 fn a_put_that_can_never_fit_changes_nothing_for_others() {
     let world = World::new(limits());
@@ -42,8 +44,8 @@ fn a_put_that_can_never_fit_changes_nothing_for_others() {
     assert_eq!(world.put(1, blob(Small, 1)), Done);
 }
 
-/// A sender cannot tell from its refused puts, of any class, when the reader came: the class that did not fit, and those above it,
-/// stay out for the whole pause though there is room.
+/// A sender cannot tell from its refused puts when the reader came: the class that did not fit, and
+/// the larger ones, are refused for the whole pause although there is room.
 #[test]
 fn what_did_not_fit_stays_out_for_a_while() {
     let mut world = World::new(limits());
@@ -65,7 +67,7 @@ fn what_did_not_fit_stays_out_for_a_while() {
     }
 }
 
-/// After the pause half of the quota must be free, too.
+/// A closed class opens only when the pause is over and half of the quota is free.
 #[test]
 fn a_mailbox_opens_again_when_half_of_it_is_free() {
     let mut world = World::new(limits());
@@ -81,7 +83,8 @@ fn a_mailbox_opens_again_when_half_of_it_is_free() {
     assert_eq!(world.put(1, blob(Small, 9)), Done);
 }
 
-/// The first put that finds a mailbox full decides for all classes that do not fit, so that asking with each in turn tells no more.
+/// The first refused put closes all classes that do not fit at that moment, not only its own: a
+/// sender that tries each class in turn learns no more.
 #[test]
 fn the_smallest_class_that_does_not_fit_is_closed() {
     let mut world = World::new(limits());
@@ -94,7 +97,7 @@ fn the_smallest_class_that_does_not_fit_is_closed() {
     assert_eq!(world.put(1, blob(Large, 1)), Done);
 }
 
-/// The limits without any rate of puts: only the quota is left.
+/// Returns the limits of the tests without any rate of puts: only the quota bounds them.
 fn without_rates() -> Limits {
     Limits {
         puts_per_s: u16::MAX,
@@ -108,7 +111,8 @@ fn without_rates() -> Limits {
     }
 }
 
-/// A sender cannot make a mailbox hold more than its quota, over however many links and for however long, and it closes no other.
+/// A sender cannot make a mailbox hold more than its quota, however often it puts, and closes no
+/// other mailbox.
 #[test]
 fn the_quota_bounds_the_bytes_of_a_mailbox_without_any_rate() {
     for quota in [QuotaClass::Few, QuotaClass::Usual, QuotaClass::Many, QuotaClass::Single] {
@@ -128,7 +132,8 @@ fn the_quota_bounds_the_bytes_of_a_mailbox_without_any_rate() {
     }
 }
 
-/// Through a mailbox whose reader takes everything at once, a sender puts no more bytes than the rate of puts allows.
+/// Even if the reader takes every blob at once, a sender gets no more blobs through a mailbox than
+/// the mailbox's rate of puts allows.
 #[test]
 fn the_rate_of_puts_bounds_the_bytes_that_pass_through_a_mailbox() {
     let (per_s, burst) = (Limits::DEFAULT.mailbox_puts_per_s, Limits::DEFAULT.mailbox_put_burst);

@@ -1,4 +1,5 @@
-//! The time from which a link counts as idle (spec/12-relay.md section 5).
+//! The time from which a link counts as idle (spec/12-relay.md section 5), with links as values
+//! (`value/mod.rs`).
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod value;
@@ -16,7 +17,8 @@ fn world() -> World {
     world
 }
 
-/// Checks that the link is idle when `ms` milliseconds have gone by, and not before.
+/// Lets `ms` milliseconds pass, and checks that the link is idle at the end and not a millisecond
+/// before.
 fn expect_idle_after(world: &mut World, link: &Link, ms: u64, case: &str) {
     world.now.ms += ms - 1;
     assert!(!link.session.is_idle(world.now), "{case}");
@@ -24,8 +26,9 @@ fn expect_idle_after(world: &mut World, link: &Link, ms: u64, case: &str) {
     assert!(link.session.is_idle(world.now), "{case}");
 }
 
-/// A link that loses its last subscription, however that ends, has as long as one that was never used. No look at the link in
-/// between is needed: none is made while a message is incomplete.
+/// A link whose last subscription ends becomes idle `idle_ms` later, however the subscription
+/// ended. The relay need not check the link in between, because it does not while a message is
+/// incomplete.
 #[test]
 fn idleness_begins_when_the_last_subscription_ends() {
     for end in ["unsubscribe", "displaced", "gone", "found by a look", "found by an ack"] {
@@ -51,7 +54,7 @@ fn idleness_begins_when_the_last_subscription_ends() {
     }
 }
 
-/// One of two subscriptions keeps the link.
+/// A link that ends one of its two subscriptions is not idle.
 #[test]
 fn a_link_with_a_subscription_is_not_idle() {
     let mut world = world();
@@ -65,7 +68,8 @@ fn a_link_with_a_subscription_is_not_idle() {
     expect_idle_after(&mut world, &reader, IDLE_MS, "the last one");
 }
 
-/// A subscription is a use when it begins, as the order in which links lose their places says. Looking at the link is none.
+/// A subscription is a use of the link at the moment when it begins, and not later: the order in
+/// which links lose their places depends on it. Calls of `is_idle` and pings are no use.
 #[test]
 fn a_look_at_a_link_is_no_use_of_it() {
     let mut world = world();
@@ -83,8 +87,8 @@ fn a_look_at_a_link_is_no_use_of_it() {
     assert_eq!(reader.session.used_ms(), world.now.ms, "one more subscription");
 }
 
-/// A put is a use of the link, also one that is refused. What makes or changes mailboxes is none, nor is a subscription that does not
-/// come about.
+/// A put is a use of the link, also a refused one. Requests of owners are no use, nor is a
+/// subscription that is refused or contended.
 #[test]
 fn what_is_a_use_of_a_link() {
     let put = |number: u8| Item::from(Put { req: 8, send: send(number), blob: blob(SizeClass::Small, 1) });
@@ -118,7 +122,8 @@ fn what_is_a_use_of_a_link() {
     }
 }
 
-/// While a claim waits for the store, the link is not idle; if the claim is given up before its answer, there was no subscription.
+/// A link is not idle while a claim waits for the store. If the client unsubscribes before the
+/// answer, the claim counts as no use.
 #[test]
 fn a_claim_under_way_keeps_a_link() {
     let mut world = world();

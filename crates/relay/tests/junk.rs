@@ -1,5 +1,5 @@
-//! Junk on every floor of the socket: bytes, requests, WebSocket frames, handshakes, records. It ends its own connection
-//! and no other.
+//! Junk at every layer of a connection: bytes, requests, WebSocket frames, handshakes, records. It
+//! ends its own connection and no other.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
@@ -15,7 +15,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_websockets::Message;
 
-/// Returns bytes whose length is likely to be interesting.
+/// Returns random bytes. Their maximum number is drawn first: from 1 up to 270,000, which is more
+/// than a record may have.
 fn junk(random: &mut impl Rng) -> Vec<u8> {
     let most = [1, 16, 600, 5_000, 70_000, 270_000][random.random_range(0..6)];
     let mut bytes = vec![0; random.random_range(0..=most)];
@@ -23,7 +24,7 @@ fn junk(random: &mut impl Rng) -> Vec<u8> {
     bytes
 }
 
-/// Returns the bytes with one bit turned over, cut short, or with something behind.
+/// Returns the bytes with one bit flipped, cut short, or with a zero appended.
 fn broken(mut bytes: Vec<u8>, random: &mut impl Rng) -> Vec<u8> {
     match random.random_range(0..3) {
         0 => {
@@ -36,7 +37,7 @@ fn broken(mut bytes: Vec<u8>, random: &mut impl Rng) -> Vec<u8> {
     bytes
 }
 
-/// Writes and reads to the end of the connection, which the relay brings about.
+/// Sends `bytes` over a new connection, and expects that the relay closes it.
 async fn say(address: &RelayAddress, bytes: &[u8]) {
     let place = address.url().trim_start_matches("ws://").trim_end_matches('/').to_owned();
     let mut stream = TcpStream::connect(place).await.unwrap();
@@ -46,7 +47,7 @@ async fn say(address: &RelayAddress, bytes: &[u8]) {
     let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut heard)).await.expect("it is closed");
 }
 
-/// Sends and expects the end of the connection, after at most an answer of the handshake.
+/// Sends `message`, and expects that the relay closes the connection, whatever it answers before.
 async fn expect_end(ws: &mut Ws, message: Message) {
     let _ = ws.send(message).await;
     while let Some(Ok(_)) = tokio::time::timeout(PATIENCE, ws.next()).await.expect("it is closed") {}

@@ -1,8 +1,9 @@
-//! The rules of links over random histories: several readers, senders and owners over one store, compared with a model after each
-//! step (spec/12-relay.md sections 4 to 6).
+//! The rules of links over random histories: several readers, senders and owners over one store,
+//! compared with a model after each step (spec/12-relay.md sections 4 to 6).
 //!
-//! `DEADDROP_LINK_SEEDS` is the number of histories, and `DEADDROP_LINK_SEED` runs that one alone. A fault is told with its seed, the
-//! shortest prefix of its history that shows it, and the steps of that prefix that it needs.
+//! `DEADDROP_LINK_SEEDS` is the number of histories, and `DEADDROP_LINK_SEED` runs that one alone.
+//! A fault is told with its seed, the shortest prefix of its history that shows it, and the steps
+//! of that prefix that it needs.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod histories;
@@ -12,11 +13,13 @@ use histories::{Chance, History};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Number of histories of a test, and the steps of each.
+/// Number of histories of [`STEPS`] steps each, unless the environment says another. Together they
+/// must apply each of [`RULES`].
 const SEEDS: u64 = 1_000;
 const STEPS: u64 = 200;
 
-/// The rules that the histories meet.
+/// The names of all rules that the model applies. Each must be applied at least once in the default
+/// histories.
 const RULES: [&str; 32] = [
     "a blob expires",
     "a blob is delivered",
@@ -52,13 +55,14 @@ const RULES: [&str; 32] = [
     "blobs wait for the window",
 ];
 
-/// The fault of a history.
+/// The difference between relay and model that a history showed, and the events up to it.
 struct Fault {
     why: String,
     trace: Vec<String>,
 }
 
-/// Runs these steps of a history, then its end. Returns how often each rule was met.
+/// Runs the steps `steps` of the history `seed`, then its end. Returns how often each rule was
+/// applied.
 fn run(seed: u64, steps: &[u64]) -> Result<BTreeMap<&'static str, u32>, Fault> {
     let begun = History::begin(seed);
     let mut history = begun.map_err(|why| Fault { why, trace: Vec::new() })?;
@@ -75,7 +79,8 @@ fn run(seed: u64, steps: &[u64]) -> Result<BTreeMap<&'static str, u32>, Fault> {
     }
 }
 
-/// Finds the shortest prefix of a history with a fault, and the steps of it that are needed.
+/// Shortens a history that shows a fault. Returns the length of its shortest prefix that shows one,
+/// the steps of the prefix that suffice, and the fault that they show.
 fn shorten(seed: u64) -> (u64, Vec<u64>, Fault) {
     let shortest = (0..=STEPS).find(|steps| run(seed, &prefix(*steps)).is_err()).unwrap_or(STEPS);
     let mut steps = prefix(shortest);

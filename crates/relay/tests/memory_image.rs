@@ -1,5 +1,6 @@
-//! The memory of a running relay holds no blob that is acked, no right that was presented and no address of a client that has left. The
-//! tests search the memory of the real program, as its administrator can read it; without that right they are skipped.
+//! The memory of a running relay holds no blob that is acked, no right that was presented and no
+//! address of a client that has left. The tests search the memory of the real program, as its
+//! administrator can read it; without that right they are skipped.
 #![cfg(target_os = "linux")]
 #![allow(
     missing_docs,
@@ -19,10 +20,11 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
-/// Bytes of a value that are searched for.
+/// Number of bytes of a blob that are searched for at each place: so many random bytes are nowhere
+/// by chance.
 const PIECE: usize = 24;
 
-/// Something that must not be in memory.
+/// Bytes that must not be in memory, with a name for messages.
 struct Wanted {
     name: String,
     bytes: Vec<u8>,
@@ -32,14 +34,15 @@ fn wanted(name: impl Into<String>, bytes: &[u8]) -> Wanted {
     Wanted { name: name.into(), bytes: bytes.to_vec() }
 }
 
-/// Returns pieces from the beginning, the middle and the end of a blob.
+/// Returns pieces of [`PIECE`] bytes near the beginning, in the middle and at the end of a blob.
 fn pieces(name: &str, blob: &Blob) -> Vec<Wanted> {
     let bytes = blob.as_bytes();
     let last = bytes.len() - PIECE;
     [40, bytes.len() / 2, last].map(|at| wanted(format!("{name} at {at}"), &bytes[at..at + PIECE])).into()
 }
 
-/// Searches the writable memory of a process. Returns where each value was found; `None` if the system does not let this process look.
+/// Searches the writable memory of the relay for all values. Returns a text for each place where
+/// one was found; `None` if this process may not read the memory.
 fn search(relay: &Relay, all: &[Wanted]) -> Option<Vec<String>> {
     let id = relay.child.id();
     let maps = std::fs::read_to_string(format!("/proc/{id}/maps")).ok()?;
@@ -65,7 +68,8 @@ fn search(relay: &Relay, all: &[Wanted]) -> Option<Vec<String>> {
     Some(found)
 }
 
-/// Fails when something is still there after two seconds.
+/// Panics if one of the values is still in memory after two seconds. Prints that the test is
+/// skipped if this process may not read the memory.
 async fn expect_gone(relay: &Relay, all: &[Wanted]) {
     let mut found = Vec::new();
     for _ in 0..20 {
@@ -142,7 +146,8 @@ async fn the_address_of_a_client_that_has_left_is_not_in_memory() {
     expect_gone(&relay, &[wanted("the address as text", text.as_bytes())]).await;
 }
 
-/// The system writes no core dump of the relay into its folder. Tells little on systems that write core dumps elsewhere.
+/// An aborted relay leaves no core dump in its folder. The test shows little on systems that write
+/// core dumps elsewhere.
 #[test]
 fn a_relay_that_is_aborted_leaves_no_core_dump() {
     let dir = tempfile::tempdir().unwrap();

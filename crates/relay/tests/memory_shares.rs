@@ -1,5 +1,6 @@
-//! Links of one address prefix that never read what the relay answers, against the real relay: together they hold what
-//! `buffer_bytes` says, and a prefix within its share goes on (spec/12-relay.md section 5).
+//! Links of one address prefix that never read what the relay answers, against the real relay:
+//! together they hold what `buffer_bytes` says, and a prefix within its share goes on
+//! (spec/12-relay.md section 5).
 #![cfg(target_os = "linux")]
 #![allow(
     missing_docs,
@@ -22,7 +23,8 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
 const HOARDERS: u32 = 32;
-/// The limits: all links together hold 2 MiB, and one alone may hold 4 MiB of answers.
+/// The limits of the relay: all links together may hold 2 MiB of buffers, and one link alone 4 MiB
+/// of answers, so that only the first limit is reached.
 const LIMITS: &str = "\
 buffer_bytes = 2097152
 link_buffer_bytes = 4194304
@@ -30,11 +32,12 @@ stall_ms = 4000
 handshake_burst_per_prefix = 1000
 handshakes_per_s_per_prefix = 1000
 ";
-/// Kibibytes by which the relay may grow. Without the bound the hoarders make it hold 128 MiB.
+/// Number of KiB by which the resident memory of the relay may grow. Without `buffer_bytes` the 32
+/// hoarders make it hold 128 MiB.
 const GROWTH_KIB: u64 = 49_152;
 
-/// Asks without end and reads no answer. When the relay ends the link, begins with the next. `stuck` counts the times that the relay
-/// stopped to read.
+/// Sends pings without end and reads no answer. When the relay ends the link, opens the next one.
+/// Counts in `stuck` how often the relay took no bytes for a second.
 async fn hoard(relay: RelayAddress, number: u32, stuck: Arc<AtomicU32>) {
     let pings: Vec<Item> = (0..500).map(|nonce| Ping { nonce }.into()).collect();
     loop {
@@ -58,17 +61,17 @@ async fn hoard(relay: RelayAddress, number: u32, stuck: Arc<AtomicU32>) {
     }
 }
 
-/// The end of a record that is sent slowly.
+/// The result of sending a record slowly.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
     /// The relay ended the link before the record was whole.
     Closed,
-    /// The record was whole after `stall_ms`, and its puts were done.
+    /// The relay took the whole record, and its puts were done.
     Done,
 }
 
-/// Sends a record with three large puts in pieces: most of it at once, a little in each half second for at least twice `stall_ms`,
-/// and then the rest.
+/// Sends a record with three large puts in pieces: 120,000 bytes at once, 2,000 in each half second
+/// for 10 s (more than twice `stall_ms`), and then the rest.
 async fn send_slowly(mut client: Client, mailbox: &Mailbox) -> End {
     let puts: Vec<Item> = (1..=3)
         .map(|req| {

@@ -1,5 +1,6 @@
-//! A flood from eight networks at once, in a network namespace of its own: what the relay needs, and how long an honest
-//! client from a ninth network waits. Where there are no namespaces, the test says so and ends.
+//! A flood from eight networks at once, in a network namespace of its own: what the relay needs,
+//! and how long an honest client from a ninth network waits. Where there are no namespaces, the
+//! test says so and ends.
 #![cfg(target_os = "linux")]
 #![allow(
     missing_docs,
@@ -23,7 +24,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_websockets::{ClientBuilder, MaybeTlsStream};
 
-/// The environment variable that tells this program that it runs in the namespace.
+/// The environment variable that tells this program that it was started inside the network
+/// namespace.
 const INSIDE: &str = "DEADDROP_TEST_INSIDE";
 const FLOODERS: u8 = 8;
 const HONEST: u8 = 9;

@@ -1,5 +1,6 @@
-//! A store whose disk has no room: what is refused has changed nothing, there and after a restart; what needs none goes on; and room that
-//! comes back is used without a restart.
+//! A store whose disk has no room. A refused request changes nothing, in the store or after a
+//! restart; requests that need no room are done; and room that comes back is used without a
+//! restart.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod disks;
@@ -11,7 +12,8 @@ use deaddrop_wire::item::{QuotaClass, SendGrant};
 use disks::*;
 use std::sync::Arc;
 
-/// Puts until there is no room, into mailboxes from 10 on.
+/// Makes mailboxes from number 10 on and puts blobs into them until the store has no room, not even
+/// for a change of a mailbox.
 async fn fill(store: &impl Store) {
     let mut number = 0;
     for mailbox in 10..100 {
@@ -31,7 +33,7 @@ async fn fill(store: &impl Store) {
             break;
         }
     }
-    // What takes less room than a blob takes the rest.
+    // Changes, which take less room than a blob, take the rest.
     for sender in 200..=255 {
         if change(store, 10, Change::Grant(grant(sender))).await == Verdict::Busy {
             return;
@@ -47,7 +49,8 @@ async fn look(store: &impl Store, claimed: &Claimed) -> Vec<RecordId> {
     store.peek(peek, now()).await.unwrap().blobs.into_iter().map(|stored| stored.record).collect()
 }
 
-/// Describes the first two mailboxes.
+/// Describes what refused requests could have changed: the numbers of mailboxes and blobs, the
+/// answers to some senders, and whether some readers can claim.
 async fn state(store: &impl Store) -> Vec<String> {
     let reader =
         ConnectedReader { token: ClientToken::from_bytes([1; 16]), hints: Arc::new(Hints::default()) };
@@ -129,7 +132,8 @@ async fn a_store_that_was_full_takes_puts_again_after_acks() {
     }
 }
 
-/// The volume is full before the store has grown to its limit, and has room again later.
+/// A volume is full before the store has grown to its limit. When the volume has room again, the
+/// store uses it.
 #[tokio::test]
 async fn a_volume_that_was_full_is_used_when_it_has_room() {
     let disk = Arc::new(Watched::default());

@@ -113,7 +113,8 @@ async fn a_store_that_has_grown_to_its_limit_is_told() {
     assert!(worked && checked["filled"]["max_segments"] == 4 && checked["filled"]["percent_in_use"].is_u64());
 }
 
-/// A volume of 5 MiB that is really full. Only where the test may mount one.
+/// A relay on a full volume of 5 MiB takes puts again after acks. Ends at once if the test may not
+/// mount a volume.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_volume_is_used_again_after_acks() {
@@ -157,7 +158,8 @@ async fn a_full_volume_is_used_again_after_acks() {
     assert!(relay.stop());
 }
 
-/// Killed before the bytes of what was acked are zeroed.
+/// `inspect` and `check` tell of dead bytes: the relay was killed before it had zeroed the acked
+/// blobs.
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_bytes_are_told_beside_a_relay_that_does_not_run() {
     let dir = tempfile::tempdir().unwrap();

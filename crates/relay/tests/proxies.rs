@@ -1,4 +1,5 @@
-//! The relay behind proxies: a unix socket, paths with and without their prefix, a lost Upgrade (spec/12-relay.md section 7).
+//! The relay behind proxies: a unix socket, paths with and without their prefix, a lost Upgrade
+//! (spec/12-relay.md section 7).
 #![cfg(unix)]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -15,8 +16,8 @@ use std::path::Path;
 use tokio::net::UnixStream;
 use tokio_websockets::{ClientBuilder, Message};
 
-/// Returns the first bytes of the relay's answer to C1, for a client at the unix socket that is said to come from an
-/// address.
+/// Sends C1 over the unix socket, with `from` as the address of the client in `X-Forwarded-For`.
+/// Returns the first four bytes of the answer, which name its kind.
 async fn first_answer(socket: &Path, address: &RelayAddress, from: &str) -> Vec<u8> {
     let stream = UnixStream::connect(socket).await.unwrap();
     let header = http::HeaderName::from_static("x-forwarded-for");
@@ -53,7 +54,8 @@ async fn a_unix_socket_serves_links_and_its_proxy_names_clients_only_if_it_is_co
     }
 }
 
-/// Returns the status line and the body of the answer to a request.
+/// Sends a request with the head `head`. Returns the status (code and reason) and the body of the
+/// answer.
 fn ask(place: &str, head: &str) -> (String, String) {
     let mut stream = TcpStream::connect(place).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -1,5 +1,6 @@
-//! A hostile address prefix that puts over many links as fast as it can, against the real relay: all its links together get the
-//! budget of their prefix, each refusal tells when to come again, and a client of another prefix puts all it wants.
+//! A hostile address prefix that puts over many links as fast as it can, against the real relay:
+//! all its links together get the budget of their prefix, each refusal tells when to come again,
+//! and a client of another prefix puts all it wants.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
@@ -13,10 +14,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 const LINKS: u32 = 32;
 const AT_ONCE: u32 = 16;
-/// Blobs of the smallest class that the prefix may put: more than one mailbox holds, and less than all.
+/// Number of blobs of the smallest class that the hostile prefix may put: more than one mailbox
+/// holds, and fewer than the mailboxes of all its links hold.
 const BUDGET: u64 = 1_000;
 
-/// Counts of all hostile links.
+/// Numbers of answers to the puts of all hostile links, by kind.
 #[derive(Default)]
 struct Counts {
     done: AtomicU64,
@@ -24,7 +26,7 @@ struct Counts {
     other: AtomicU64,
 }
 
-/// Puts without a pause until `stop` is set.
+/// Puts over the hostile link `number` without a pause until `stop` is set, and counts the answers.
 async fn flood(
     relay: RelayAddress,
     number: u32,

@@ -1,5 +1,6 @@
-//! A relay says nothing about its users. A whole run at the most talkative level, and what `inspect` and `check`
-//! print, are searched for addresses, identifiers, capabilities and bytes of blobs.
+//! A relay says nothing about its users. A whole run at the most talkative level, and what
+//! `inspect` and `check` print, are searched for addresses, identifiers, capabilities and bytes of
+//! blobs.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
@@ -15,7 +16,9 @@ use tokio::net::TcpStream;
 
 const PLACES: [&str; 4] = ["127.0.0.1", "::1", "localhost", "ws://"];
 
-/// Needles: the first 8 bytes of something, in every form in which a program prints bytes. A whole print begins so too.
+/// The texts that are searched for, each with the name of its secret: the first 8 bytes of the
+/// secret in each form in which a program prints bytes. A print of the whole secret begins in the
+/// same way.
 #[derive(Default)]
 struct Secrets(Vec<(&'static str, Vec<u8>)>);
 
@@ -23,7 +26,7 @@ impl Secrets {
     fn add(&mut self, what: &'static str, bytes: &[u8; 32]) {
         let head = &bytes[..8];
         let hex: String = head.iter().map(|byte| format!("{byte:02x}")).collect();
-        // 10 characters say 60 bits.
+        // 10 characters of base64 hold 60 bits.
         let url = Fingerprint::from_bytes(*bytes).to_string()[..10].to_owned();
         let plain = url.replace('-', "+").replace('_', "/");
         let list = format!("{head:?}");
@@ -58,7 +61,7 @@ impl Secrets {
     }
 }
 
-/// Returns a list without its brackets: it may be part of a longer one.
+/// Returns the text of a list without its brackets, because it may be part of a longer list.
 fn inner(list: &str) -> String {
     list.trim_matches(['[', ']', '\n', ' ', ',']).to_owned()
 }

@@ -1,4 +1,6 @@
-//! Items that a reader gets (spec/12-relay.md sections 4.4 and 5), with links as values.
+//! Items that a reader gets (spec/12-relay.md sections 4.4 and 5), with links as values
+//! (`value/mod.rs`, which explains looks and hints). A blob *waits for the window* if it is next to
+//! be delivered and the window has no room for it.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod value;
@@ -9,7 +11,8 @@ use deaddrop_wire::SizeClass;
 use deaddrop_wire::item::*;
 use value::*;
 
-/// Blobs that expire in flight make room in the window of the link: what lies behind them is delivered, and CaughtUp comes.
+/// Blobs that expire in flight make room in the window of the link: the next blobs are delivered,
+/// and CaughtUp comes.
 #[test]
 fn what_expires_in_flight_frees_the_window() {
     let mut world = World::new(limits());
@@ -32,7 +35,8 @@ fn what_expires_in_flight_frees_the_window() {
     assert_eq!(reader.words(), ["caught up 9"], "all that lay there is destroyed or expired");
 }
 
-/// Blobs that expire in flight free the places of their mailbox, and their bytes.
+/// Blobs that expire in flight no longer count against `in_flight_per_mailbox`, nor their bytes
+/// against the window.
 #[test]
 fn what_expires_in_flight_frees_the_places_of_its_mailbox_and_its_bytes() {
     let mut world = World::new(Limits { in_flight_per_mailbox: 1, ..limits() });
@@ -53,7 +57,8 @@ fn what_expires_in_flight_frees_the_places_of_its_mailbox_and_its_bytes() {
     assert!(then[0].starts_with("deliver 1") && then[1].starts_with("deliver 2"), "{then:?}");
 }
 
-/// A hint that is lost costs time alone: the look that follows after a while finds what expired.
+/// A lost hint costs time only: the look that follows after `peek_again_ms` finds which blobs in
+/// flight have expired.
 #[test]
 fn what_expires_in_flight_is_found_without_a_hint() {
     let mut world = World::new(limits());
@@ -64,13 +69,14 @@ fn what_expires_in_flight_is_found_without_a_hint() {
     reader.say(&world, vec![subscribe(9, &[1])]);
     assert_eq!(reader.words().len(), 2);
     world.days_pass(8);
-    // Nothing is told.
+    // The hint is dropped.
     drop(futures_util::FutureExt::now_or_never(reader.session.hints().next()));
     reader.look_again(&world);
     assert_eq!(reader.words(), ["deliver 1 2"]);
 }
 
-/// The window of bytes holds with one mailbox as with several. One blob may always be in flight.
+/// No more blobs and bytes are in flight than the window allows, even if all are of one mailbox;
+/// but one blob may always be in flight.
 #[test]
 fn the_window_is_exact() {
     let deliveries = |window_blobs: u16, window_bytes: u32, large_first: bool| {
@@ -94,7 +100,7 @@ fn the_window_is_exact() {
     assert_eq!(deliveries(64, 4_096, true), (1, 1), "larger than the window, and alone");
 }
 
-/// A large blob that waits for the window is overtaken by no blob of another mailbox.
+/// While a large blob waits for the window, no blobs of other mailboxes are delivered before it.
 #[test]
 fn a_blob_that_waits_for_the_window_is_next() {
     let world = World::new(limits());
@@ -119,7 +125,8 @@ fn a_blob_that_waits_for_the_window_is_next() {
     assert!(at <= 5, "behind what was in flight before it: {delivered:?}");
 }
 
-/// A blob that waits for the window keeps its place when its mailbox changes, or another blob of it is acked, during a look for it.
+/// A blob that waits for the window stays next if, during a look for it, another blob is put into
+/// its mailbox or one is acked.
 #[test]
 fn a_blob_that_waits_for_the_window_stays_next_whatever_comes_behind_it() {
     for is_ack in [false, true] {
@@ -145,8 +152,8 @@ fn a_blob_that_waits_for_the_window_stays_next_whatever_comes_behind_it() {
     }
 }
 
-/// Returns a link on which one blob is in flight, a large blob of mailbox 1 waits for the window, and a small one of mailbox 2 waits
-/// behind it.
+/// Returns a link with one blob in flight: a large blob of mailbox 1 waits for the window, and a
+/// small blob of mailbox 2 waits until the large one is delivered.
 fn waiting_for_the_window() -> (World, Link) {
     let world = World::new(limits());
     world.make(&[1, 2, 3], QuotaClass::Many);
@@ -163,7 +170,8 @@ fn waiting_for_the_window() -> (World, Link) {
     (world, reader)
 }
 
-/// A blob that waits for the window keeps no other waiting once its subscription has ended, or once it has expired.
+/// A blob that waits for the window holds up no other blob once its subscription has ended or it
+/// has expired.
 #[test]
 fn a_blob_that_cannot_come_any_more_is_waited_for_no_longer() {
     for end in ["unsubscribe", "displaced", "gone", "expired", "expired, and the hint is lost"] {
@@ -184,7 +192,7 @@ fn a_blob_that_cannot_come_any_more_is_waited_for_no_longer() {
     }
 }
 
-/// An ack that comes while the relay looks for blobs makes room for the next of them.
+/// An ack that comes during a look makes room for a blob that the look itself had no room for.
 #[test]
 fn room_that_an_ack_makes_during_a_look_is_used() {
     let world = World::new(limits());
@@ -201,7 +209,8 @@ fn room_that_an_ack_makes_during_a_look_is_used() {
     assert!(words.contains(&"deliver 1 3".to_owned()), "{words:?}");
 }
 
-/// A window that a client makes smaller takes nothing back, and holds from then on.
+/// A smaller window does not take back the blobs in flight. It holds for all deliveries from then
+/// on.
 #[test]
 fn a_smaller_window_holds_for_what_follows() {
     let world = World::new(limits());
@@ -216,7 +225,8 @@ fn a_smaller_window_holds_for_what_follows() {
     assert_eq!(reader.words(), ["acked [(1, 3)]", "deliver 1 5"]);
 }
 
-/// A subscription that ends does not hold CaughtUp back, and its end is told first.
+/// CaughtUp does not wait for blobs of subscriptions that have ended; Displaced or Gone comes
+/// before it.
 #[test]
 fn caught_up_follows_the_end_of_what_it_does_not_count() {
     let world = World::new(limits());
@@ -237,7 +247,8 @@ fn caught_up_follows_the_end_of_what_it_does_not_count() {
     assert_eq!(reader.words(), ["caught up 9", "answer 8 Done 0"]);
 }
 
-/// An ack that comes too late destroys nothing, and the client is told why before it is told that it has caught up.
+/// An ack that comes after its subscription has ended destroys nothing. The client gets Displaced
+/// or Gone, then CaughtUp.
 #[test]
 fn an_ack_behind_the_end_of_its_subscription_is_answered_by_that_end() {
     for deleted in [false, true] {
@@ -259,7 +270,8 @@ fn an_ack_behind_the_end_of_its_subscription_is_answered_by_that_end() {
     }
 }
 
-/// A look that comes too late tells which end it was.
+/// A look into a mailbox whose subscription has ended makes the relay tell the end: Displaced or
+/// Gone.
 #[test]
 fn a_look_behind_the_end_of_its_subscription_tells_that_end() {
     for deleted in [false, true] {
@@ -278,7 +290,8 @@ fn a_look_behind_the_end_of_its_subscription_tells_that_end() {
     }
 }
 
-/// Acks of a subscription that has ended, or never was, are passed over; so are their numbers in Unsubscribe.
+/// Entries of an Ack for a subscription that has ended or never existed are ignored, and so is its
+/// number in an Unsubscribe.
 #[test]
 fn a_subscription_that_is_not_there_is_passed_over() {
     let world = World::new(limits());
@@ -296,7 +309,8 @@ fn a_subscription_that_is_not_there_is_passed_over() {
     assert_eq!(reader.words(), ["answer 4 Done 0"]);
 }
 
-/// a tag that was not delivered, also of a subscription that is still being claimed.
+/// An ack of a tag that was not delivered ends the link, also if the subscription is still
+/// being claimed.
 #[test]
 fn an_ack_of_what_was_not_delivered_ends_the_link() {
     let world = World::new(limits());
@@ -314,7 +328,8 @@ fn an_ack_of_what_was_not_delivered_ends_the_link() {
     assert!(reader.hear(&world, vec![subscribe(9, &[1]), ack(1, 0)]).is_ok(), "names nothing");
 }
 
-/// The entries of one Subscribe are claimed in their order: the second of one mailbox takes it from the first.
+/// The entries of one Subscribe are claimed in their order: if two name the same mailbox, the
+/// second one takes it from the first.
 #[test]
 fn a_mailbox_that_is_named_twice_belongs_to_its_last_subscription() {
     let world = World::new(limits());
@@ -333,7 +348,8 @@ fn a_mailbox_that_is_named_twice_belongs_to_its_last_subscription() {
     }
 }
 
-/// A takeover from a connected reader begins the wait of `takeover_ms`. The first claim does not, nor a claim of the same client.
+/// After a takeover from a connected reader, other readers are contended for `takeover_ms`. The
+/// first claim, and a further claim of the same client, are no takeovers.
 #[test]
 fn only_a_takeover_keeps_the_next_reader_waiting() {
     let mut world = World::new(limits());
@@ -370,8 +386,8 @@ fn only_a_takeover_keeps_the_next_reader_waiting() {
     assert!(!contended, "no reader is connected");
 }
 
-/// A mailbox that one Subscribe names twice holds nothing back: if it is empty, CaughtUp comes at once, and that the first number
-/// has lost it may be told behind.
+/// CaughtUp comes at once for an empty mailbox that one Subscribe names twice, before or after
+/// Displaced for the first of the two subscriptions.
 #[test]
 fn an_empty_mailbox_that_is_named_twice_is_caught_up_with() {
     let world = World::new(limits());
@@ -385,7 +401,8 @@ fn an_empty_mailbox_that_is_named_twice_is_caught_up_with() {
     assert_eq!(words, ["caught up 9", "displaced 5"]);
 }
 
-/// An entry that names no tag of a subscription that is being claimed is passed over, also beside one that is answered.
+/// An entry of an Ack without tags, for a subscription that is still being claimed, is ignored;
+/// other entries of the same Ack are answered.
 #[test]
 fn an_empty_ack_of_a_claim_under_way_is_passed_over() {
     let world = World::new(limits());

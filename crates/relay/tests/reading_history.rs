@@ -1,4 +1,5 @@
-//! Random histories of one reader: the window holds at each delivery, and nothing stalls (spec/12-relay.md section 5).
+//! Random histories of one reader: each delivery fits the window, and all blobs arrive in the end
+//! (spec/12-relay.md section 5). The link is a value (`value/mod.rs`).
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod value;
@@ -14,18 +15,19 @@ use value::*;
 
 const IN_FLIGHT_PER_MAILBOX: usize = 3;
 
-/// The state of a link as its client knows it.
+/// A link, with its state as the client knows it.
 struct Reader {
     link: Link,
-    /// Size of the window: blobs and bytes.
+    /// Maximum number of blobs in flight, and of their bytes.
     window: (usize, usize),
-    /// Subscription and tag of each blob in flight, its bytes and its last day.
+    /// The blobs in flight: for the subscription and tag of each, its number of bytes and the last
+    /// day of its life.
     in_flight: BTreeMap<(u32, u32), (usize, u32)>,
-    /// Mailboxes by their subscriptions.
+    /// Numbers of the subscribed mailboxes, by the numbers of their subscriptions.
     live: BTreeMap<u32, u8>,
     open_requests: BTreeSet<u32>,
     next: u32,
-    /// Calls that the store answers before the next thing happens.
+    /// Maximum number of calls that the store runs after each item of the client.
     calls: usize,
 }
 
@@ -57,7 +59,7 @@ impl Reader {
         self.hear(world);
     }
 
-    /// Takes the items that were sent, and compares them with what may be sent.
+    /// Takes the items that the relay has sent, and panics if one of them may not be sent now.
     fn hear(&mut self, world: &World) {
         // What has expired is destroyed by now, and holds no place.
         self.in_flight.retain(|_, (_, last)| *last >= world.now.day.number());
@@ -114,7 +116,7 @@ impl Reader {
         self.say(world, Ack { acks: vec![AckEntry { sub, upto: 0, also }] }.into());
     }
 
-    /// Acks everything, until nothing more comes.
+    /// Acks all blobs in flight, until no more are delivered.
     fn finish(&mut self, world: &World) {
         self.calls = usize::MAX;
         self.link.settle(world);
@@ -125,7 +127,7 @@ impl Reader {
     }
 }
 
-/// Runs the history of this seed. With `days`, blobs expire while they are in flight.
+/// Runs the history `seed`. With `days`, days pass, so that blobs expire while they are in flight.
 fn history(seed: u64, days: bool) {
     let random = &mut deaddrop_testkit::rng(seed);
     let limits = Limits {

@@ -1,4 +1,5 @@
-//! Answers to owners and senders, their order and their `retry_s` (spec/12-relay.md sections 4.1 to 4.3), with links as values.
+//! Answers to owners and senders, their order and their `retry_s` (spec/12-relay.md sections 4.1 to
+//! 4.3), with links as values (`value/mod.rs`). The numbers R-.. are those of that chapter.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod value;
@@ -12,7 +13,8 @@ use deaddrop_wire::{Item, SizeClass, decode_items};
 use std::sync::Arc;
 use value::*;
 
-/// Returns the code and the `retry_s` of the only answer to these items.
+/// Sends `items`, and returns the code and the `retry_s` of the answer, which must be the only item
+/// that comes.
 fn ask(world: &World, link: &mut Link, items: Vec<Item>) -> (AnswerCode, u16) {
     link.say(world, items);
     match link.heard()[..] {
@@ -25,7 +27,7 @@ fn sender() -> Hello {
     hello(0, 1, 1)
 }
 
-/// Each refusal of a create comes before those behind it in section 4.1.
+/// If several reasons to refuse a create apply, the one that section 4.1 lists first decides.
 #[test]
 fn a_create_is_refused_in_the_order_of_the_specification() {
     let limits = Limits { create_burst: 2, mailboxes: 2, create_percent: 100, ..limits() };
@@ -122,7 +124,7 @@ fn of_equal_senders_the_first_counts() {
     assert_eq!(vias.collect::<Vec<_>>(), [1, 2]);
 }
 
-/// Deleting has no rate; all else that an owner asks has that of creates.
+/// Deletes have no rate. All other requests of an owner share the rate of creates.
 #[test]
 fn only_deleting_is_never_too_fast() {
     let world = World::new(Limits { create_burst: 1, ..limits() });
@@ -143,7 +145,7 @@ fn only_deleting_is_never_too_fast() {
     assert_eq!(ask(&world, &mut owner, vec![delete()]), (AnswerCode::Refused, 0));
 }
 
-/// Each refusal of a put comes before those behind it in section 4.3.
+/// If several reasons to refuse a put apply, the one that section 4.3 lists first decides.
 #[test]
 fn a_put_is_refused_in_the_order_of_the_specification() {
     let put = |sender: u8, number: u32| {
@@ -179,15 +181,16 @@ fn a_put_is_refused_in_the_order_of_the_specification() {
     assert_eq!(ask(&world, &mut link, vec![put(3, 7)]), (AnswerCode::Full, 1), "R-14");
 }
 
-/// A put of an unknown size class is answered whatever it shows and takes nothing from a rate; a critical item of unknown type is
-/// answered by Error. The known items of the record are processed.
+/// A put of an unknown size class is answered by BadClass, whatever right it presents, and takes
+/// nothing from a rate. A critical item of unknown type is answered by Error. The known items of
+/// the record are processed.
 #[test]
 fn what_is_not_known_is_answered() {
     let world = World::new(Limits { put_burst: 1, ..limits() });
     world.make(&[1], QuotaClass::Few);
     let mut link = world.link(sender());
     let unknown = |kind: u16, flags: u8| [&kind.to_le_bytes()[..], &[flags, 1, 0, 0, 7]].concat();
-    // req 5, a right, class 9.
+    // A put: req 5, a presented right, the unknown class 9.
     let class = [&[0x20, 0, 1, 34, 0, 0, 5][..], &[0x5e; 32], &[9]].concat();
     let put = Put { req: 6, send: send(1), blob: blob(SizeClass::Small, 1) };
     let known = deaddrop_wire::encode_items(&[put.into(), Ping { nonce: 3 }.into()]).unwrap();

@@ -1,5 +1,5 @@
-//! A relay seen from outside, sentence by sentence: spec/12-relay.md sections 5 and 7. What needs a given moment or order is in
-//! `reading.rs`, `requests.rs` and `full.rs`.
+//! A relay seen from outside, sentence by sentence: spec/12-relay.md sections 5 and 7. What needs a
+//! given moment or order is in `reading.rs`, `requests.rs` and `full.rs`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
@@ -38,7 +38,8 @@ fn relay_with(config: &str, more: &[&str]) -> (tempfile::TempDir, Relay) {
     (dir, relay)
 }
 
-/// Returns the relay's answer to this Hello of a client; `None` if it closes.
+/// Opens a link with `hello`, and returns the relay's Hello; `None` if the relay closes the
+/// connection.
 async fn greeted(address: &RelayAddress, hello: &Hello) -> Option<Hello> {
     let mut ws = websocket(address).await.unwrap();
     let (state, c1) = ClientHandshake::start(address.fingerprint(), Offer::v1(), &mut rand::rng());
@@ -155,7 +156,8 @@ async fn section_5_what_ends_a_link_and_what_does_not() {
     assert!(relay.stop());
 }
 
-/// Records keep a link that reads or puts, whatever they hold. Pings of the WebSocket keep none.
+/// Records keep a link with a subscription, whatever they hold. Pings of the WebSocket do not keep
+/// a link, nor do records without a subscription or a put.
 #[tokio::test]
 async fn section_5_silence_and_idleness() {
     let (_dir, relay) = relay_with("[limits]\nping_min_s = 2\nping_max_s = 2\nidle_ms = 8000\n", &[]);
@@ -184,7 +186,8 @@ async fn section_5_silence_and_idleness() {
     assert!(relay.stop());
 }
 
-/// While it stops, a relay serves its links as before, and takes no new ones.
+/// A relay that was told to stop serves its links until it closes them, and takes no new
+/// connections.
 #[tokio::test]
 async fn section_5_a_relay_that_stops() {
     let (_dir, relay) = relay_with(LIMITS, &[]);
@@ -199,7 +202,8 @@ async fn section_5_a_relay_that_stops() {
     assert!(client.try_next().await.is_none(), "then it closes");
 }
 
-/// Returns the first line of the answer to a request, and the headers that matter; nothing if it closes without one.
+/// Sends a request over a new connection, and returns the status code of the answer; an empty text
+/// if the relay closes without one.
 async fn answered(relay: &Relay, request: &str) -> String {
     let mut stream = TcpStream::connect(relay.place()).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -295,7 +299,7 @@ async fn section_7_requests() {
     assert!(relay.stop());
 }
 
-/// Opens a WebSocket of a client that the proxy in front says to be at this address.
+/// Opens a WebSocket as from behind a proxy that names the address `address` in `X-Forwarded-For`.
 async fn behind_proxy(relay: &Relay, address: &str) -> Ws {
     let uri: http::Uri = relay.address.url().parse().unwrap();
     let name = http::HeaderName::from_static("x-forwarded-for");
@@ -309,8 +313,8 @@ async fn next(ws: &mut Ws) -> Option<Vec<u8>> {
     message.is_binary().then(|| message.as_payload().to_vec())
 }
 
-/// A cookie is good on the connection on which it was given and on another one, for its own prefix alone. A connection hears two
-/// Retries at most.
+/// A cookie is accepted on the connection on which it was given and on others, but only from its
+/// own address prefix. The relay sends at most two Retries on one connection.
 #[tokio::test]
 async fn section_7_3_cookies() {
     let (_dir, relay) = relay_with("[limits]\ncookie_above_per_s = 0\n", &["--proxy", "127.0.0.1"]);

@@ -1,4 +1,5 @@
-//! The port is open while the store is being opened, and each request is told so (spec/12-relay.md section 7).
+//! The port is open while the store is being opened, and each request is answered that the relay is
+//! starting (spec/12-relay.md section 7).
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
@@ -36,7 +37,8 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tls/tests/fixtures").join(name)
 }
 
-/// Opens a port whose store is open once the sender is used. The task ends with the number that was sent.
+/// Opens a port that answers as while the store is being opened, until a number is sent through the
+/// returned sender. The task then ends with the number. `is_tls` says whether the port speaks TLS.
 async fn start(is_tls: bool, proxies: Proxies) -> (SocketAddr, oneshot::Sender<u32>, JoinHandle<u32>) {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
@@ -111,7 +113,7 @@ async fn silent_connections_keep_no_one_from_an_answer() {
     starting.await.unwrap();
 }
 
-/// Makes a relay's directory whose store takes a while to open.
+/// Makes a data directory whose store has `mailboxes` mailboxes, so that it takes a while to open.
 #[cfg(unix)]
 async fn fill(data: &Path, mailboxes: u64) {
     let rng = &mut rand::rng();

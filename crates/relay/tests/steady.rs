@@ -1,5 +1,6 @@
-//! A small store through which many times its size passes: it stays as small, every blob arrives, and the sealed bytes of what was acked are
-//! gone from the disk when `dead_bytes_s` is over. The same with the real program and ten million blobs: `cargo bench --bench steady`.
+//! A small store through which many times its size passes: it stays as small, every blob arrives,
+//! and the sealed bytes of what was acked are gone from the disk when `dead_bytes_s` is over. The
+//! same with the real program and ten million blobs: `cargo bench --bench steady`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod disks;
@@ -17,21 +18,25 @@ const BLOBS: u32 = 20_000;
 const AT_ONCE: u32 = 100;
 const DEAD_BYTES_S: u32 = 2;
 const SEGMENT: u64 = 1 << 20;
-/// Header and slots of 1 MiB with 256 slots.
+/// Offset of the bodies in a segment of 1 MiB with 256 slots: behind a header (4,096 bytes) and the
+/// slots of 128 bytes each.
 const BODIES_FROM: u64 = 4_096 + 256 * 128;
 const PIECE: usize = 16;
 
-/// Sealed bytes as they were written, a piece of every sector, and when the blob of each was destroyed.
+/// The sealed bytes of blobs as they were written: the first [`PIECE`] bytes of every sector, each
+/// with the number of its batch, and the times at which the batches were destroyed.
 #[derive(Default)]
 struct Sealed {
     pieces: HashMap<[u8; PIECE], usize>,
     destroyed: Vec<Option<Instant>>,
-    /// First three bytes of all pieces.
+    /// Whether a piece begins with the three bytes that the index is made of: a fast filter for the
+    /// search.
     begins: Vec<bool>,
 }
 
 impl Sealed {
-    /// Reads from the disk what was written of blobs since the last call, before they are acked.
+    /// Reads from the disk the sealed blobs that were written since the last call, as a new batch.
+    /// Called before the blobs are acked.
     fn learn(&mut self, disk: &Watched) {
         self.begins.resize(1 << 24, false);
         let image = disk.disk.to_bytes();
@@ -55,7 +60,8 @@ impl Sealed {
         *self.destroyed.last_mut().unwrap() = Some(Instant::now());
     }
 
-    /// Returns the number of pieces, at any place of the disk, that were destroyed longer ago than `age`.
+    /// Returns the number of places on the disk that hold a piece of a batch that was destroyed
+    /// longer than `age` ago.
     fn left(&self, disk: &Watched, age: Duration) -> usize {
         let (image, now) = (disk.disk.to_bytes(), Instant::now());
         let is_old = |number: &usize| self.destroyed[*number].is_some_and(|at| now - at > age);
@@ -85,7 +91,7 @@ async fn acked_blobs_leave_neither_bytes_nor_a_larger_file() {
     let claimed = claim(&store, 1, &reader).await.unwrap();
     let mut sealed = Sealed::default();
     let (mut longest, mut busy) = (0, 0);
-    // Besides the limit: the writer's turn, and that of this process among others.
+    // The limit, and half a second for the writer thread and for other processes of the machine.
     let limit = Duration::from_secs(u64::from(DEAD_BYTES_S)) + Duration::from_millis(500);
     disk.take_written();
     for first in (0..BLOBS).step_by(AT_ONCE as usize) {

@@ -1,4 +1,5 @@
-//! A relay that speaks TLS itself, as a real program (spec/10-link.md section 10, spec/12-relay.md section 7).
+//! A relay that speaks TLS itself, as a real program (spec/10-link.md section 10, spec/12-relay.md
+//! section 7).
 #![cfg(unix)]
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -16,7 +17,8 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tls/tests/fixtures").join(name)
 }
 
-/// Starts a relay with this certificate. Returns it and its log.
+/// Starts a relay that speaks TLS with this certificate and key, and the configuration `settings`.
+/// Returns it and the path of its log.
 fn serve(data: &Path, certificate: &Path, key: &Path, settings: &str) -> (Relay, PathBuf) {
     init(data);
     fs::write(data.join("config.toml"), settings).unwrap();
@@ -30,7 +32,8 @@ fn place(relay: &Relay) -> &str {
     relay.address.url().strip_prefix("wss://").unwrap().trim_end_matches('/')
 }
 
-/// Makes a TLS connection behind what a proxy says in front.
+/// Opens a TCP connection, sends `announced` (what a proxy sends in front, or nothing), and makes
+/// the TLS handshake.
 async fn tls(relay: &Relay, announced: &[u8]) -> Result<TlsStream<TcpStream>, TlsError> {
     let mut stream = TcpStream::connect(place(relay)).await.unwrap();
     stream.write_all(announced).await.unwrap();

@@ -1,5 +1,5 @@
-//! Blobs that cannot be read: a disk that fails for a moment, a bad sector, a damaged record. Nothing is taken for read that was not
-//! delivered, and what can be read is delivered.
+//! Blobs that cannot be read: a disk that fails for a moment, a bad sector, a damaged record.
+//! Nothing is taken for read that was not delivered, and what can be read is delivered.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod value;
@@ -20,22 +20,23 @@ use value::*;
 
 const NOW: Now = Now::new(TODAY, 1_000);
 
-/// The fault of a part of the disk.
+/// The fault of a range of the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     /// Reads fail.
     Unreadable,
-    /// Reads bring other bytes than were written.
+    /// Reads return other bytes than were written.
     Damaged,
 }
 
-/// All reads fail while the switch is on, and those of some parts always.
+/// A disk in memory whose reads all fail while `fails` is set, and whose ranges `bad` have a
+/// lasting fault each.
 #[derive(Default)]
 struct Faulty {
     disk: MemoryDisk,
     fails: AtomicBool,
     bad: Mutex<Vec<(Range<u64>, Fault)>>,
-    /// The places of the large writes, in their order.
+    /// The ranges of the writes of at least 4,096 bytes, in order.
     pages: Mutex<Vec<Range<u64>>>,
 }
 
@@ -77,7 +78,7 @@ impl Disk for Faulty {
     }
 }
 
-/// One link to a store on a faulty disk.
+/// A link as a value, with its store on a faulty disk.
 struct Reader {
     disk: Arc<Faulty>,
     store: KeptStore<ShredBacking<Arc<Faulty>>>,
@@ -85,7 +86,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// Makes the store, mailboxes 1 and 2, and the link.
+    /// Makes the store, the link, and mailboxes 1 and 2.
     async fn new() -> Self {
         let disk = Arc::new(Faulty::default());
         let key = StoreKey::from_bytes([9; 32]);
@@ -122,7 +123,7 @@ impl Reader {
         self.settle(out).await
     }
 
-    /// Puts small blobs with these numbers.
+    /// Puts one small blob for each of `numbers` into a mailbox.
     async fn put(&mut self, mailbox: u8, numbers: Range<u32>) {
         for number in numbers {
             let put = Put { req: 2, send: send(mailbox), blob: blob(SizeClass::Small, number) };
@@ -132,7 +133,7 @@ impl Reader {
         }
     }
 
-    /// Puts a blob whose place on the disk then has this fault.
+    /// Puts a small blob, and then gives its place on the disk the fault `fault`.
     async fn put_bad(&mut self, mailbox: u8, number: u32, fault: Fault) {
         self.disk.pages.lock().unwrap().clear();
         self.put(mailbox, number..number + 1).await;
@@ -141,7 +142,7 @@ impl Reader {
         self.disk.bad.lock().unwrap().push((body, fault));
     }
 
-    /// Runs all calls. Returns the items that were sent.
+    /// Runs all calls of `out` and those that follow. Returns all items that the link has sent.
     async fn settle(&mut self, mut out: Output) -> Vec<Item> {
         let mut said = Vec::new();
         loop {
@@ -153,7 +154,8 @@ impl Reader {
     }
 }
 
-/// Returns the numbers of the blobs that were delivered, and whether the reader has caught up.
+/// Returns the numbers of the blobs that are delivered in `said`, sorted, and whether CaughtUp is
+/// among the items.
 fn delivered(said: &[Item]) -> (Vec<u32>, bool) {
     let number = |item: &Item| match item {
         Item::Deliver(deliver) => Some(u32::from_le_bytes(*deliver.blob.as_bytes().first_chunk().unwrap())),
@@ -178,7 +180,8 @@ async fn a_mailbox_that_could_not_be_read_is_not_caught_up_with() {
     assert!(matches!(said[..], [Item::Acked(_), Item::CaughtUp(_)]), "{said:?}");
 }
 
-/// A link with a blob in flight, and two mailboxes that take turns, each with a bad blob at its head.
+/// Returns a link that has subscribed to two mailboxes, with the items that it sent: of the six
+/// blobs in each, the second and the third have the fault.
 async fn with_bad_blobs(fault: Fault) -> (Reader, Vec<Item>) {
     let mut reader = Reader::new().await;
     for (mailbox, first) in [(1, 10), (2, 20)] {
@@ -191,7 +194,8 @@ async fn with_bad_blobs(fault: Fault) -> (Reader, Vec<Item>) {
     (reader, said)
 }
 
-/// A sector that stays bad costs its own blob alone. The blob is tried again, and the reader is behind until it is read.
+/// A sector that cannot be read holds up only its own blob. The relay tries the blob again at each
+/// look, and sends CaughtUp only after it was read and acked.
 #[tokio::test]
 async fn a_blob_that_cannot_be_read_keeps_no_other_waiting() {
     let (mut reader, said) = with_bad_blobs(Fault::Unreadable).await;
@@ -205,7 +209,8 @@ async fn a_blob_that_cannot_be_read_keeps_no_other_waiting() {
     assert_eq!(delivered(&acked), (vec![], true));
 }
 
-/// A damaged blob is destroyed, and what lies behind it is delivered at once, though nothing was acked.
+/// A damaged blob is destroyed, and the blobs behind it are delivered at once, although nothing was
+/// acked.
 #[tokio::test]
 async fn a_damaged_blob_keeps_no_other_waiting() {
     let (mut reader, said) = with_bad_blobs(Fault::Damaged).await;
@@ -215,7 +220,7 @@ async fn a_damaged_blob_keeps_no_other_waiting() {
     assert_eq!(reader.store.census().blobs, 0);
 }
 
-/// Joins what was said to two requests.
+/// Joins the items that followed two requests.
 trait ConcatItems {
     fn concat_items(self) -> Vec<Item>;
 }

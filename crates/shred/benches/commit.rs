@@ -55,7 +55,8 @@ fn rng() -> ChaCha20Rng {
     ChaCha20Rng::seed_from_u64(1)
 }
 
-/// The file of the floor: `pending` bodies of `size` in each write, until `bytes` are written.
+/// The file of the floor, which is written over from its beginning to its end and again, from `at`
+/// on.
 struct Floor {
     file: File,
     length: u64,
@@ -90,8 +91,8 @@ impl Floor {
     }
 }
 
-/// Keeps `pending` calls in flight until `count` are answered. Returns the time, and notes each call's latency in
-/// `times`.
+/// Keeps `pending` calls in flight until `count` are answered. Returns the time in seconds, and
+/// adds the latency of each call, in seconds, to `times`.
 fn keep_in_flight(
     count: u64,
     pending: u64,
@@ -192,7 +193,7 @@ fn compare(dir: &Path, size: u64, pending: u64, names_body: fn(&Record) -> bool)
     std::fs::remove_file(dir.join("store")).unwrap();
 }
 
-/// Measures one small commit at a time, as the client of one person makes them.
+/// Measures commits of one small record, one at a time, as a client makes them, against the floor.
 fn lone(dir: &Path) {
     let rounds = 400;
     let mut floor = Floor::new(&dir.join("floor"), 16 << 20);
@@ -222,7 +223,8 @@ fn lone(dir: &Path) {
     std::fs::remove_file(dir.join("store")).unwrap();
 }
 
-/// Prints the time that a store of many small records takes to open, from a warm cache.
+/// Prints the time that a store of this many small records takes to open, from a warm cache: the
+/// best of three.
 fn reopen(dir: &Path, records: u64) {
     let path = dir.join("store");
     let (_, mut shred) = store(&path, 64, records * 192);

@@ -19,14 +19,15 @@ const SLOTS: u32 = 1_024;
 const BODY: usize = 1_000;
 /// Number of records in one commit.
 const BATCH: u64 = 32;
-/// The number of times that the store's room is written.
+/// Number of times that the store's room is written.
 const TIMES: u64 = 12;
 
 fn name(n: u64) -> RecordKey {
     RecordKey(u128::from(n).to_le_bytes())
 }
 
-/// Returns the number of bodies that a store has room for: those of all segments without the reserve.
+/// Returns the number of bodies that the store has room for, in all segments but the two that puts
+/// never fill.
 fn room() -> u64 {
     let bodies = u64::from((SEGMENT - 4_096 - SLOTS * 128) / 4_096 * 4_096);
     u64::from(SEGMENTS - 2) * bodies / BODY as u64
@@ -56,7 +57,8 @@ impl Life {
         Self { disk, store, random, now: Duration::ZERO, next: 0, refused: 0 }
     }
 
-    /// Puts one commit. Returns the numbers that were put; none if there was no room.
+    /// Puts one commit. Returns the numbers of the records that were put; none if there was no
+    /// room.
     fn put(&mut self) -> std::ops::Range<u64> {
         let numbers = self.next..self.next + BATCH;
         let record = |n| Record { key: name(n), meta: [0; 8], expiry_day: 0, body: vec![1; BODY] };
@@ -81,7 +83,8 @@ impl Life {
         self.upkeep();
     }
 
-    /// Does the upkeep as a writer does: once behind each commit, which takes a millisecond here.
+    /// Does the upkeep as a writer does: one call after each commit. A commit takes a millisecond
+    /// here.
     fn upkeep(&mut self) {
         self.now += Duration::from_millis(1);
         self.store.maintain(self.now, &mut self.random).unwrap();
@@ -127,7 +130,7 @@ fn random_deaths(percent: u64) {
     life.report(&format!("random deaths, {percent} % full"), from);
 }
 
-/// Keeps one record in each segment alive, as long as there is room.
+/// Keeps one record in each segment alive, as long as there is room: the worst case for compaction.
 fn one_in_each_segment() {
     let mut life = Life::new();
     let (mut from, mut kept) = ((0, 0), 0);

@@ -17,7 +17,7 @@ fn unlock() -> Unlock {
     Unlock::Key(MasterKey::from_bytes([7; 32]))
 }
 
-/// Returns a key in no order, as hashes are.
+/// Returns the key of the record with this number. Keys are in no order, as hashes are.
 fn name(n: u64) -> RecordKey {
     RecordKey((u128::from(n) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_le_bytes())
 }
@@ -34,14 +34,15 @@ fn fill(path: &Path, records: u64) {
     store.settle().unwrap();
 }
 
-/// Returns a figure of `/proc/self/status` in kibibytes.
+/// Returns a value of `/proc/self/status` in kibibytes; 0 if there is none of this name.
 fn memory(field: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with(field));
     line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0)
 }
 
-/// Opens the store in this process and prints milliseconds and memory.
+/// Opens the store in this process. Prints milliseconds, and bytes of memory for each record: after
+/// the opening, and at most during it.
 fn open(path: &Path) {
     let before = memory("VmRSS");
     let start = Instant::now();

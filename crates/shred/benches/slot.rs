@@ -22,11 +22,12 @@ const ROUNDS: usize = 150;
 
 struct Layout {
     name: &'static str,
-    /// Bytes of a slot in its table. No slot may cross a sector, or a torn write could halve it.
+    /// Number of bytes of a slot in its table. No slot may cross a sector, or a torn write could
+    /// halve it.
     slot: u64,
-    /// Bytes of the head that are in front of the body instead.
+    /// Number of bytes of the head that lie in front of the body instead of in the slot.
     in_body: u64,
-    /// Number of pages of the commit mark.
+    /// Number of pages of the commit cell.
     cell: u64,
 }
 

@@ -12,12 +12,15 @@ use poly1305::{Block, Poly1305};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-/// Bytes of the keystream that are computed at once.
+/// Number of bytes of the keystream that one call of the cipher computes: four blocks, which vector
+/// instructions compute in the time of one.
 const CHUNK: usize = 256;
-/// Bytes of the block that holds the key of Poly1305.
+/// Number of bytes of the first block of the keystream. It holds the key of Poly1305 and encrypts
+/// nothing.
 const KEY_BLOCK: usize = 64;
 
-/// Encrypts `buffer` in place and returns the tag.
+/// Encrypts `buffer` in place and returns the tag. `key` must never seal anything else, because the
+/// nonce is constant.
 #[inline(never)]
 pub(crate) fn seal(key: &[u8; 32], buffer: &mut [u8]) -> [u8; 16] {
     let mut stream = Stream::new(key);
@@ -40,7 +43,8 @@ pub(crate) fn open(key: &[u8; 32], buffer: &mut [u8], tag: &[u8; 16]) -> bool {
 struct Stream {
     cipher: ChaCha20,
     mac: Poly1305,
-    /// The block that holds the key of Poly1305, and the keystream of the first bytes.
+    /// The first four blocks of the keystream: the one with the key of Poly1305, and those for the
+    /// beginning of the message. `apply` uses the array again for the end of the message.
     beginning: Zeroizing<[u8; CHUNK]>,
 }
 
@@ -53,7 +57,7 @@ impl Stream {
         Self { cipher, mac: Poly1305::new(&key.into()), beginning }
     }
 
-    /// XORs the keystream into `buffer`. Called once.
+    /// XORs the keystream into `buffer`. May be called only once, because it uses the keystream up.
     fn apply(&mut self, buffer: &mut [u8]) {
         let (first, rest) = buffer.split_at_mut(buffer.len().min(CHUNK - KEY_BLOCK));
         for (byte, key) in first.iter_mut().zip(self.beginning.iter().skip(KEY_BLOCK)) {
@@ -70,7 +74,8 @@ impl Stream {
         }
     }
 
-    /// Returns the tag of a ciphertext: of its bytes padded with zeros, and its length.
+    /// Returns the Poly1305 tag of a ciphertext: over its bytes, padded with zeros to 16, and its
+    /// length.
     fn tag(&self, ciphertext: &[u8]) -> [u8; 16] {
         let mut mac = self.mac.clone();
         mac.update_padded(ciphertext);

@@ -1,6 +1,7 @@
 //! Little-endian fields in and out of fixed pages, without indexing.
 
-/// Reads fields from the front.
+/// The bytes of an encoding that were not read yet. Each method takes a field off the front, or
+/// returns `None` if too few bytes are left.
 pub(crate) struct Take<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Take<'a> {
@@ -29,22 +30,22 @@ impl<'a> Take<'a> {
     }
 }
 
-/// Bytes of a page: the unit in which commits begin and cells are written.
+/// Number of bytes of a page: the unit in which commits begin and cells are written.
 pub(crate) const PAGE: usize = 4_096;
 
-/// Returns `bytes`, followed by zeros up to `length`.
+/// Returns `bytes`, followed by zeros up to `length`; unchanged if they are as long already.
 pub(crate) fn padded(mut bytes: Vec<u8>, length: usize) -> Vec<u8> {
     bytes.resize(length.max(bytes.len()), 0);
     bytes
 }
 
-/// Returns the next multiple of a page, in bytes.
+/// Rounds a number of bytes up to whole pages.
 pub(crate) const fn page_up(n: u32) -> u32 {
     n.next_multiple_of(4_096)
 }
 
-/// Converts a length or an offset. All of them are bounded by `u32`, and so fit `usize` on every platform with a file
-/// system.
+/// Converts a length or an offset in bytes. All of them are bounded by `u32`, and so fit `usize` on
+/// every platform with a file system.
 pub(crate) const fn size(n: u32) -> usize {
     n as usize
 }

@@ -7,19 +7,21 @@ use crate::keys::StoreKeys;
 use crate::labels;
 use crate::record::MAX_REDO;
 
-/// Maximum number of runs of slots that one commit fills: one for each segment it touches.
+/// Maximum number of runs of slots that one commit fills, one for each segment that gets records. A
+/// format constant: with [`MAX_REDO`] entries of a redo list they fit into a page.
 pub(crate) const MAX_RANGES: usize = 64;
-/// Bytes before the ranges.
+/// Number of bytes of a cell before its ranges.
 const FIXED: usize = 24;
 const CHECK_AT: usize = PAGE - 32;
-/// Flag of a cell whose list does not name all erases of the commit: recovery re-writes every erased slot it sees (S7).
+/// Flag of a cell whose redo list does not name all erases of the commit: recovery then writes the
+/// mark again into every erased slot that it sees (S7).
 const FLAG_MORE_ERASES: u16 = 1;
-/// Flag of a cell at whose commit no byte of a dead record was left on the disk.
+/// Flag of a cell at whose commit no byte of a dead record was left on the disk (it is "clean").
 const FLAG_CLEAN: u16 = 2;
 
 const _: () = assert!(FIXED + MAX_RANGES * 12 + MAX_REDO * 8 <= CHECK_AT);
 
-/// A run of slots that a commit filled.
+/// A run of consecutive slots of one segment, such as a commit fills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Range {
     pub(crate) segment: u32,
@@ -34,23 +36,24 @@ pub(crate) struct Cell {
     /// Whether the commit was rolled back: then the cell says only that the number was used.
     pub(crate) void: bool,
     pub(crate) more_erases: bool,
-    /// Whether no byte of a dead record was left.
+    /// Whether no byte of a dead record was left on the disk when the commit was made.
     pub(crate) clean: bool,
-    /// Number of segments in the file. A file with fewer has lost its end.
+    /// Number of segments in the file at this commit. A file with fewer has lost its end.
     pub(crate) segments: u32,
     pub(crate) ranges: Vec<Range>,
-    /// S6: slots that recovery destroys again if this commit is complete: first those that its batches have replaced or erased, which
-    /// the next commit destroys, then those that this commit destroyed.
+    /// The redo list (S6): slots that recovery overwrites with dead marks if this commit is
+    /// complete. First the slots of records that its batches replaced or erased, which the next
+    /// commit overwrites; then the slots that this commit overwrote itself.
     pub(crate) redo: Vec<SlotAt>,
 }
 
 impl Cell {
-    /// Returns the offset of the cell of a commit.
+    /// Returns the offset on the disk of the cell of the commit with this number.
     pub(crate) fn at(number: u64) -> u64 {
         CELLS_AT + number % CELLS * PAGE as u64
     }
 
-    /// Returns the mark of a commit that a recovery rolled back.
+    /// Makes the cell of a commit that a recovery rolled back.
     pub(crate) fn voided(number: u64, segments: u32) -> Self {
         Self {
             number,
@@ -63,12 +66,13 @@ impl Cell {
         }
     }
 
-    /// Returns the number of entries of a redo list that fit beside this many ranges.
+    /// Returns the maximum number of entries of a redo list beside this many ranges in one cell.
     pub(crate) fn room(ranges: usize) -> usize {
         (CHECK_AT - FIXED).saturating_sub(ranges * 12) / 8
     }
 
-    /// Encodes the cell as a page. Returns `None` if it does not fit.
+    /// Encodes the cell as a page. Returns `None` if it has too many ranges or too long a redo
+    /// list.
     pub(crate) fn encode(&self, keys: &StoreKeys) -> Option<Vec<u8>> {
         if self.ranges.len() > MAX_RANGES || self.redo.len() > Self::room(self.ranges.len()) {
             return None;

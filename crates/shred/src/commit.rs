@@ -1,4 +1,6 @@
 //! One commit in the making: the records that it will write, and their places (S1, S2, S6, S8).
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 use crate::bytes::{padded, page_up, size};
 use crate::cell::{MAX_RANGES, Range};
@@ -13,7 +15,7 @@ use rand_core::CryptoRng;
 use std::collections::HashSet;
 use zeroize::Zeroizing;
 
-/// Random bytes that enter the salt of one record.
+/// Number of random bytes that enter the salt of one record.
 const RANDOM_LEN: usize = 32;
 
 /// A record whose body is sealed; it has no place yet.
@@ -24,7 +26,8 @@ pub(crate) struct Sealed {
     salt: Zeroizing<[u8; 32]>,
     body: Vec<u8>,
     body_tag: [u8; 16],
-    /// The order of the record, if compaction copies it.
+    /// Order number of the stored record that compaction copies; `None` for a new record, which
+    /// gets a new number.
     order: Option<u64>,
 }
 
@@ -46,18 +49,21 @@ impl Random {
     }
 }
 
-/// One caller's operations, ready to be committed with others'.
+/// The operations of one caller, with sealed bodies, ready to be committed together with other
+/// jobs.
 pub(crate) struct Job {
     puts: Vec<Sealed>,
     /// The erases of the batch. Their keys are destroyed one commit later (S6).
     removes: Vec<RecordKey>,
-    /// The erases outside of the batch, each on its own account. Their keys are destroyed by this very commit.
+    /// The erases outside of the batch, each independent of the others. Their keys are destroyed by
+    /// the commit that takes the job in.
     erases: Vec<RecordKey>,
 }
 
 impl Job {
-    /// Checks limits and seals bodies; fails if a limit is exceeded, or if a key appears twice. Needs no place and no lock, so
-    /// callers do it on their own threads.
+    /// Checks the limits and seals the bodies. Fails with `TooLarge` beyond a limit, and with
+    /// `DuplicateKey` if a key appears twice in the batch. Records need no place yet and nothing is
+    /// locked, so that callers do this on their own threads.
     pub(crate) fn seal(
         batch: Batch,
         erases: Vec<RecordKey>,
@@ -69,8 +75,8 @@ impl Job {
         Ok(Self::seal_with(batch, erases, &random, keys, |_| false))
     }
 
-    /// Checks the limits, and draws the random bytes that sealing takes: [`RANDOM_LEN`] for each put, drawn in one
-    /// piece.
+    /// Checks the limits, and draws the random bytes that sealing takes: [`RANDOM_LEN`] for each
+    /// put, drawn in one piece. Fails like [`seal`](Self::seal), and then draws nothing.
     pub(crate) fn draw(
         batch: &Batch,
         erases: &[RecordKey],
@@ -103,7 +109,9 @@ impl Job {
         Ok(random)
     }
 
-    /// Seals the bodies. A zero salt would be the mark of an erased slot; its chance is 2^-256.
+    /// Seals the bodies. `random` is what [`draw`](Self::draw) returned for this batch;
+    /// `names_body` tells whether the key of a record is a keyed hash of its body, which need not
+    /// be hashed again then. A zero salt would be the mark of an erased slot; its chance is 2^-256.
     pub(crate) fn seal_with(
         batch: Batch,
         erases: Vec<RecordKey>,
@@ -123,7 +131,8 @@ impl Job {
         Self { puts: puts.collect(), removes: batch.erases, erases }
     }
 
-    /// Marks the puts as copies of stored records: each keeps its order.
+    /// Makes the puts copies of stored records: each keeps the order number at its place in
+    /// `orders`.
     pub(crate) fn keep_orders(&mut self, orders: impl IntoIterator<Item = u64>) {
         for (put, order) in self.puts.iter_mut().zip(orders) {
             put.order = Some(order);
@@ -134,7 +143,7 @@ impl Job {
         self.puts.iter().map(|put| &put.key).chain(&self.removes).chain(&self.erases)
     }
 
-    /// Whether the job needs room.
+    /// Whether the job has puts, and so needs room.
     pub(crate) fn stores(&self) -> bool {
         !self.puts.is_empty()
     }
@@ -148,7 +157,7 @@ impl Job {
     }
 }
 
-/// A record and its place.
+/// A sealed record and the place that it will have.
 pub(crate) struct Placed {
     sealed: Sealed,
     pub(crate) at: SlotAt,
@@ -160,12 +169,12 @@ impl Placed {
         self.sealed.key
     }
 
-    /// Whether compaction made the record.
+    /// Whether the record is a copy that compaction makes.
     pub(crate) fn is_copy(&self) -> bool {
         self.sealed.order.is_some()
     }
 
-    /// Returns the end of the body in its segment.
+    /// Returns the offset of the end of the body, in bytes from the start of its segment.
     pub(crate) fn body_end(&self) -> u32 {
         self.offset.saturating_add(self.body_len())
     }
@@ -174,7 +183,8 @@ impl Placed {
         u32::try_from(self.sealed.body.len()).unwrap_or(u32::MAX)
     }
 
-    /// Returns the head of the `index`-th put of a commit.
+    /// Returns the head of this record as the put with this index (from 0) in the commit with this
+    /// number.
     pub(crate) fn head(&self, commit: u64, index: usize) -> Head {
         let Sealed { key, meta, expiry_day, ref body, body_tag, order: kept, .. } = self.sealed;
         let order = kept.unwrap_or_else(|| order(commit, index));
@@ -183,31 +193,34 @@ impl Placed {
     }
 }
 
-/// The answer to a job that asked to join a commit.
+/// Answer to a job that asked to join a commit.
 pub(crate) enum Admission {
-    /// The job is in the commit: its first put has this index among the commit's puts.
+    /// The job is in the commit. Contains the index of its first put among all puts of the commit.
     Taken(usize),
-    /// The job has to wait for the next commit.
+    /// The commit is full, or another job in it has a key of this one: the job waits for the next
+    /// commit.
     Later(Job),
-    /// The job needs more segments than there are.
+    /// The job needs more free segments than the commit may begin.
     NoRoom(Job),
-    /// The job can never be committed as it is.
+    /// The job can never be committed as it is. Contains the error for its caller.
     Refused(CommitError),
 }
 
-/// Several jobs that will share one flush.
+/// One commit in the making: several jobs that will share one flush.
 pub(crate) struct Group {
     pub(crate) puts: Vec<Placed>,
     pub(crate) removes: Vec<RecordKey>,
-    /// Slots of the records that the batches replace or erase: dead in the next commit (S6).
+    /// Records that the batches replace or erase. The next commit destroys their keys (S6).
     pub(crate) redo: Vec<DeadRecord>,
-    /// Found records to destroy in this commit.
+    /// Existing records that independent erases name. This commit destroys their keys.
     pub(crate) erases: Vec<(RecordKey, DeadRecord)>,
-    /// Whether a caller asked for destruction by name, found or not: older versions must go, too.
+    /// Whether a job has independent erases, of existing records or not. Older versions of these
+    /// records may wait for the next commit to be destroyed, so that it cannot be left out even if
+    /// it is empty.
     pub(crate) names_erased: bool,
     /// Whether the commit is written even if it is empty.
     pub(crate) forced: bool,
-    /// Whether no dead byte is left on the disk.
+    /// Whether the commit says in its cell that no dead byte is left on the disk.
     pub(crate) clean: bool,
     touched: HashSet<RecordKey>,
     ops: usize,
@@ -215,12 +228,14 @@ pub(crate) struct Group {
     plan: Plan,
 }
 
-/// The places of the next records. Cheap to copy, so that a job which does not fit can be taken back.
+/// The places of the commit's records so far, and that of the next. A job is placed in a copy,
+/// which is dropped if the job does not fit.
 #[derive(Clone, Debug)]
 struct Plan {
-    /// The segment in use, its next slot, and its next body offset.
+    /// The segment that is being filled, its next slot, and the offset of its next body; `None` if
+    /// the next record begins a free segment.
     open: Option<(u32, u32, u32)>,
-    /// First segment not yet looked at for being free.
+    /// Number of the first segment that the search for free ones has not reached.
     search: usize,
     /// Number of free segments that the commit has begun.
     begun: usize,
@@ -228,7 +243,8 @@ struct Plan {
 }
 
 impl Group {
-    /// Makes an empty commit that would begin behind the written bodies, on a fresh page (S8).
+    /// Makes an empty commit. Its bodies continue in the segment `open`, behind the written ones,
+    /// on a fresh page (S8); with `None` they begin a free segment.
     pub(crate) fn new(open: Option<u32>, segments: &[Segment]) -> Self {
         let open = open.and_then(|number| {
             let segment = segments.get(size(number))?;
@@ -263,13 +279,15 @@ impl Group {
         &self.plan.ranges
     }
 
-    /// Returns the segment in use after this commit, its next slot, and its next body offset; `None` if no segment is in use.
+    /// Returns the segment that is being filled after this commit, its next slot, and the offset of
+    /// its next body; `None` if no segment is being filled.
     pub(crate) fn end(&self) -> Option<(u32, u32, u32)> {
         self.plan.open
     }
 
-    /// Takes a job in if it fits. A key is touched once per commit: a later job with the same key waits for the next
-    /// one, so callers see their order kept whatever crashes. At most `spare` free segments are begun.
+    /// Takes a job in if it fits. A key is touched once per commit: a later job with the same key
+    /// waits for the next one, so that callers see their order kept whatever crashes. The commit
+    /// begins at most `spare` free segments in all.
     pub(crate) fn admit(
         &mut self,
         job: Job,
@@ -327,7 +345,8 @@ impl Group {
         Admission::Taken(first)
     }
 
-    /// Returns the bodies of each range, one behind the other, up to a page boundary: segment, offset, bytes.
+    /// Returns the sealed bodies to write, joined for each segment and filled with zeros up to a
+    /// page boundary, as (segment, offset in the segment, bytes).
     pub(crate) fn body_runs(&self) -> Vec<(u32, u32, Vec<u8>)> {
         let mut runs: Vec<(u32, u32, Vec<u8>)> = Vec::new();
         for put in self.puts.iter().filter(|put| !put.sealed.body.is_empty()) {
@@ -349,7 +368,8 @@ impl Group {
         runs
     }
 
-    /// Returns the sealed slots of each range.
+    /// Returns the sealed slots to write, joined for each segment, as (first slot, bytes). `number`
+    /// is the number of this commit.
     pub(crate) fn slot_runs(
         &self,
         keys: &StoreKeys,
@@ -375,8 +395,9 @@ impl Group {
 }
 
 impl Plan {
-    /// Reserves the next slot and `length` bytes. Returns the slot and the offset of the body in its segment; `None` when there is no
-    /// room. Begins at most `spare` free segments.
+    /// Reserves the next slot and `length` bytes of the body area. Returns the slot and the offset
+    /// of the body in its segment; `None` when there is no room. All calls together begin at most
+    /// `spare` free segments.
     fn place(
         &mut self,
         length: usize,
@@ -409,8 +430,9 @@ impl Plan {
     }
 }
 
-/// Returns the order number of a put. It is unique because commit numbers are (S2) and no commit has more puts than
-/// this leaves room for.
+/// Returns the order number of the put with this index in a commit: 4,096 times the commit's
+/// number, plus the index. Unique, because commit numbers are (S2) and no commit has more than
+/// [`MAX_BATCH_OPS`] puts.
 pub(crate) fn order(commit: u64, index: usize) -> u64 {
     (commit << 12) | (index as u64 & 0xfff)
 }

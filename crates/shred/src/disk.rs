@@ -1,26 +1,29 @@
-//! The three calls that a store needs of a disk: read, overwrite, make durable (spec/13-shred.md, "Disk").
+//! The calls that a store makes on a disk: read, overwrite, make durable, lengthen and shorten
+//! (spec/13-shred.md, "Disk").
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A flat array of bytes that survives.
+/// A flat array of bytes that holds one store.
 ///
 /// The store calls `write_at` and `sync` from one thread at a time and `read_at` from any.
 /// Assumption A1 of the spec: what was written before a successful `sync` is durable; of what was written
 /// since, each 512-byte sector is after a power loss old or new; rewriting a sector with the bytes it
 /// already has never harms it.
 pub trait Disk: Send + Sync {
-    /// Fills `buffer` from `offset`; reading past the end is an error.
+    /// Fills `buffer` with the bytes from `offset` on. Fails with `UnexpectedEof` if it reaches
+    /// past the end.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
-    /// Overwrites from `offset`. The disk grows when the write ends past its end.
+    /// Overwrites the bytes from `offset` on. The disk grows when the write ends past its end.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
     /// Returns once everything written so far, and the length, is on stable storage.
     fn sync(&self) -> io::Result<()>;
     /// Returns the length in bytes.
     fn length(&self) -> io::Result<u64>;
-    /// Cuts off what lies behind `length`; the next `sync` makes it durable.
+    /// Cuts off the bytes behind `length`; the next `sync` makes that durable.
     fn set_length(&self, length: u64) -> io::Result<()>;
-    /// Gives the store its name. Called once by `create`, after the finished store is synced. Disks without names have
+    /// Gives the finished store its name. Called once by `create`, after the store is synced. Fails
+    /// with `AlreadyExists` if something else has got the name meanwhile. Disks without names have
     /// nothing to do.
     fn publish(&self) -> io::Result<()> {
         Ok(())

@@ -1,4 +1,7 @@
-//! One small error per operation, one variant per thing the caller does differently.
+//! Errors: one enum for each kind of call, one variant for each case in which a caller acts
+//! differently.
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 /// The reason for which a store was not created. Nothing that was there before has been touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +28,7 @@ pub enum CreateError {
 }
 
 impl CreateError {
-    /// Returns the reason for which a disk refused.
+    /// Returns the error for a failure of the disk: `Full` if space is missing, else `Io`.
     pub(crate) fn of_disk(error: &std::io::Error) -> Self {
         use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
         match error.kind() {
@@ -35,7 +38,8 @@ impl CreateError {
     }
 }
 
-/// The reason for which a store was not opened. Nothing was overwritten.
+/// The reason for which a store was not opened. Nothing was overwritten, except that
+/// recovery may have begun before `Io` or `OutOfMemory`; the next opening continues it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -54,7 +58,8 @@ pub enum OpenError {
     /// Another process, or another handle of this one, has the store open for writing.
     #[error("the store is in use by another process; close that one first")]
     InUse,
-    /// Another process replaces keys or shortens the file during a look.
+    /// Another process replaced keys or shortened the file during each of several tries to open the
+    /// store read-only.
     #[error("the store is being changed by another process; try again")]
     Busy,
     /// This machine does not have the memory that checking the passphrase takes.
@@ -78,8 +83,9 @@ pub enum CommitError {
     /// The store has no room for puts. Erases still succeed.
     #[error("the store is full; erase something or allow it to grow")]
     Full,
-    /// Dead bytes are on the disk for longer than their limit: nothing is stored until they are zeroed. Erases still
-    /// succeed.
+    /// Bytes of erased records have been on the disk for longer than their limit
+    /// ([`set_dead_bytes_limit`](crate::Shred::set_dead_bytes_limit)): nothing is stored until they
+    /// are zeroed. Erases still succeed.
     #[error("the disk is too slow to zero what is dead in time; try again later")]
     Busy,
     /// A limit of [`record`](crate::record) is exceeded; smaller batches will pass.
@@ -88,7 +94,8 @@ pub enum CommitError {
     /// A key appears twice in one batch.
     #[error("a key appears twice in one batch")]
     DuplicateKey,
-    /// The disk failed at some time: what this commit reached is unknown until the store is opened again (S13).
+    /// The disk failed in this call or before: it is unknown how much of this commit is on the
+    /// disk, until the store is opened again (S13).
     #[error("the disk failed and the store has stopped; close it and open it again")]
     Stopped,
 }

@@ -1,4 +1,6 @@
 //! A store in a file: lock, refusals, atomic creation (S14).
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 use crate::disk::Disk;
 use crate::error::{CreateError, OpenError};
@@ -18,6 +20,7 @@ use std::sync::{Mutex, PoisonError};
 pub struct FileDisk {
     file: File,
     /// The names of a store that is being created: the one it has so far, and the one it will have.
+    /// `None` for a finished store.
     unfinished: Mutex<Option<Names>>,
 }
 
@@ -28,13 +31,14 @@ struct Names {
 }
 
 impl FileDisk {
-    /// Creates a new file for a new store. It gets the name `path` only when `Shred::create` has finished; until then
-    /// it is `path` with `.new` appended, which no one takes for a store. Missing directories are made, readable by the
-    /// owner only.
+    /// Creates a new file for a new store. The file gets the name `path` only when `Shred::create`
+    /// has finished; until then the name is `path` with `.new` appended. Missing directories are
+    /// made, readable by the owner only.
     ///
     /// # Errors
-    /// Fails with [`CreateError`] when the name is taken, another process creates a store there, or the file cannot be
-    /// made.
+    /// Fails with `Exists` when the name is taken, with `InUse` when another process creates a
+    /// store there, with `UnsupportedFileSystem` when the file system keeps old bytes, and with
+    /// `Full` or `Io` when the file cannot be made.
     pub fn create(path: impl AsRef<Path>) -> Result<Self, CreateError> {
         let proper = path.as_ref().to_path_buf();
         let mut temporary = OsString::from(&proper);
@@ -74,8 +78,9 @@ impl FileDisk {
     /// Opens an existing store, locked against other writers.
     ///
     /// # Errors
-    /// Fails with [`OpenError`] when the file is absent, in use, on a file system that keeps old bytes, or cannot be
-    /// read.
+    /// Fails with `Absent` or `NotAStore` when there is no file of this name, with `InUse` when
+    /// another writer has the lock, with `UnsupportedFileSystem` when the file system keeps old
+    /// bytes, else with `Io`.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let file = open_with(path.as_ref(), OpenOptions::new().read(true).write(true))?;
         match file.try_lock() {
@@ -92,7 +97,8 @@ impl FileDisk {
     /// Opens an existing store for looking only: no lock, no writing, on any file system.
     ///
     /// # Errors
-    /// Fails with [`OpenError`] when the file is absent or cannot be read.
+    /// Fails with `Absent`, `NotAStore` or `Io` when there is no file of this name or it cannot be
+    /// read.
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let file = open_with(path.as_ref(), OpenOptions::new().read(true))?;
         Ok(Self { file, unfinished: Mutex::new(None) })
@@ -126,7 +132,8 @@ impl Disk for FileDisk {
         self.file.set_len(length)
     }
 
-    /// Links the finished file to its name, which fails if somebody else took the name meanwhile.
+    /// Links the finished file to its name. Fails with `AlreadyExists` if the name was taken
+    /// meanwhile.
     fn publish(&self) -> io::Result<()> {
         let mut unfinished = self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(Names { temporary, proper }) = unfinished.as_ref() else { return Ok(()) };
@@ -191,7 +198,7 @@ fn make_directory(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Whether `path` still names exactly this file, and nothing else does.
+/// Whether `path` still names exactly this file, and the file has no other name.
 #[cfg(unix)]
 fn is_still(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;

@@ -10,13 +10,15 @@ use crate::record::MAX_BODY;
 /// [`change_max_segments`](crate::Shred::change_max_segments) for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
-    /// Bytes of one segment: a multiple of 4,096 between [`MIN_SEGMENT_BYTES`] and [`MAX_SEGMENT_BYTES`].
+    /// Number of bytes of one segment: a multiple of 4,096 between [`MIN_SEGMENT_BYTES`] and
+    /// [`MAX_SEGMENT_BYTES`].
     pub segment_bytes: u32,
     /// Number of slots (records) of one segment: a multiple of 32. Segment bytes divided by the usual size of a record
     /// is a good value.
     pub slots_per_segment: u32,
-    /// Number of segments written out (as zeros) at creation: at least 1, at most as many as puts may fill. With 1, the
-    /// first put waits for a second, because a store keeps room to copy to.
+    /// Number of segments written out (as zeros) at creation: at least 1, at most `max_segments` -
+    /// [`RESERVED_SEGMENTS`]. With 1, the first put waits until a second is written, because a
+    /// store keeps room to copy records to.
     pub initial_segments: u32,
     /// Number of segments to which the file may grow, at least [`RESERVED_SEGMENTS`] + 1, at most [`MAX_SEGMENTS`].
     pub max_segments: u32,
@@ -26,15 +28,17 @@ pub struct Geometry {
     pub passphrase_cost: PassphraseCost,
 }
 
-/// Bytes of a slot. Four fill a sector exactly, so a torn write never halves one.
+/// Number of bytes of a slot. Four slots fill a sector exactly, so that a torn write never halves
+/// one.
 pub(crate) const SLOT: usize = 128;
-/// Minimum number of bytes of a segment.
+/// Minimum number of bytes of a segment that the format allows.
 pub const MIN_SEGMENT_BYTES: u32 = 16 << 10;
-/// Maximum number of bytes of a segment.
+/// Maximum number of bytes of a segment that the format allows.
 pub const MAX_SEGMENT_BYTES: u32 = 256 << 20;
-/// Maximum number of segments.
+/// Maximum number of segments that the format allows.
 pub const MAX_SEGMENTS: u32 = 65_536;
-/// Number of segments that puts never fill, so that compaction always has room to work (S12).
+/// Number of segments that puts never fill, so that compaction (copying the last live records out
+/// of mostly dead segments) always has room to work (S12).
 pub const RESERVED_SEGMENTS: u32 = 2;
 
 impl Geometry {
@@ -83,15 +87,15 @@ impl Geometry {
     }
 }
 
-/// Bytes of one copy of the superblock. There are two copies.
+/// Number of bytes of one copy of the superblock. There are two copies.
 pub(crate) const SUPERBLOCK: u64 = PAGE as u64;
-/// Number of commit cells (S2).
+/// Number of commit cells, which commits use in turn (S2).
 pub(crate) const CELLS: u64 = 8;
-/// The offset of the first cell.
+/// Offset of the first cell on the disk.
 pub(crate) const CELLS_AT: u64 = 2 * SUPERBLOCK;
-/// The offset of the first segment.
+/// Offset of the first segment on the disk.
 pub(crate) const SEGMENTS_AT: u64 = CELLS_AT + CELLS * PAGE as u64;
-/// Bytes of a segment header, which repeats itself in each of its sectors.
+/// Number of bytes of a segment header, which repeats itself in each of its sectors.
 pub(crate) const HEADER: u32 = 4_096;
 
 /// The part of the geometry that the superblock holds.
@@ -103,18 +107,19 @@ pub(crate) struct Layout {
     pub(crate) mirror: bool,
 }
 
-/// The position of a slot.
+/// The position of a slot: the number of its segment in the file, and of the slot in the segment,
+/// both from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SlotAt {
     pub(crate) segment: u32,
     pub(crate) slot: u32,
 }
 
-/// A run of body bytes.
+/// A run of bytes in the body area of one segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Extent {
     pub(crate) segment: u32,
-    /// The offset from the start of the segment.
+    /// Offset of the first byte from the start of the segment.
     pub(crate) offset: u32,
     pub(crate) length: u32,
 }
@@ -125,7 +130,8 @@ impl Extent {
     }
 }
 
-/// The place of a record that dies: its slot and its body.
+/// A record that is erased or replaced: the place of its slot, and the offset and length of its
+/// body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DeadRecord {
     pub(crate) at: SlotAt,
@@ -189,12 +195,14 @@ impl Layout {
         self.segment_at(segment) + u64::from(offset)
     }
 
-    /// Whether a body lies inside the body area.
+    /// Whether a body with this offset (from the start of the segment) and length lies inside the
+    /// body area.
     pub(crate) fn holds(&self, offset: u32, length: u32) -> bool {
         offset >= self.body_start() && offset.checked_add(length).is_some_and(|end| end <= self.segment_bytes)
     }
 
-    /// Returns the number of whole segments in a file of this length. It may be above the limit, which can be changed.
+    /// Returns the number of whole segments in a file of this length. It may be above
+    /// `max_segments`, because that limit can be lowered.
     pub(crate) fn segments_in(&self, length: u64) -> u32 {
         let whole = length.saturating_sub(SEGMENTS_AT) / u64::from(self.segment_bytes);
         u32::try_from(whole).unwrap_or(u32::MAX).min(MAX_SEGMENTS)

@@ -1,8 +1,12 @@
 //! Slots that were used and read as zeros, because the disk has lost a page of them (S11).
 //!
-//! Slots are used in order (S3), so zeros before a used slot are a loss. There are two exceptions. A commit that a crash cut short leaves
-//! zeros before its slots that did arrive, and those are void. A renewal that was cut short leaves zeros among old marks; then nothing
-//! shows that the segment's generation was ever used.
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
+//!
+//! Slots are used in order (S3), so zeros before a used slot are a loss. There are two exceptions.
+//! A commit that a crash cut short leaves zeros before its slots that did arrive, and those are
+//! void. The renewal of a segment (its reuse, with the next generation) that a crash cut short
+//! leaves zeros among marks of the generation before; then nothing shows that a slot of the present
+//! generation was ever used.
 
 use crate::bytes::size;
 use crate::cell::{Cell, Range};
@@ -12,7 +16,8 @@ use crate::segment::Segment;
 
 /// The evidence, for each segment, that slots of its present generation were used.
 pub(crate) struct Proofs {
-    /// The slots before this one were used; `None` if nothing shows that any was.
+    /// For each segment, the number of slots, from the first on, that must have been used; `None`
+    /// if nothing shows that any was.
     ends: Vec<Option<u32>>,
 }
 
@@ -54,7 +59,9 @@ impl Proofs {
         self.ends.get(size(segment)).is_some_and(Option::is_some)
     }
 
-    /// Returns the slots that were lost. `holes` are slots that read as zeros, before others that do not.
+    /// Returns the slots that were lost. `holes` are slots that read as zeros, in front of others
+    /// that do not; `is_void` tells of a slot whether a recovery rolls it back: zeros in front of
+    /// such a slot are no loss.
     pub(crate) fn lost(
         &self,
         holes: &[Range],

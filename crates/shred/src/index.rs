@@ -18,9 +18,9 @@ pub(crate) struct Located {
     expiry_day: u32,
 }
 
-/// Number of bits of a body's length.
+/// Number of bits of a body's length in [`Located::place`].
 const LENGTH_BITS: u32 = 21;
-/// Number of bits of a slot's number.
+/// Number of bits of a slot's number in [`Located::place`].
 const SLOT_BITS: u32 = 22;
 
 const _: () = assert!(MAX_BODY < 1 << LENGTH_BITS);
@@ -59,11 +59,12 @@ fn low_bits(word: u64, count: u32) -> u32 {
     u32::try_from(word & ((1 << count) - 1)).unwrap_or(u32::MAX)
 }
 
-/// The published state: changed in one step per commit.
+/// The live records as readers see them. Changed under a lock, in one step per commit.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     records: BTreeMap<RecordKey, Located>,
-    /// The stamp of each segment. A position names a record only together with it.
+    /// Generation and key epoch of each segment, in the order of the file. A position names a
+    /// record only together with the stamp of its segment, because segments are used again.
     pub(crate) stamps: Vec<Stamp>,
     pub(crate) counts: Counts,
 }
@@ -79,7 +80,7 @@ pub(crate) struct Counts {
     pub(crate) damaged_slots: u64,
     pub(crate) pending_erases: u32,
     pub(crate) dead_bytes: u64,
-    /// The age of the oldest dead byte.
+    /// Age of the oldest dead byte that may be on the disk; `None` if there is none.
     pub(crate) oldest_dead: Option<Duration>,
 }
 
@@ -110,7 +111,8 @@ impl Index {
         all
     }
 
-    /// Returns the records whose keys begin with `prefix`, in the order of their keys.
+    /// Returns the records whose keys begin with `prefix`, in the order of their keys. No key
+    /// begins with a prefix of more than 16 bytes.
     pub(crate) fn entries_with_prefix(&self, prefix: &[u8]) -> Vec<Entry> {
         let mut first = [0; 16];
         let length = prefix.len().min(first.len());

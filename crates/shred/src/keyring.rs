@@ -1,4 +1,6 @@
 //! The data keys of a store: the one that seals, and the one before while it is being replaced (S15).
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 use crate::keys::StoreKeys;
 use std::sync::Arc;
@@ -25,12 +27,12 @@ impl Keyring {
         })
     }
 
-    /// Returns the keyring with a key that replaces the newest.
+    /// Returns a keyring of the present newest key and of `newest`, which replaces it.
     pub(crate) fn followed_by(&self, newest: StoreKeys) -> Self {
         Self { newest: Arc::new(newest), before: Some(Arc::clone(&self.newest)) }
     }
 
-    /// Returns the keyring without the key that was replaced.
+    /// Returns the keyring without the key that is being replaced.
     pub(crate) fn only_newest(&self) -> Self {
         Self { newest: Arc::clone(&self.newest), before: None }
     }

@@ -49,9 +49,9 @@ impl Passphrase {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Unlock {
-    /// A key that is kept somewhere else.
+    /// A key that the caller keeps outside of the store.
     Key(MasterKey),
-    /// A passphrase that somebody remembers.
+    /// A passphrase that a person remembers.
     Passphrase(Passphrase),
 }
 
@@ -75,14 +75,17 @@ impl Default for PassphraseCost {
 }
 
 impl PassphraseCost {
-    /// Maximum memory in KiB that a store may ask for when it is opened (S16): 1 GiB.
+    /// Maximum memory in KiB that a store may ask for when it is opened (S16): 1 GiB, so that a
+    /// forged superblock cannot exhaust the machine.
     pub const MAX_MEMORY_KIB: u32 = 1 << 20;
-    /// Maximum number of passes that a store may ask for (S16).
+    /// Maximum number of passes that a store may ask for (S16), so that opening a forged one ends
+    /// soon.
     pub const MAX_PASSES: u32 = 16;
     /// Maximum number of lanes that a store may ask for (S16).
     pub const MAX_LANES: u32 = 8;
 
-    /// Whether the parameters are within their bounds. Others are not obeyed (S16).
+    /// Whether the parameters are within their bounds. A store that asks for others is refused
+    /// (S16).
     #[must_use]
     pub fn is_bounded(&self) -> bool {
         (1..=Self::MAX_LANES).contains(&self.lanes)
@@ -91,7 +94,7 @@ impl PassphraseCost {
     }
 }
 
-/// The key that seals the data key in the superblock.
+/// The key that seals the data keys in the superblock.
 #[derive(ZeroizeOnDrop)]
 pub(crate) struct UnlockKey(Box<[u8; 32]>);
 
@@ -140,8 +143,9 @@ impl UnlockKey {
         Some(key)
     }
 
-    /// Seals the data keys, oldest first, as one. The unlock key is used for nothing else, ever, so its nonce is
-    /// constant.
+    /// Seals the data keys, oldest first, as one ciphertext. `ad` are the bytes of the superblock
+    /// before it. An unlock key seals once, because each revision of the superblock has a fresh
+    /// salt, so that the nonce is constant.
     pub(crate) fn seal<'a>(&self, ad: &[u8], oldest_first: impl Iterator<Item = &'a StoreKeys>) -> Vec<u8> {
         let mut data = Zeroizing::new(Vec::with_capacity(2 * 32));
         for keys in oldest_first {
@@ -151,7 +155,8 @@ impl UnlockKey {
         [data.as_slice(), &tag].concat()
     }
 
-    /// Returns the data keys, oldest first. `epochs` are their epochs, in the same order.
+    /// Returns the data keys, oldest first; `None` if `sealed` does not open. `epochs` are their
+    /// epochs, in the same order.
     pub(crate) fn open(
         &self,
         ad: &[u8],
@@ -173,18 +178,20 @@ impl UnlockKey {
     }
 }
 
-/// The one key from which everything in a store derives.
+/// A data key: all keys of records and all checks in a store derive from it. A store has one, or
+/// two while one is being replaced.
 #[derive(ZeroizeOnDrop)]
 pub(crate) struct DataKey(Box<[u8; 32]>);
 
-/// A data key together with the name of the file it belongs to.
+/// A data key together with the id of the file it belongs to, and values computed from both.
 pub(crate) struct StoreKeys {
     data: DataKey,
-    /// The number of the data key among those of the store (S15).
+    /// Epoch of the data key: 1 for the first one of a store, one more for each replacement (S15).
     pub(crate) epoch: u32,
     /// The data key with its HMAC states computed, which saves a third of each derivation. Wiped by its own drop.
     ready: Box<Hkdf<Sha256>>,
-    /// POLYVAL, keyed for the bodies in salts. Wiped by its own drop.
+    /// POLYVAL with the key for hashing bodies, whose hashes enter the salts. Wiped by its own
+    /// drop.
     body_hash: Box<Polyval>,
     file_id: [u8; 16],
 }
@@ -212,9 +219,10 @@ impl StoreKeys {
         Some(Self::new(data, self.file_id, self.epoch.checked_add(1)?))
     }
 
-    /// Computes a record's salt: from random bytes and from all that is sealed under it and known before it has a
-    /// place. Copies of a store that draw equal random bytes so never seal two bodies under one key. `body` is empty
-    /// where the record's key is a keyed hash of the body.
+    /// Computes a record's salt: from random bytes, and from all that is sealed under the salt and
+    /// known before the record has a place. So copies of a store that draw equal random bytes never
+    /// seal two bodies under one key. `body` is empty where the record's key is a keyed hash of the
+    /// body.
     pub(crate) fn salt(&self, random: &[u8], record: &Record, body: &[u8]) -> Zeroizing<[u8; 32]> {
         let Record { key, meta, expiry_day, .. } = record;
         let (expiry, hash) = (expiry_day.to_le_bytes(), self.hash_body(body));
@@ -249,7 +257,7 @@ impl StoreKeys {
         OnceKey(self.expand(&[labels::BODY, salt, &self.file_id]))
     }
 
-    /// Computes a keyed check over `bytes`.
+    /// Computes a keyed check over `bytes`. `label` separates the uses.
     pub(crate) fn check(&self, label: &[u8], bytes: &[u8]) -> [u8; 32] {
         self.expand(&[label, &self.file_id, bytes])
     }
@@ -299,7 +307,8 @@ fn ready(data: &DataKey) -> Box<Hkdf<Sha256>> {
     Box::new(Hkdf::from_prk(data.0.as_slice()).expect("32 bytes are a full hash"))
 }
 
-/// Computes the keyed hash of bodies. The provider keeps powers of the key: computed once for all records.
+/// Computes the state of the keyed hash of bodies. POLYVAL keeps powers of its key, so they are
+/// computed once for all records.
 #[inline(never)]
 fn body_hash(ready: &Hkdf<Sha256>, file_id: &[u8; 16]) -> Box<Polyval> {
     let mut key = Zeroizing::new([0; 16]);
@@ -319,13 +328,15 @@ fn decrypt(key: &[u8; 32], ad: &[u8], buffer: &mut [u8], tag: &[u8; 16]) -> bool
     cipher.decrypt_inout_detached(&[0; 12].into(), ad, buffer.into(), &Tag::from(*tag)).is_ok()
 }
 
-/// Bytes of stack to write over after sealing or opening: the provider leaves keys, states and blocks of plaintext
-/// there.
+/// Number of bytes of stack to write over after sealing or opening: the cryptographic crates leave
+/// keys, states and blocks of plaintext there.
 const STACK: usize = 2 << 10;
-/// Bytes of stack to write over after deriving the unlock key: Argon2id works with blocks of 1 KiB.
+/// Number of bytes of stack to write over after deriving the unlock key: Argon2id works with blocks
+/// of 1 KiB.
 const UNLOCK_STACK: usize = 32 << 10;
 
-/// Writes zeros over the bytes that calls that have returned left on the stack below the caller.
+/// Writes zeros over `DEPTH` bytes of the stack below the caller, where calls that have returned
+/// may have left secrets.
 #[inline(never)]
 fn wipe_stack<const DEPTH: usize>() {
     let mut frame = [0_u8; DEPTH];
@@ -344,7 +355,7 @@ macro_rules! redacted {
 
 redacted!(MasterKey Passphrase UnlockKey DataKey StoreKeys OnceKey);
 
-/// Fails to compile unless a type is wiped on drop and cannot be copied or printed.
+/// Fails to compile unless a type is wiped on drop and implements neither `Clone` nor `Display`.
 macro_rules! assert_secret {
     ($($name:ty),+) => {$(
         const _: () = {

@@ -1,4 +1,6 @@
-//! Reading while someone else writes (S11).
+//! Reading while another thread or process writes (S11).
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 use crate::bytes::size;
 use crate::disk::Disk;
@@ -15,14 +17,15 @@ use std::io;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use zeroize::Zeroizing;
 
-/// A cheap, cloneable, concurrent view of a store: the published state, never a commit in the making.
+/// A cheap, cloneable, concurrent view of a store. It shows complete commits, never one in the
+/// making.
 ///
 /// A reader keeps the disk, and with it the lock of a file, open as long as it lives.
 pub struct Reader<D> {
     core: Arc<Core<D>>,
 }
 
-/// The state that the writer and all readers share.
+/// The state that the writer and all readers of a store share.
 pub(crate) struct Core<D> {
     pub(crate) disk: D,
     keyring: RwLock<Keyring>,
@@ -43,8 +46,8 @@ impl<D> fmt::Debug for Reader<D> {
 }
 
 impl<D: Disk> Reader<D> {
-    /// Returns the body of a record; nothing wipes it. For bodies that hold no key: see
-    /// [`read_secret`](Self::read_secret).
+    /// Returns the body of a record, in memory that is not wiped when it is freed. For bodies that
+    /// hold keys use [`read_secret`](Self::read_secret).
     ///
     /// # Errors
     /// Fails with [`ReadError`] when the record is absent or damaged, or the disk fails. A record that another process
@@ -147,8 +150,9 @@ impl<D: Disk> Core<D> {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads a body. A record that does not open, is erased, or was behind the cut of the file is reported so only if
-    /// the index still says that it is there (S11).
+    /// Reads a body. If slot or body do not open, or lie behind the end of the file, the record may
+    /// have been moved, replaced or erased meanwhile: the index is asked again, and the error is
+    /// returned only if it still names the same place (S11).
     fn read(&self, key: &RecordKey) -> Result<Vec<u8>, ReadError> {
         let mut seen = self.locate(key)?;
         loop {
@@ -167,7 +171,8 @@ impl<D: Disk> Core<D> {
         }
     }
 
-    /// Whether another process has used the segment again: the record there was erased, or is elsewhere.
+    /// Whether another process has used the segment again since the index was read: the record was
+    /// erased, or is elsewhere.
     fn is_segment_reused(&self, (located, stamp): (Located, Stamp)) -> bool {
         let header = read_header(&self.disk, &self.layout, &self.keyring(), located.at().segment);
         header.is_ok_and(|(_, there)| there != stamp)
@@ -215,8 +220,8 @@ impl<D: Disk> Core<D> {
     }
 }
 
-/// Returns the error of a read from the disk. A file is cut only where nothing lives any more: then another process has
-/// cut it.
+/// Returns the error of a read from the disk. Reading past the end is `NotFound`: another process
+/// has shortened the file, which it does only where no record lives.
 fn of_disk(error: io::Error) -> ReadError {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => ReadError::NotFound,

@@ -1,4 +1,6 @@
 //! Records, batches and entries, and their limits (S16).
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,12 +9,15 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 /// Maximum number of bytes of the body of one record (S16). A store whose segments are small holds less: see
 /// [`Geometry::max_body`](crate::Geometry::max_body).
 pub const MAX_BODY: usize = 1 << 20;
-/// Maximum number of operations (puts and erases) in one batch, and in one commit (S16).
+/// Maximum number of operations (puts and erases) in one batch, and in one commit (S16). An order
+/// number has 12 bits for the index of a put in its commit.
 pub const MAX_BATCH_OPS: usize = 4_096;
 /// Maximum number of body bytes in one batch, and in one commit (S16).
 pub const MAX_BATCH_BYTES: usize = 8 << 20;
-/// Maximum number of records that one batch may replace or erase together: their redo list has to fit into the commit
-/// mark (S6). Independent erases (`erase`, the second argument of `submit`) do not count.
+/// Maximum number of records that one batch may replace or erase together: the list of them (redo
+/// list) has to fit into the cell that each commit writes (S6). Independent erases
+/// ([`Shred::erase`](crate::Shred::erase), the second argument of
+/// [`Writer::submit`](crate::Writer::submit)) do not count.
 pub const MAX_REDO: usize = 400;
 
 /// The name of a record, chosen by the caller. It is sealed on disk like everything else.
@@ -29,12 +34,13 @@ impl fmt::Debug for RecordKey {
 /// One record to store. The store encrypts the body in place. A body that was not encrypted is wiped on drop.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Record {
-    /// The name. A put under a name that exists replaces the old version.
+    /// The name of the record. A put under a name that exists replaces the old version.
     pub key: RecordKey,
-    /// Eight bytes of the caller. They are in memory for each record, so reading them needs no read of the body.
+    /// Eight bytes for the caller's use. The store keeps them in memory, so reading them needs no
+    /// read of the body.
     pub meta: [u8; 8],
-    /// Last day (since 1970-01-01) of the record as the caller means it; 0 = never. The store keeps the day and acts on
-    /// it only when asked.
+    /// Last day of the record as the caller means it, counted from 1970-01-01; 0 = never. The store
+    /// keeps the day and does not act on it: the caller erases.
     pub expiry_day: u32,
     /// The content, at most [`MAX_BODY`] bytes.
     pub body: Vec<u8>,
@@ -61,12 +67,13 @@ impl fmt::Debug for Record {
 pub struct Batch {
     /// Records to store.
     pub puts: Vec<Record>,
-    /// Records to erase, atomically with the puts. Their keys on disk are destroyed one commit later (S6),
-    /// which `settle` (or the writer, within 50 ms) forces.
+    /// Records to erase, atomically with the puts. Their keys on disk are destroyed one commit
+    /// later (S6), at the latest by [`settle`](crate::Shred::settle), which a writer calls within
+    /// [`SETTLE_WITHIN`](crate::writer::SETTLE_WITHIN).
     pub erases: Vec<RecordKey>,
 }
 
-/// Proof that a commit is on stable storage.
+/// Answer to a batch that is on stable storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Committed {
     /// Order number of the first put of the batch; the others follow one by one. Order numbers rise over the whole life
@@ -79,17 +86,17 @@ pub struct Committed {
 pub struct Entry {
     /// The name of the record.
     pub key: RecordKey,
-    /// The caller's eight bytes.
+    /// The eight bytes that the caller gave ([`Record::meta`]).
     pub meta: [u8; 8],
     /// Length of the body in bytes.
     pub length: u32,
-    /// The day of the record.
+    /// Last day of the record, as the caller gave it ([`Record::expiry_day`]).
     pub expiry_day: u32,
-    /// The place in the order of commits.
+    /// Order number of the record: later puts have higher ones. Compaction does not change it.
     pub order: u64,
 }
 
-/// Counters about a store. They name nothing.
+/// Counters about a store. They contain no record keys and no contents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -101,7 +108,7 @@ pub struct Stats {
     pub segments: u32,
     /// Number of segments in the file that have a header and no used slot.
     pub free_segments: u32,
-    /// Maximum number of segments of the file.
+    /// Maximum number of segments of the file, as it is set now.
     pub max_segments: u32,
     /// Number of slots whose record was erased.
     pub dead_slots: u64,
@@ -111,12 +118,14 @@ pub struct Stats {
     /// stay counted as long as the store is open; the next opening counts only those whose segments were not used
     /// again.
     pub damaged_slots: u64,
-    /// Number of records replaced or erased by the last commit whose keys the next commit destroys.
+    /// Number of records that the last commit replaced or erased, and whose keys the next commit
+    /// destroys.
     pub pending_erases: u32,
     /// Number of bytes of dead records that may still be on the disk, sealed under keys that are destroyed. A look at a
     /// store that another process may have open counts the bytes that it finds.
     pub dead_bytes: u64,
-    /// Age of the oldest dead byte, as of the last upkeep. Bytes that were found dead at the opening count from then.
+    /// Age of the oldest dead byte, as of the last upkeep; `None` if there is none. Bytes that were
+    /// found dead at the opening count from then.
     pub oldest_dead: Option<Duration>,
     /// Whether the data key is being replaced: records under the old one are left.
     pub is_replacing_key: bool,

@@ -1,5 +1,7 @@
 //! Recovery: from the bytes on a disk to an index, and the few bytes to write before serving (S4-S7).
 //!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
+//!
 //! [`Recovery::judge`] only reads, so the read-only open uses it too; [`Recovery::settle`] writes.
 
 use crate::bytes::{PAGE, size};
@@ -18,34 +20,39 @@ use crate::upkeep::{Gap, gaps};
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-/// The state of a store as recovery finds it.
+/// The state of a store as recovery finds it, and the bytes that recovery has to write.
 #[derive(Debug, Default)]
 pub(crate) struct Recovery {
     pub(crate) index: Index,
     pub(crate) segments: Vec<Segment>,
     /// The number of the next commit: above every number that left a trace (S2).
     pub(crate) next: u64,
-    /// The segment written to last.
+    /// The segment that was written to last, where puts continue; `None` if they begin a free one.
     pub(crate) open_segment: Option<u32>,
-    /// Whether the last complete commit changed nothing that a later commit would still have to certify or erase.
+    /// Whether nothing is left for an empty commit to do: the last commit is whole and has neither
+    /// puts nor a redo list, and no marks have to be written.
     pub(crate) settled: bool,
-    /// Slots to overwrite with a mark.
+    /// Slots to overwrite with a mark, and the mark of each: dead or void.
     pub(crate) marks: Vec<(SlotAt, Word)>,
-    /// Commits whose cells say, or will say, that they are void.
+    /// Numbers of the commits that were rolled back: their cells say, or will say, that they are
+    /// void.
     pub(crate) voided: Vec<u64>,
-    /// Complete commits whose bytes are written again (S7).
+    /// The last two complete commits, by which the state was judged. Their bytes are written again,
+    /// because a page cache may show bytes that the disk does not have (S7).
     pub(crate) relied_on: Vec<Cell>,
-    /// Whether the last commit says that no dead byte is left.
+    /// Whether the last commit says that no dead byte is left, and nothing was found that speaks
+    /// against that.
     pub(crate) is_clean: bool,
     /// The parts of the body areas that no live record covers.
     pub(crate) gaps: Vec<Gap>,
-    /// Heads of the last two complete commits, for their bodies.
+    /// Bodies that the last two complete commits stored, as (segment, offset, length): they are
+    /// written again (S7).
     pub(crate) bodies: Vec<(u32, u32, u32)>,
 }
 
 impl Recovery {
-    /// Reads the disk and decides which records are live; fails if the disk cannot be read, or if the store is damaged beyond
-    /// single records.
+    /// Reads the disk and decides which records are live. Fails with `Io` if the disk cannot be
+    /// read, and with `Corrupt` if the store is damaged beyond single records.
     pub(crate) fn judge(disk: &impl Disk, layout: &Layout, keys: &Keyring) -> Result<Self, OpenError> {
         let length = disk.length().map_err(|_| OpenError::Io)?;
         if length < SEGMENTS_AT {
@@ -192,8 +199,8 @@ impl Recovery {
         }
     }
 
-    /// Writes marks, and again the bytes relied on; then syncs (S7). After a crash anywhere inside, another call has
-    /// the same result.
+    /// Writes the marks, writes the bytes again on which the judgement relied, and syncs (S7).
+    /// After a crash anywhere inside, another recovery has the same result.
     pub(crate) fn settle(&self, disk: &impl Disk, layout: &Layout, keys: &Keyring) -> Result<(), OpenError> {
         self.write(disk, layout, keys).map_err(|_| OpenError::Io)
     }
@@ -234,8 +241,8 @@ impl Recovery {
     }
 }
 
-/// Adds slots without a record to `counts`, and void and dead ones to their segments, whose `used` then lies behind them. Slots of
-/// segments that are not ready are skipped.
+/// Adds slots without a record to `counts`, and the void and dead ones of them to their segments,
+/// whose `used` then covers them. Slots of segments that are not ready are skipped.
 fn tally(segments: &mut [Segment], counts: &mut Counts, slots: impl Iterator<Item = (SlotAt, Word)>) {
     for (at, word) in slots {
         let Some(segment) = segments.get_mut(size(at.segment)).filter(|segment| segment.is_ready()) else {
@@ -260,7 +267,8 @@ fn rewrite(disk: &impl Disk, at: u64, length: usize) -> std::io::Result<()> {
     disk.write_at(at, &bytes)
 }
 
-/// Returns all cells that verify, at the place of their number; fails only if the disk cannot be read.
+/// Returns all cells that verify and lie at the place of their number. Fails with `Io` if the disk
+/// cannot be read.
 pub(crate) fn read_cells(disk: &impl Disk, keys: &Keyring) -> Result<Vec<Cell>, OpenError> {
     let mut cells = Vec::new();
     for place in 0..CELLS {

@@ -1,4 +1,5 @@
-//! Proof of erasure: the records of a store that still open for somebody who has its key and distrusts its index.
+//! Proof of erasure: counts the records of a store that still open with its key, without trusting
+//! its index.
 
 use crate::disk::Disk;
 use crate::error::OpenError;
@@ -14,15 +15,16 @@ use crate::superblock::Superblock;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Residue {
-    /// Number of slot positions tried.
+    /// Number of slot positions tried. Both copies of a mirrored slot count.
     pub positions: u64,
-    /// Number of heads that opened.
+    /// Number of slots of which the head opened.
     pub heads: u64,
-    /// Number of bodies that opened.
+    /// Number of heads of which the body opened, too.
     pub bodies: u64,
 }
 
-/// Number of generations before the present one that are tried, too.
+/// Number of generations before the present one that are tried, too. Heads of older ones are not
+/// found.
 const PAST_GENERATIONS: u32 = 4;
 
 /// Tries every slot position of every segment with the store's own key, whatever index, commit cells, marks and

@@ -1,4 +1,6 @@
 //! The scan of all slot tables: the content of each slot, before anything is judged.
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 use crate::bytes::size;
 use crate::cell::Range;
@@ -14,14 +16,14 @@ use std::num::NonZero;
 /// Maximum number of threads that open heads.
 const MAX_THREADS: usize = 4;
 
-/// A head that opens.
+/// A slot whose head opens.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
     pub(crate) at: SlotAt,
     pub(crate) head: Head,
 }
 
-/// The content of all slot tables.
+/// The segments and slots of a file, by their content.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
     pub(crate) segments: Vec<Segment>,
@@ -29,9 +31,10 @@ pub(crate) struct Scan {
     pub(crate) dead: Vec<SlotAt>,
     pub(crate) void: Vec<SlotAt>,
     pub(crate) damaged: Vec<SlotAt>,
-    /// Slots that hold nothing, before others that do.
+    /// Runs of slots that read as zeros, in front of slots of the same segment that do not.
     pub(crate) holes: Vec<Range>,
-    /// The end of the last slot that is certainly used, for each segment.
+    /// For each segment, the number of slots up to the last one that was certainly used; 0 if none
+    /// was.
     pub(crate) ends: Vec<u32>,
 }
 
@@ -67,7 +70,7 @@ impl Seen {
     }
 }
 
-/// Reads the copies of one slot.
+/// Reads the copies of one slot: one, or two in a mirrored store.
 pub(crate) fn slot_copies(disk: &impl Disk, layout: &Layout, at: SlotAt) -> io::Result<Vec<[u8; SLOT]>> {
     (0..layout.tables())
         .map(|table| {
@@ -78,8 +81,8 @@ pub(crate) fn slot_copies(disk: &impl Disk, layout: &Layout, at: SlotAt) -> io::
         .collect()
 }
 
-/// Whether the slot tables of a segment are empty. A segment that never had a header has no slots: one with slots has
-/// lost it.
+/// Whether the slot tables of a segment are all zeros. If they are not, the segment had a header
+/// once.
 fn has_empty_tables(disk: &impl Disk, layout: &Layout, number: u32) -> io::Result<bool> {
     let mut tables = vec![0; size(layout.tables() * layout.table_bytes())];
     disk.read_at(layout.table_at(number, 0), &mut tables)?;

@@ -1,4 +1,6 @@
 //! Segment headers, and the writer's knowledge about each segment.
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 use crate::bytes::{PAGE, Take, padded};
 use crate::disk::Disk;
@@ -10,14 +12,14 @@ use std::io;
 
 const MAGIC: &[u8; 8] = b"shredseg";
 const SECTOR: usize = 512;
-/// Bytes of a header copy that its check covers.
+/// Number of bytes of a header copy that its check covers.
 const COVERED: usize = 24;
-/// Generation of a segment that was never recycled (S10).
+/// Generation of a segment that was never used again (S10).
 const FIRST_GENERATION: u32 = 1;
-/// Bytes of zeros in one write.
+/// Number of bytes of zeros in one write: large, so that few calls write a segment.
 const ZEROS: usize = 1 << 20;
 
-/// The state of a segment.
+/// The state of a segment, as its header tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
     /// The segment has a header; its slots count.
@@ -38,17 +40,19 @@ pub(crate) struct Segment {
     pub(crate) used: u32,
     /// The end of the used part of the body area, in bytes from the start of the segment.
     pub(crate) body_end: u32,
-    /// Number of slots whose record was not destroyed.
+    /// Number of records whose keys are not destroyed. Those that the next commit destroys are
+    /// counted, too.
     pub(crate) live: u32,
     /// Number of bytes of the bodies of live slots.
     pub(crate) live_bytes: u32,
-    /// The last commit that destroyed a record of this segment.
+    /// Number of the last commit that destroyed a record of this segment.
     pub(crate) last_death: u64,
     /// Number of slots that are marked as dead.
     pub(crate) dead: u32,
     /// Number of slots that a recovery rolled back.
     pub(crate) voided: u32,
-    /// Whether a live record of the segment cannot be copied.
+    /// Whether a live record of the segment cannot be copied, because its slot or its body does not
+    /// open.
     pub(crate) is_unreadable: bool,
 }
 
@@ -83,12 +87,12 @@ impl Segment {
         Self { condition, stamp, ..Self::fresh(layout, stamp.epoch) }
     }
 
-    /// Whether the segment was never renewed.
+    /// Whether the segment is in its first generation: it was never used again.
     pub(crate) fn is_first_generation(&self) -> bool {
         self.stamp.generation == FIRST_GENERATION
     }
 
-    /// Whether the segment has a header.
+    /// Whether the segment has a header that verifies.
     pub(crate) fn is_ready(&self) -> bool {
         self.condition == Condition::Ready
     }
@@ -103,7 +107,8 @@ impl Segment {
     }
 }
 
-/// Reads a header; fails only if the disk cannot be read.
+/// Reads the header of a segment: its condition, and its stamp if that is `Ready`. Fails only if
+/// the disk cannot be read.
 pub(crate) fn read_header(
     disk: &impl Disk,
     layout: &Layout,
@@ -144,7 +149,8 @@ fn encode(keys: &StoreKeys, segment: u32, generation: u32) -> Vec<u8> {
     padded(copy, SECTOR).repeat(PAGE / SECTOR)
 }
 
-/// Writes the header of a segment's next generation. The caller syncs before the slot table is zeroed.
+/// Writes the header of a segment with its next generation. The caller syncs before the slot table
+/// is zeroed.
 pub(crate) fn begin_generation(
     disk: &impl Disk,
     layout: &Layout,

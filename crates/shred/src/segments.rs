@@ -14,7 +14,7 @@ pub(crate) struct Segments {
     free: u32,
     /// Number of segments that have a header and used slots.
     used: u32,
-    /// Number of segments without a header and without bytes.
+    /// Number of segments that are in the file and all zeros: they have no header yet.
     raw: u32,
     wholly_dead: BTreeSet<u32>,
 }

@@ -7,7 +7,7 @@ use crate::record::RecordKey;
 use zeroize::Zeroizing;
 
 const SALT: usize = 32;
-/// Plaintext of a head: the rest of the slot without the tag.
+/// Number of bytes of the plaintext of a head: the rest of the slot without the tag.
 const HEAD: usize = SLOT - SALT - 16;
 
 /// The mark in the place of the sealed head of an erased record; its salt is zero.
@@ -44,7 +44,7 @@ impl Word {
         }
     }
 
-    /// Returns the bytes of a mark. A word that cannot be a mark is written as erased.
+    /// Returns the bytes of a slot with this mark: void for `Void`, dead for all others.
     pub(crate) fn bytes(self) -> [u8; SLOT] {
         mark(if self == Self::Void { VOID } else { DEAD })
     }
@@ -65,7 +65,7 @@ pub(crate) struct Head {
     pub(crate) meta: [u8; 8],
     /// The version of the record and its place in the order of commits. Compaction keeps it.
     pub(crate) order: u64,
-    /// The commit that wrote this slot.
+    /// Number of the commit that wrote this slot.
     pub(crate) commit: u64,
     /// The offset of the body from the start of the segment.
     pub(crate) offset: u32,
@@ -75,7 +75,8 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// Seals the head. Returns the slot's bytes.
+    /// Seals the head for this place, under a key that derives from `salt`. Returns the bytes of
+    /// the slot.
     pub(crate) fn seal(
         &self,
         keys: &StoreKeys,
@@ -102,8 +103,8 @@ impl Head {
         slot
     }
 
-    /// Opens the head in this slot, if there is one: only under this data key, in this file, segment, generation and
-    /// slot.
+    /// Opens the head in this slot, which succeeds only under the right data key, and in the file,
+    /// segment, generation and slot for which it was sealed. Returns `None` if it does not open.
     pub(crate) fn open(keys: &StoreKeys, slot: &[u8; SLOT], at: SlotAt, generation: u32) -> Option<Self> {
         let (salt, sealed) = slot.split_first_chunk::<SALT>()?;
         let (sealed, tag) = sealed.split_last_chunk::<16>()?;
@@ -130,7 +131,8 @@ impl Head {
         Some(head)
     }
 
-    /// Decrypts a body in place and returns whether its tag is right. `slot` is the slot of this head.
+    /// Decrypts a body in place and returns whether its tag is right; if not, `body` stays as it
+    /// is. `slot` is the slot of this head.
     pub(crate) fn open_body(&self, keys: &StoreKeys, slot: &[u8; SLOT], body: &mut [u8]) -> bool {
         slot.first_chunk::<SALT>().is_some_and(|salt| keys.body_key(salt).open(body, &self.body_tag))
     }

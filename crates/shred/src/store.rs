@@ -1,4 +1,6 @@
 //! The store itself: create, open, commit, erase, settle.
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 mod change;
 mod compact;
@@ -42,25 +44,25 @@ pub struct Shred<D> {
     next: u64,
     /// The records that the last commit replaced or erased. The next one destroys them (S6).
     pending: Vec<DeadRecord>,
-    /// Whether the last commit is an empty one, which certifies everything before it.
+    /// Whether the last commit is an empty one, which proves all commits before it complete.
     settled: bool,
     /// Maximum number of segments of the file.
     max_segments: u32,
-    /// The segment that is being added.
+    /// The segment that is being added; `None` if none is.
     growth: Option<Growth>,
-    /// Time at which the volume was last found full.
+    /// Time at which the volume was last found full; `None` once a segment could be added again.
     full_at: Option<Duration>,
-    /// The end of the file that is being given back.
+    /// The end of the file that is being given back to the file system; `None` if none is.
     cut: Option<Cut>,
     /// Whether the last commit says that no dead byte is left.
     is_clean: bool,
     /// Whether the disk has failed: then nothing is written any more (S13).
     stopped: bool,
     pub(crate) upkeep: Upkeep,
-    /// The segment that is being emptied.
+    /// The segment that is being emptied; `None` if none is.
     compaction: Option<Compaction>,
     gate: Option<Gate>,
-    /// The replacement of the data key that is under way.
+    /// The replacement of the data key that is under way; `None` if none is.
     replacement: Option<Replacement>,
 }
 
@@ -80,11 +82,13 @@ impl<D: Disk> Shred<D> {
         self.commit_alone(job, rng)
     }
 
-    /// Erases records, each on its own account: when this returns, their keys are destroyed on stable storage, and
-    /// those of older versions. A crash before that may have erased some. Absent keys are passed over.
+    /// Erases records, each independent of the others: when this returns, their keys are destroyed
+    /// on stable storage, and those of older versions. A crash before that may have erased some.
+    /// Absent keys are passed over.
     ///
     /// # Errors
-    /// Fails with [`CommitError`], never with `Full`. At most [`MAX_BATCH_OPS`] keys at a time.
+    /// Fails with [`CommitError`], never with `Full`; with `TooLarge` if there are more than
+    /// [`MAX_BATCH_OPS`] keys.
     pub fn erase(&mut self, keys: &[RecordKey]) -> Result<(), CommitError> {
         if keys.len() > MAX_BATCH_OPS {
             return Err(CommitError::TooLarge);
@@ -105,8 +109,8 @@ impl<D: Disk> Shred<D> {
         }
     }
 
-    /// Destroys the keys of everything that committed batches replaced or erased, and certifies the last
-    /// commit, by one more (empty) commit. Does nothing when there is nothing to settle.
+    /// Destroys the keys of all records that committed batches replaced or erased, and proves the
+    /// last commit complete, by one more (empty) commit. Does nothing when that is done already.
     ///
     /// # Errors
     /// Fails with `Stopped` when the disk has failed.
@@ -120,14 +124,14 @@ impl<D: Disk> Shred<D> {
         self.commit_empty()
     }
 
-    /// Commits with nothing in the commit.
+    /// Makes a commit without puts and erases. It destroys what the last commit replaced or erased.
     pub(crate) fn commit_empty(&mut self) -> Result<(), CommitError> {
         let mut group = self.begin();
         group.forced = true;
         self.flush(group).map(|_| ())
     }
 
-    /// Returns the body of a record; nothing wipes it.
+    /// Returns the body of a record, in memory that is not wiped when it is freed.
     ///
     /// # Errors
     /// Fails with [`ReadError`] when the record is absent or damaged, or the disk fails. A damaged record affects no
@@ -189,14 +193,15 @@ impl<D: Disk> Shred<D> {
         }
     }
 
-    /// Commits with nothing in the commit, and says in it that no dead byte is left.
+    /// Makes a commit without puts and erases, whose cell says that no dead byte is left on the
+    /// disk.
     pub(crate) fn commit_clean(&mut self) -> Result<(), CommitError> {
         let mut group = self.begin();
         (group.forced, group.clean) = (true, true);
         self.flush(group).map(|_| ())
     }
 
-    /// Tells readers how many dead bytes are still on the disk.
+    /// Updates the number and the age of dead bytes that readers see in the counters.
     pub(crate) fn publish_debt(&mut self) {
         let (bytes, oldest) = self.upkeep.debt();
         let mut index = self.reader.core().publishing();

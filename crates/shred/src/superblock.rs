@@ -18,11 +18,11 @@ const VERSION: u32 = 2;
 const OLDEST_VERSION: u32 = 1;
 /// Flag of two slot tables per segment. No other flag is known; unknown ones are refused.
 const FLAG_MIRROR: u32 = 1;
-/// Bytes that the seal of one data key covers as associated data.
+/// Number of bytes that the seal of one data key covers as associated data.
 #[cfg(test)]
 const COVERED: usize = 112;
 const CHECKSUM_AT: usize = PAGE - 32;
-/// Maximum number of data keys: one, and the one before while it is being replaced (S15).
+/// Maximum number of data keys: one, or two while the older is being replaced (S15).
 const MAX_DATA_KEYS: u32 = 2;
 
 /// One copy of the superblock, parsed.
@@ -31,7 +31,8 @@ pub(crate) struct Superblock {
     version: u32,
     pub(crate) layout: Layout,
     pub(crate) file_id: [u8; 16],
-    /// The number of rewrites: of two valid copies the higher is the newer (S15).
+    /// Number of times that the superblock was sealed, from 1: of two valid copies the higher is
+    /// the newer (S15).
     revision: u32,
     passphrase: bool,
     cost: PassphraseCost,
@@ -42,7 +43,8 @@ pub(crate) struct Superblock {
 }
 
 impl Superblock {
-    /// Makes a new store's superblock and keys. Returns `None` when the passphrase cost is out of bounds.
+    /// Makes a new store's superblock and keys. Returns `None` when the passphrase cost is out of
+    /// bounds, or this machine does not have the memory.
     pub(crate) fn seal(
         layout: Layout,
         cost: PassphraseCost,
@@ -84,8 +86,8 @@ impl Superblock {
         Some(block)
     }
 
-    /// Returns the data keys, if this key or passphrase opens them. The outer `None` tells that this machine does not
-    /// have the memory to check.
+    /// Returns the data keys; the inner `None` means that this key or passphrase does not open
+    /// them, the outer that this machine does not have the memory to check.
     fn unlocked(&self, unlock: &Unlock) -> Option<Option<Keyring>> {
         if matches!(unlock, Unlock::Passphrase(_)) != self.passphrase {
             return Some(None);
@@ -96,17 +98,19 @@ impl Superblock {
         Some(keys.and_then(Keyring::from_oldest))
     }
 
-    /// Whether this key or passphrase opens the store. `None` if this machine does not have the memory to check.
+    /// Whether this key or passphrase opens the store; `None` if this machine does not have the
+    /// memory to check.
     pub(crate) fn is_opened_by(&self, unlock: &Unlock) -> Option<bool> {
         self.unlocked(unlock).map(|keys| keys.is_some())
     }
 
-    /// Whether a store of this version is brought to the present one when it is opened for writing.
+    /// Whether the store has an older version of the format. Opening it for writing brings it to
+    /// the present one.
     pub(crate) fn is_old(&self) -> bool {
         self.version < VERSION
     }
 
-    /// Returns the same superblock with another limit, not sealed.
+    /// Returns a superblock with another `max_segments`. It has to be sealed before it is written.
     pub(crate) fn with_max_segments(&self, max_segments: u32) -> Self {
         Self { layout: Layout { max_segments, ..self.layout }, ..self.clone() }
     }
@@ -115,8 +119,8 @@ impl Superblock {
         self.cost
     }
 
-    /// Overwrites both copies on the disk with this one, each durable before the other is touched, so that one that
-    /// opens is always there (S15). Old bytes are overwritten in place.
+    /// Overwrites both copies on the disk with this one. Each is durable before the next is
+    /// written, so that one that opens is always there (S15).
     pub(crate) fn write(&self, disk: &impl Disk) -> io::Result<()> {
         let page = self.encode();
         for at in [SUPERBLOCK, 0] {
@@ -126,7 +130,8 @@ impl Superblock {
         Ok(())
     }
 
-    /// Whether a copy on the disk is not this one: a change was cut short, or a copy is damaged.
+    /// Whether one of the copies on the disk differs from this one: a change was cut short, or a
+    /// copy is damaged.
     pub(crate) fn differs(&self, disk: &impl Disk) -> io::Result<bool> {
         let page = self.encode();
         for at in [0, SUPERBLOCK] {
@@ -139,8 +144,9 @@ impl Superblock {
         Ok(false)
     }
 
-    /// Reads both copies and opens the data key with the newest whole one that `unlock` opens. Fails if there is none,
-    /// or if there is too little memory.
+    /// Reads both copies and opens the data keys with the newest whole one that `unlock` opens.
+    /// Fails with the reason if there is none, and with `OutOfMemory` if there is too little memory
+    /// to check.
     pub(crate) fn open(disk: &impl Disk, unlock: &Unlock) -> Result<(Self, Keyring), OpenError> {
         let (copies, mut error) = Self::copies(disk)?;
         for copy in copies {
@@ -152,7 +158,8 @@ impl Superblock {
         Err(error)
     }
 
-    /// Whether a passphrase opens the store, and not a key, by the newest copy that is whole; fails if there is none.
+    /// Whether a passphrase opens the store, and not a key, by the newest copy that is whole. Fails
+    /// if no copy is.
     pub(crate) fn has_passphrase(disk: &impl Disk) -> Result<bool, OpenError> {
         let (copies, error) = Self::copies(disk)?;
         copies.first().map(|copy| copy.passphrase).ok_or(error)
@@ -183,7 +190,7 @@ impl Superblock {
         Ok((copies, error))
     }
 
-    /// Encodes the page that is on the disk twice.
+    /// Encodes the page that both copies on the disk have.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut page = self.covered();
         page.extend_from_slice(&self.sealed_keys);
@@ -261,14 +268,14 @@ impl Superblock {
     }
 }
 
-/// The randomness of a new store.
+/// The random values of a new store.
 pub(crate) struct Fresh {
     pub(crate) file_id: [u8; 16],
     pub(crate) salt: [u8; 32],
     pub(crate) data_key: Box<Zeroizing<[u8; 32]>>,
 }
 
-/// Makes the superblock of a store that is opened by this key one of version 1.
+/// Rewrites the superblock of a store that `unlock` opens as one of version 1.
 #[cfg(test)]
 pub(crate) fn write_version_1(disk: &impl Disk, unlock: &Unlock) {
     let (block, keys) = Superblock::open(disk, unlock).unwrap();

@@ -1,4 +1,6 @@
 //! The dead bytes that are still on the disk, and their age (S10).
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 use crate::bytes::{PAGE, page_up, size};
 use crate::disk::Disk;
@@ -9,54 +11,59 @@ use std::time::Duration;
 
 /// Default maximum time for which the ciphertext of a dead record stays on the disk.
 pub const DEAD_BYTES_LIMIT: Duration = Duration::from_secs(300);
-/// Time without a commit after which a store zeroes all that is dead.
+/// Time without a commit after which a store zeroes all that is dead: then the disk has time.
 pub(crate) const QUIET: Duration = Duration::from_secs(2);
 /// Time between a commit and the destruction of the keys it replaced or erased, when no other commit comes first: the rest of the
 /// 50 ms of S6 is for the disk.
 pub(crate) const SETTLE_AFTER: Duration = Duration::from_millis(35);
-/// Number of bytes that one call zeroes or looks at, besides those that died since the call before.
+/// Number of bytes that one call of the upkeep zeroes or reads, besides those that died since the
+/// call before.
 pub(crate) const PIECE: u32 = 1 << 20;
 const PAGE_BYTES: u32 = 4_096;
-/// Time between two looks at the gaps that the opening found, while commits come.
+/// Time between two reads of gaps (bytes that no live record covered at the opening) while commits
+/// come.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// Maximum number of gaps that one call looks at.
+/// Maximum number of gaps that one call looks at, because each costs a read, however short it is.
 pub(crate) const MAX_GAPS: u32 = 512;
-/// Number of waiting bytes from which on the oldest are zeroed whatever their age: they take room.
+/// Number of bytes waiting to be zeroed from which on the oldest are zeroed whatever their age,
+/// because they take room.
 const MUCH_WAITS: u64 = 128 << 20;
-/// Deaths within this time share a run, so that long runs are zeroed at once.
+/// Bodies behind each other that die within this time are kept as one run, so that long runs are
+/// zeroed at once.
 const SAME_TIME: Duration = Duration::from_secs(1);
 
 /// The dead bytes that are still on the disk, and the segments on their way to be used again.
 #[derive(Debug)]
 pub(crate) struct Upkeep {
-    /// The time of the last call, since a moment of the caller's choice.
+    /// Time since the opening of the store at the last call that told it.
     pub(crate) now: Duration,
     pub(crate) limit: Duration,
-    /// Bodies of destroyed records, oldest death first.
+    /// Bodies of destroyed records that were not zeroed yet, with the times of death; the oldest
+    /// first.
     pub(crate) runs: VecDeque<(Extent, Duration)>,
-    /// Number of bytes of all runs and gaps.
+    /// Number of bytes of all runs and gaps together.
     pub(crate) waiting: u64,
-    /// Number of bytes of all runs and gaps of each segment.
+    /// Number of bytes of the runs and gaps of each segment, by its number.
     pub(crate) owed: Vec<u64>,
-    /// Number of bytes that died since the last scrub.
+    /// Number of bytes of bodies that died since the last scrub.
     pub(crate) fresh: u64,
-    /// Number of bytes that were put since the last step of compaction.
+    /// Number of bytes of bodies that were put since the last step of compaction.
     pub(crate) stored: u64,
-    /// Number of bytes that were put since the opening, slots included.
+    /// Number of bytes of bodies and slots that were put since the opening.
     pub(crate) taken: u64,
-    /// Number of bytes that died since the opening, slots included.
+    /// Number of bytes of bodies and slots that died since the opening.
     pub(crate) died_bytes: u64,
     /// The zeros that were written since the last sync: the oldest death among the bytes they cover, and their number.
     pub(crate) zeroed: Option<(Duration, u64)>,
-    /// The parts that no live record covered when the store was opened and that were not looked at yet.
+    /// Bytes that no live record covered when the store was opened and that were not looked at yet.
     pub(crate) gaps: VecDeque<Gap>,
     /// The segment that is being made ready to be used again.
     pub(crate) renewal: Option<Renewal>,
-    /// The time of the last commit that changed something.
+    /// Time of the last commit that changed something, since the opening.
     pub(crate) busy_at: Duration,
-    /// The time of the last look at a gap.
+    /// Time of the last look at a gap, since the opening.
     pub(crate) looked_at: Duration,
-    /// Whether room is short.
+    /// Whether room is short: dead bytes are then zeroed whatever their age.
     pub(crate) is_tight: bool,
 }
 
@@ -68,7 +75,8 @@ pub(crate) struct Gap {
     pub(crate) is_tail: bool,
 }
 
-/// A wholly dead segment whose header has the next generation, and whose slot tables are zeroed up to `zeroed`.
+/// A wholly dead segment that is being made ready to be used again: its header has the next
+/// generation, and the first `zeroed` bytes of its slot tables are zeros.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Renewal {
     pub(crate) segment: u32,
@@ -140,7 +148,7 @@ impl Upkeep {
         self.runs.push_back((body, self.now));
     }
 
-    /// Notes that a commit was synced, and with it all zeros that were written before.
+    /// Notes that the disk was synced, and with it all zeros that were written before.
     pub(crate) fn synced(&mut self) {
         self.zeroed = None;
     }
@@ -177,7 +185,7 @@ impl Upkeep {
         self.died_bytes
     }
 
-    /// Whether dead bytes are on the disk for longer than allowed: the disk does not keep up.
+    /// Whether dead bytes are on the disk for longer than `limit`: the disk does not keep up.
     pub(crate) fn is_overdue(&self) -> bool {
         self.debt().1.is_some_and(|oldest| oldest > self.limit)
     }
@@ -190,14 +198,16 @@ impl Upkeep {
         self.now.saturating_sub(self.busy_at) >= QUIET
     }
 
-    /// Whether a run that died at this time is to be zeroed: when the store is quiet, its space is wanted or much
-    /// waits, and otherwise in good time before its limit, so that bytes that die together are zeroed together.
+    /// Whether a run that died at this time is to be zeroed now: when the store is quiet, room is
+    /// short or much waits, and otherwise at a quarter of the limit, so that bytes that die
+    /// together are zeroed together.
     fn is_due(&self, died: Duration) -> bool {
         let is_much = self.waiting > MUCH_WAITS;
         self.is_quiet() || self.is_tight || is_much || self.now.saturating_sub(died) >= self.limit / 4
     }
 
-    /// Takes the oldest runs that are due, about as many bytes as asked for, in the order of the file.
+    /// Takes out the oldest runs that are due, about `bytes` bytes. Returns them in the order of
+    /// the file, and the oldest time of death; `None` if no run is due.
     pub(crate) fn take_due(&mut self, bytes: u64) -> (Vec<Extent>, Option<Duration>) {
         let mut taken: Vec<Extent> = Vec::new();
         let (mut sum, mut oldest) = (0, None);

@@ -1,4 +1,6 @@
 //! File systems on which overwriting does not overwrite (S14).
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 use std::fs::File;
 use std::io;
@@ -23,7 +25,8 @@ const REFUSED: [u64; 12] = [
     0x3434,      // NILFS2
 ];
 
-/// Whether bytes overwritten in this file are gone, as far as the operating system tells.
+/// Whether bytes that are overwritten in this file leave the disk, as far as the operating system
+/// tells.
 #[cfg(target_os = "linux")]
 pub(crate) fn can_delete(file: &File) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt;
@@ -39,7 +42,8 @@ pub(crate) fn can_delete(file: &File) -> io::Result<bool> {
     Ok(!journals_data(&mounts, &device))
 }
 
-/// Whether bytes overwritten in this file are gone. On this system nothing is detected.
+/// Whether bytes that are overwritten in this file leave the disk. On this system always true:
+/// nothing is detected.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn can_delete(_file: &File) -> io::Result<bool> {
     Ok(true)

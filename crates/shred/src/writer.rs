@@ -1,4 +1,6 @@
 //! Group commit: one thread that writes for everyone (S1).
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 #[cfg(any(test, feature = "testing"))]
 mod steps;
@@ -22,14 +24,15 @@ use work::{Done, Loop, Shared, SharedRng, Waiting};
 pub use steps::WriterSteps;
 pub use work::SCRUB_AT_CLOSING;
 
-/// Maximum time between a commit and the destruction of the keys it replaced or erased, when no other commit comes
-/// first (S6).
+/// Maximum time between a commit and the destruction of the keys of the records that it replaced or
+/// erased, when no other commit comes first (S6).
 pub const SETTLE_WITHIN: Duration = Duration::from_millis(50);
 
-/// Owns a store on a thread of its own and commits the queued jobs, one flush at a time. Share it by reference (or
-/// `Arc`). Dropping it commits the queued jobs, settles and joins the thread.
+/// A store on a thread of its own, which commits the queued jobs of many callers, one flush at a
+/// time. Share it by reference (or `Arc`). Dropping it commits the queued jobs, settles and joins
+/// the thread.
 ///
-/// The queue has no bound of its own: its callers bound the jobs in flight.
+/// The queue has no bound of its own: the callers must bound their jobs in flight.
 pub struct Writer<D: Disk + 'static> {
     reader: Reader<D>,
     shared: Arc<Shared>,
@@ -47,7 +50,7 @@ impl<D: Disk + 'static> fmt::Debug for Writer<D> {
 }
 
 impl<D: Disk + 'static> Writer<D> {
-    /// Starts the thread. `rng` is read once for each batch that stores something.
+    /// Starts the thread. `rng` is locked and read once for each batch that stores something.
     ///
     /// # Errors
     /// Fails if the system gives no thread.
@@ -107,10 +110,11 @@ impl<D: Disk + 'static> Writer<D> {
         self.steps.clone()
     }
 
-    /// Queues a batch and, beside it, records to erase at once, each on its own account. `done` is called on the
-    /// writer's thread (for a job that is refused before queueing: on the caller's), after all of it is on stable
-    /// storage and the erased keys are destroyed; calls come in the order of submission. A callback must be quick and
-    /// must not wait for this writer. If it panics, the writer continues. Bodies are sealed on the calling thread.
+    /// Queues a batch and, beside it, records to erase at once, each independent of the others.
+    /// `done` is called on the writer's thread (for a job that is refused before queueing: on the
+    /// caller's), after all of it is on stable storage and the erased keys are destroyed; calls
+    /// come in the order of submission. A callback must be quick and must not wait for this writer.
+    /// If it panics, the writer continues. Bodies are sealed on the calling thread.
     pub fn submit(
         &self,
         batch: Batch,
@@ -140,7 +144,7 @@ impl<D: Disk + 'static> Writer<D> {
         }
     }
 
-    /// Commits a batch and waits for it.
+    /// Commits a batch and waits until it is on stable storage.
     ///
     /// # Errors
     /// Fails with [`CommitError`]. Except after `Stopped`, nothing has changed.
@@ -148,7 +152,7 @@ impl<D: Disk + 'static> Writer<D> {
         self.submit_and_wait(batch, Vec::new())
     }
 
-    /// Erases records at once and waits for it.
+    /// Erases records at once and waits until their keys are destroyed.
     ///
     /// # Errors
     /// Fails with [`CommitError`], never with `Full`.

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// The environment variable that tells this program, started again as a child, its role.
+/// The environment variable that tells this program its role when it is started again as a child.
 const ROLE: &str = "SHRED_KILL_ROLE";
 const PLACE: &str = "SHRED_KILL_PLACE";
 
@@ -38,17 +38,20 @@ fn record(n: u64, body: u64) -> Record {
     Record { key: name(n), meta: [0; 8], expiry_day: 0, body: body.to_le_bytes().repeat(20) }
 }
 
-/// Returns a record that is large enough for a small store to be filled again and again.
+/// Returns a record with a body of 2,000 bytes, large enough to fill a small store again and again.
 fn large(n: u64) -> Record {
     Record { meta: n.to_le_bytes(), body: n.to_le_bytes().repeat(250), ..record(n, n) }
 }
 
-/// Number of records that live in a small store, besides those that stay for long.
+/// Number of the newest records that live in a small store. Each older one is erased, except every
+/// 37th, which lives for 1,000 records.
 const LIVE: u64 = 60;
-/// The record that every batch replaces, so that half a batch would be seen.
+/// Number of the record that every batch replaces, so that half a batch would be seen.
 const COUNTER: u64 = 0;
 
-/// Opens a store's file. A child of another test holds the locks of this process for the moment between its fork and its program.
+/// Opens the file of a store; waits for up to 10 s while it is in use. A child that another test
+/// starts holds the locks of this process for a moment, between its fork and the start of its
+/// program.
 fn open_disk(path: &Path) -> FileDisk {
     let begin = std::time::Instant::now();
     loop {
@@ -77,7 +80,8 @@ fn say(word: &str, n: u64) {
     std::io::stdout().flush().unwrap();
 }
 
-/// Puts and erases until it is killed.
+/// Puts and erases large records, and prints each that is done, until the process is killed. With
+/// `replaces`, the data key is replaced meanwhile.
 fn churn(mut store: Shred<FileDisk>, replaces: bool) {
     store.set_dead_bytes_limit(Duration::from_millis(20));
     if replaces {
@@ -104,7 +108,7 @@ fn churn(mut store: Shred<FileDisk>, replaces: bool) {
     }
 }
 
-/// The work of the children; as a test of its own it does nothing.
+/// The work of the children. Run as a test of its own it does nothing.
 #[test]
 fn child() {
     let Ok(role) = std::env::var(ROLE) else { return };
@@ -131,7 +135,8 @@ fn child() {
     }
 }
 
-/// Kills the child a while after it has begun. Returns the lines that it had printed by then.
+/// Kills the child `wait` after it has begun. Returns the records that it had put or erased by
+/// then, as it printed them.
 fn kill_after(mut child: Child, wait: Duration) -> Vec<(String, u64)> {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     while lines.next().unwrap().unwrap() != "begin 0" {}
@@ -190,7 +195,8 @@ fn killed_writers_lose_nothing_and_keep_nothing() {
     assert!(live.len() > 10);
 }
 
-/// A store that is written over many times: bytes are zeroed, segments used again, records copied and sealed under a new data key.
+/// Kills writers that write over a small store many times, so that bytes are zeroed, segments used
+/// again, and records copied and sealed under a new data key.
 #[test]
 fn killed_writers_of_a_small_store_lose_nothing_and_keep_nothing() {
     let dir = tempfile::tempdir().unwrap();

@@ -6,13 +6,14 @@
 pub enum Check {
     /// Every accepted text is shown.
     Lost,
-    /// Texts arrive after a vault was put back, or the users are told that a step is needed.
+    /// After a vault was put back to an older copy, texts arrive, or the users are told that a step
+    /// is needed.
     Deaf,
     /// Every text is shown once.
     Twice,
     /// Texts are shown in their order, or marked as late.
     Order,
-    /// Only texts that were sent are shown, and to their receiver.
+    /// Only texts that were sent are shown, and only to the person to whom they were sent.
     Forged,
     /// The receiver's vault holds each text that is reported as delivered.
     FalselyDelivered,
@@ -20,17 +21,18 @@ pub enum Check {
     Vault,
     /// A relay's store opens again after a crash.
     Store,
-    /// A relay breaks no rule of the protocol, and takes no client for hostile.
+    /// No relay takes a client of the run for hostile, and no client goes to a relay that is not of
+    /// the run.
     Protocol,
     /// A mailbox holds no more than its quota.
     Quota,
-    /// A mailbox is read by the reader with the present fence alone.
+    /// An ack under an older fence than the present one destroys nothing.
     Fence,
-    /// Ended mailboxes and acked blobs are destroyed.
+    /// All mailboxes and blobs are destroyed when the leases have ended.
     Expiry,
-    /// No acked blob can be read on a relay's disk.
+    /// Acked blobs are destroyed: none can be read on a relay's disk, or is delivered again.
     Residue,
-    /// Relays are empty at the end.
+    /// Relays hold no blobs at the end.
     NotEmpty,
     /// A quiet system has no work due, and a system with work due makes progress.
     Stuck,
@@ -52,5 +54,5 @@ impl Breach {
     }
 }
 
-/// The result of something that is checked.
+/// The result of something that can break a promise.
 pub(crate) type Checked<T = ()> = Result<T, Breach>;

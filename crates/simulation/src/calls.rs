@@ -15,18 +15,18 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// A call under way.
+/// A call to the store that is under way.
 pub(crate) type RunningCall = Pin<Box<dyn Future<Output = Outcome>>>;
 
-/// The calls of a relay.
+/// The calls of the links of one relay, and what planted faults must know of them.
 #[derive(Default)]
 pub(crate) struct Calls {
-    /// The newest fence of each mailbox.
+    /// The newest fence of each mailbox, for the planted fault `ForgottenFence`.
     fences: BTreeMap<Handle, Fence>,
 }
 
 impl Calls {
-    /// Begins a call.
+    /// Begins a call, changed by the planted fault of the run if it is one of stores.
     pub(crate) fn run(
         &mut self,
         mut call: Call,
@@ -64,7 +64,7 @@ impl Calls {
         begin(call, store, reader, now)
     }
 
-    /// Notes the outcome of a call.
+    /// Notes the fences in the outcome of a call.
     pub(crate) fn note(&mut self, outcome: &Outcome) {
         if let Outcome::Claimed { claimed, .. } = outcome {
             for claimed in claimed.iter().filter_map(|(_, claimed)| claimed.as_ref().ok()) {
@@ -89,7 +89,7 @@ fn begin(call: Call, store: &Arc<RelayStore>, reader: &ConnectedReader, now: Now
     Box::pin(async move { call.run(&*store, &reader, now).await })
 }
 
-/// Begins puts, and answers at once as if they were done.
+/// Begins puts, and answers at once as if they were done (a planted fault).
 fn answer_at_once(mut running: RunningCall, done: Outcome) -> RunningCall {
     // The begun puts happen nevertheless.
     match running.as_mut().poll(&mut Context::from_waker(Waker::noop())) {

@@ -8,7 +8,7 @@ use crate::{
     world::World,
 };
 
-/// Number of days after which no lease is left.
+/// Number of days after which every lease of a mailbox has ended.
 const LONGEST_LEASE: u32 = 130;
 
 impl World {
@@ -53,7 +53,8 @@ impl World {
         self.people.get(person).map_or("no person", Person::name)
     }
 
-    /// Checks a run at its end.
+    /// Checks a settled run at its end: no residue on the disks of relays, and nothing left when
+    /// all leases have ended.
     pub(crate) fn end(&mut self) -> Checked {
         for relay in &self.relays {
             Relay::check_residue(relay)?;
@@ -66,8 +67,9 @@ impl World {
 }
 
 impl Person {
-    /// Describes the unsettled state of a person, if there is one. With `excused`, a vault was put back, so states that
-    /// only its users or time can end are passed over.
+    /// Describes the first state of a person that is not settled; `None` if all are. With
+    /// `excused`, a vault was put back to an older copy, so states that only its users or time can
+    /// end are passed over.
     fn unsettled(&self, excused: bool) -> Option<String> {
         let Some(running) = &self.running else { return Some("does not run".to_owned()) };
         let wishes = self.user.wishes.iter().map(|(_, wish)| wish).chain(&self.user.errand);

@@ -11,13 +11,13 @@ use std::{
     },
 };
 
-/// A simulated disk that can die in the middle of a write, and report syncs that did not happen.
+/// A simulated disk that can fail in the middle of a write, and report syncs that did not happen.
 #[derive(Default)]
 pub(crate) struct NodeDisk {
     sim: SimDisk,
     /// Whether a sync reports success and does nothing.
     lies: AtomicBool,
-    /// Whether writes fail from some number on.
+    /// Whether a failure was asked for by [`DiskBay::fail_after`].
     fails: AtomicBool,
 }
 
@@ -43,7 +43,8 @@ impl Disk for NodeDisk {
     }
 }
 
-/// The place of a disk. The disk of each life holds the bytes that the one before it has left.
+/// The place of a disk. After a power cut it has another disk, with the bytes that the one before
+/// has left.
 #[derive(Default)]
 pub(crate) struct DiskBay(Mutex<Arc<NodeDisk>>);
 
@@ -57,8 +58,8 @@ impl DiskBay {
         Arc::clone(&self.locked())
     }
 
-    /// Cuts the power: bytes that were not synced are lost, torn or reordered by chance. The process of before
-    /// continues with a disk that no store reads again.
+    /// Cuts the power: bytes that were not synced are lost, torn or reordered by chance. The
+    /// process that ran until now continues with the old disk, which no store reads again.
     pub(crate) fn cut_power(&self, rng: &mut SimRandom) {
         let mut disk = self.locked();
         let torn = disk.sim.torn();
@@ -73,22 +74,22 @@ impl DiskBay {
         *disk = Arc::new(NodeDisk { sim: SimDisk::from_bytes(image), lies, fails: AtomicBool::new(false) });
     }
 
-    /// Replaces the bytes of the disk.
+    /// Replaces the disk by one with these bytes and without faults.
     pub(crate) fn replace(&self, bytes: Vec<u8>) {
         *self.locked() = Arc::new(NodeDisk { sim: SimDisk::from_bytes(bytes), ..NodeDisk::default() });
     }
 
-    /// Returns the bytes after a crash that loses everything that was not synced.
+    /// Returns the bytes that are left after a crash that loses all that was not synced.
     pub(crate) fn durable(&self) -> Vec<u8> {
         self.disk().sim.durable()
     }
 
-    /// Returns a disk with all bytes that were written, for a look.
+    /// Returns a copy of the disk with all bytes that were written, synced or not.
     pub(crate) fn copy(&self) -> SimDisk {
         SimDisk::from_bytes(self.disk().sim.seen())
     }
 
-    /// Whether a failure of the disk was asked for: after so many writes, or for lack of room.
+    /// Whether [`fail_after`](Self::fail_after) was called since the last power cut.
     pub(crate) fn is_failing(&self) -> bool {
         self.disk().fails.load(Ordering::Relaxed)
     }

@@ -1,4 +1,5 @@
-//! The promise after a vault was put back: texts flow again, or the users are told that a step is needed.
+//! The promise after a vault was put back to an older copy: texts flow again, or the users are told
+//! that a step is needed.
 
 use crate::{
     breach::{Breach, Check, Checked},
@@ -10,12 +11,13 @@ use crate::{
 };
 use deaddrop_engine::EventKind;
 
-/// Milliseconds after which the users who have done nothing about trouble must have been told of it.
+/// Number of milliseconds after the texts of [`World::probe`] by which users who have done nothing
+/// about lost sessions must have been told that a step is needed.
 const PATIENCE_MS: u64 = 2 * 3_600_000;
 
 impl World {
-    /// Lets each pair send some more texts, after a vault was put back and everything has settled: these texts must
-    /// arrive. Returns whether texts were sent.
+    /// Lets each pair send four texts each way, once in a run, after a vault was put back and
+    /// everything has settled: these texts must arrive. Returns whether texts were sent.
     pub(crate) fn probe(&mut self) -> bool {
         if self.probed_ms.is_some() || self.people.iter().all(|one| one.put_back_ms.is_none()) {
             return false;
@@ -39,7 +41,8 @@ impl World {
         if self.plan.is_patient() { PATIENCE_MS } else { 0 }
     }
 
-    /// Checks that both users know that a step is needed where texts do not flow. From then on they take it.
+    /// Checks that both users know that a step is needed where texts do not flow, once patient
+    /// users have waited long enough. From then on the users take the step.
     pub(crate) fn check_told(&mut self) -> Checked {
         let is_time = self.probed_ms.is_some_and(|probed| self.sim.now_ms >= probed + PATIENCE_MS);
         if !is_time || self.people.iter().all(|one| !one.user.is_patient) {
@@ -67,12 +70,14 @@ impl World {
         Ok(())
     }
 
-    /// Whether the mailboxes that a person knows of another one are gone, as its user was told.
+    /// Whether the relay refuses what a person sends to another one, because the mailboxes that the
+    /// person knows are gone.
     fn is_refused(&self, person: PersonId, other: PersonId) -> bool {
         self.people.get(person).is_some_and(|one| one.is_refused(other))
     }
 
-    /// Returns the last event that told a person about the session with another one; `None` if there is none.
+    /// Returns the last event that told a person of trouble in the session with another one; `None`
+    /// if there is none since the last success.
     fn told(&self, person: PersonId, other: PersonId) -> Option<&EventKind> {
         self.people.get(person)?.user.told.get(&other)
     }

@@ -1,4 +1,5 @@
-//! The texts of a run: which were accepted, which were shown, and in which order.
+//! The ledger of texts of a run: which were accepted by the sender's client, which were shown by
+//! the receiver's app, and in which order.
 
 use crate::{
     breach::{Breach, Check, Checked},
@@ -7,41 +8,43 @@ use crate::{
 use deaddrop_engine::MessageId;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A text.
+/// A text that one person sends to another.
 #[derive(Clone, Debug)]
 pub(crate) struct Text {
     pub(crate) from: PersonId,
     pub(crate) to: PersonId,
-    /// The number of the message, once the client has said that the text is stored.
+    /// The id of the message, once the client of the sender has said that the text is stored.
     pub(crate) message: Option<MessageId>,
     pub(crate) accepted_ms: Option<u64>,
     /// Whether the receiver's vault holds the text.
     pub(crate) is_stored: bool,
-    /// The number of times that the text was shown.
+    /// Number of times that the receiver's app showed the text.
     pub(crate) given: u32,
     /// Whether the sender was told that the text is delivered.
     pub(crate) is_delivered: bool,
-    /// Whether a vault was put back: then the text may be lost, shown again, or out of order.
+    /// Whether the vault of the sender or receiver was put back to an older copy: the text may then
+    /// be lost, shown again, or out of order.
     pub(crate) is_excused: bool,
 }
 
-/// The texts of a run.
+/// All texts of a run, numbered from 0.
 #[derive(Default)]
 pub(crate) struct Ledger {
     texts: Vec<Text>,
-    /// The highest text that was shown, by sender and receiver.
+    /// The highest number of a text that was shown, by sender and receiver.
     newest: BTreeMap<(PersonId, PersonId), usize>,
-    /// The people whose vault was put back: nothing is expected of the texts that they send and receive, until
-    /// [`expect`](Self::expect).
+    /// The people whose vault was put back to an older copy: nothing is expected of texts that they
+    /// send and receive, until [`expect`](Self::expect).
     put_back: BTreeSet<PersonId>,
     /// The people whose clocks were wrong, and so went back at one time.
     clock_went_back: BTreeSet<PersonId>,
-    /// The people whose vault was put back, whatever is expected since then.
+    /// The people whose vault was ever put back to an older copy.
     have_old_vault: BTreeSet<PersonId>,
 }
 
 impl Ledger {
-    /// Begins a text. Returns its number and its words.
+    /// Adds a text that is about to be sent. Returns its number and its words, which begin with the
+    /// number.
     pub(crate) fn begin(&mut self, from: PersonId, to: PersonId, is_long: bool) -> (usize, String) {
         let number = self.texts.len();
         self.texts.push(Text {
@@ -65,7 +68,8 @@ impl Ledger {
         }
     }
 
-    /// Returns the text of these words that one person has sent to another, with its number.
+    /// Returns the text with these words and its number. Fails with [`Check::Forged`] if `from` has
+    /// sent no such text to `to`.
     fn find(&mut self, from: PersonId, to: PersonId, words: &str) -> Checked<(usize, &mut Text)> {
         let number = words.split(' ').next().and_then(|word| word.parse::<usize>().ok());
         let found = number.and_then(|number| Some((number, self.texts.get_mut(number)?)));
@@ -74,14 +78,17 @@ impl Ledger {
             .ok_or_else(|| Breach::new(Check::Forged, format!("{to} has a text of {from} that was not sent")))
     }
 
-    /// Notes that the vault of the receiver holds a text.
+    /// Notes that the vault of the receiver holds a text. Fails with [`Check::Forged`] if it was
+    /// not sent.
     pub(crate) fn note_stored(&mut self, from: PersonId, to: PersonId, words: &str) -> Checked {
         self.find(from, to, words)?.1.is_stored = true;
         Ok(())
     }
 
-    /// Notes that an app shows a text. `order` tells whether it is late, if it has an order. With `again`, it may be
-    /// shown for the second time.
+    /// Notes that an app shows a text, and returns its number. `order` tells whether the text is
+    /// marked as late; `None` for texts without an order. With `again`, the text may have been
+    /// shown before. Fails if the text was not sent, is shown twice, or is out of order and not
+    /// marked.
     pub(crate) fn give(
         &mut self,
         (from, to): (PersonId, PersonId),
@@ -117,7 +124,8 @@ impl Ledger {
         Ok(number)
     }
 
-    /// Notes that the sender is told that a message is delivered.
+    /// Notes that the sender is told that a message is delivered. Fails with
+    /// [`Check::FalselyDelivered`] if the receiver's vault has not held it.
     pub(crate) fn deliver(&mut self, from: PersonId, to: PersonId, message: &MessageId) -> Checked {
         let found =
             self.texts.iter_mut().enumerate().find(|(_, text)| {
@@ -139,7 +147,8 @@ impl Ledger {
         self.clock_went_back.insert(person);
     }
 
-    /// Notes that the vault of a person was put back.
+    /// Notes that the vault of a person was put back: the texts so far, and those until
+    /// [`expect`](Self::expect), are excused.
     pub(crate) fn excuse(&mut self, person: PersonId) {
         self.put_back.insert(person);
         self.have_old_vault.insert(person);
@@ -148,24 +157,26 @@ impl Ledger {
         }
     }
 
-    /// Expects every text again from now on.
+    /// Expects every text that is sent from now on to arrive.
     pub(crate) fn expect(&mut self) {
         self.put_back.clear();
     }
 
-    /// Returns the first texts that were accepted and not shown.
+    /// Returns the numbers of the first 8 texts that were accepted and not shown, without excuse.
     pub(crate) fn lost(&self) -> Vec<usize> {
         let is_lost = |text: &Text| text.accepted_ms.is_some() && text.given == 0 && !text.is_excused;
         self.texts.iter().enumerate().filter(|(_, text)| is_lost(text)).map(|(at, _)| at).take(8).collect()
     }
 
-    /// Returns the senders and receivers between whom texts were accepted and not shown.
+    /// Returns the pairs (sender, receiver) between whom a text was accepted and not shown, without
+    /// excuse.
     pub(crate) fn deaf(&self) -> BTreeSet<(PersonId, PersonId)> {
         let is_lost = |text: &&Text| text.accepted_ms.is_some() && text.given == 0 && !text.is_excused;
         self.texts.iter().filter(is_lost).map(|text| (text.from, text.to)).collect()
     }
 
-    /// Returns the first texts that were accepted and whose delivery was not told.
+    /// Returns the numbers of the first 8 texts that were accepted and whose sender was not told of
+    /// the delivery, without excuse.
     pub(crate) fn untold(&self) -> Vec<usize> {
         let is_untold = |text: &Text| text.accepted_ms.is_some() && !text.is_delivered && !text.is_excused;
         self.texts.iter().enumerate().filter(|(_, text)| is_untold(text)).map(|(at, _)| at).take(8).collect()
@@ -175,7 +186,7 @@ impl Ledger {
         self.texts.get(number)
     }
 
-    /// Returns the number of texts that were shown.
+    /// Returns the number of texts that were shown at least once.
     pub(crate) fn given(&self) -> usize {
         self.texts.iter().filter(|text| text.given > 0).count()
     }

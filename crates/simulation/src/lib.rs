@@ -31,20 +31,22 @@ pub use world::Outcome;
 
 use plan::Plan;
 
-/// Plays the run of a seed. With `keeps_lines`, the outcome holds its history.
+/// Plays the run of a seed. With `keeps_lines`, the outcome contains the lines of its history.
 #[must_use]
 pub fn run(seed: u64, planted: Option<Planted>, keeps_lines: bool) -> Outcome {
     world::play(&Plan::of(seed), planted, keeps_lines)
 }
 
-/// Plays the run of a seed with some entries of its plan alone. The outcome holds its history.
+/// Plays the run of a seed with only these entries of its plan (its actions and faults), numbered
+/// from 0 in the order of time. The outcome contains the lines of its history.
 #[must_use]
 pub fn run_entries(seed: u64, entries: &[usize], planted: Option<Planted>) -> Outcome {
     world::play(&Plan::of(seed).keeping(entries), planted, true)
 }
 
-/// Shortens a run that breaks a promise: leaves out the entries that do not matter. Returns the numbers of the entries
-/// of its plan that are left. `tell` is called after each run that this takes, and at the end.
+/// Shortens a run that breaks the promise `check`: leaves out entries of its plan as long as the
+/// same promise is broken. Returns the numbers of the entries that are left, for [`run_entries`].
+/// `tell` is called after each run that this takes, and at the end.
 pub fn shorten(
     seed: u64,
     planted: Option<Planted>,

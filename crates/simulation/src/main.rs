@@ -79,7 +79,7 @@ fn rate(played: u64, begun: Instant) -> f64 {
     played / begun.elapsed().as_secs_f64().max(0.001)
 }
 
-/// Prints a history.
+/// Prints the history of a run, and whether it broke a promise.
 fn show(outcome: &Outcome) -> ExitCode {
     for line in &outcome.lines {
         print(&format!("{line}\n"));

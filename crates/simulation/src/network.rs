@@ -7,18 +7,20 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Connection {
     pub(crate) person: PersonId,
-    /// The number of the client's process among those of its person.
+    /// The number of the client's process among those of its person, from 1.
     pub(crate) incarnation: u32,
     pub(crate) actor: ActorId,
     pub(crate) relay: RelayId,
-    /// The number of the relay's process, once it has accepted the connection.
+    /// The number of the relay's process among those of the relay; `None` until the relay has
+    /// accepted the connection.
     pub(crate) relay_incarnation: Option<u32>,
     pub(crate) latency_ms: u64,
-    /// The time of the last arrival at the client, and at the relay.
+    /// The times of the last arrival at the client and at the relay, in milliseconds of the run: no
+    /// later message arrives before.
     pub(crate) last_ms: (u64, u64),
     /// Whether nothing passes any more.
     pub(crate) is_cut: bool,
-    /// Whether no end is told that the connection has broken.
+    /// Whether no end is told that the connection has broken: each finds out by waiting.
     pub(crate) is_silent: bool,
 }
 
@@ -27,11 +29,12 @@ pub(crate) struct Connection {
 pub(crate) struct Network {
     pub(crate) last: ConnId,
     pub(crate) connections: BTreeMap<ConnId, Connection>,
-    /// The number of messages after which the next connection of a person breaks, and whether no end is told.
+    /// For each person, the number of messages after which a connection breaks, and whether no end
+    /// is told.
     pub(crate) cuts: BTreeMap<PersonId, (u64, bool)>,
     /// The additional latency in milliseconds of each message of a person.
     pub(crate) slow: BTreeMap<PersonId, u64>,
-    /// The people that reach no relay.
+    /// The people whose new connections reach no relay.
     pub(crate) unreachable: BTreeSet<PersonId>,
 }
 
@@ -47,7 +50,8 @@ impl Network {
         }
     }
 
-    /// Breaks a connection of a person when `messages` more messages have passed. With `is_silent`, no end is told.
+    /// Breaks a connection of a person at the message after the next `messages` ones, over all
+    /// connections. With `is_silent`, no end is told.
     pub(crate) fn cut_after(&mut self, person: PersonId, messages: u64, is_silent: bool) {
         self.cuts.insert(person, (messages, is_silent));
     }

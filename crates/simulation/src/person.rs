@@ -1,4 +1,4 @@
-//! A person: a disk, a client that runs on it or does not, a user, and an app.
+//! A person: a disk, a client that may run on it, a user, and an app.
 
 mod actor;
 mod app;
@@ -44,20 +44,25 @@ pub(crate) struct Person {
     pub(crate) id: PersonId,
     bay: DiskBay,
     relays: Vec<RelayAddress>,
-    /// The relay on which mailboxes are made. If it is `None`, the relay of the first invite that is accepted.
+    /// Index of the relay on which mailboxes are made. If it is `None`, the engine chooses the
+    /// relay of the first invite that is accepted.
     home: Option<usize>,
     seed: u64,
     pub(crate) incarnation: u32,
     pub(crate) running: Option<Running>,
     pub(crate) user: User,
     skew_s: i64,
-    /// A copy of the vault, its time in milliseconds of the run, and the contacts in it.
+    /// A copy of the vault: its bytes, its time in milliseconds of the run, and the names of the
+    /// contacts in it.
     copy: Option<(Vec<u8>, u64, Vec<String>)>,
-    /// The time of the copy to which the vault was put back last.
+    /// The time at which the vault was put back to the copy last, in milliseconds of the run;
+    /// `None` if it never was.
     pub(crate) put_back_ms: Option<u64>,
-    /// Whether the vault was put back to a copy from before a move, and does not know where its contacts send.
+    /// Whether the vault was put back to a copy from before a move to another relay, so that it
+    /// does not know where its contacts send.
     pub(crate) has_lost_move: bool,
-    /// The time at which the user moved to another relay last.
+    /// The time at which the user moved to another relay last, in milliseconds of the run; 0 if
+    /// never.
     pub(crate) moved_ms: u64,
     writes: Arc<AtomicU64>,
 }
@@ -109,7 +114,9 @@ impl Person {
         name_of(self.id)
     }
 
-    /// Makes the client, or opens it. If a full disk keeps it from opening, it is tried again later.
+    /// Starts a process of the client, unless one runs: makes the vault, or opens it. If a full
+    /// disk keeps it from opening, it is tried again after 5 seconds. Fails with [`Check::Vault`]
+    /// if the vault does not open for another reason.
     pub(crate) fn start(&mut self, sim: &mut Sim) -> Checked {
         if self.running.is_some() {
             return Ok(());
@@ -162,7 +169,7 @@ impl Person {
         Ok(())
     }
 
-    /// Cuts the power of the client, which starts again after `down_ms`.
+    /// Cuts the power of the client, which starts again after `down_ms` milliseconds.
     pub(crate) fn kill(&mut self, sim: &mut Sim, down_ms: u64) {
         if self.running.take().is_some() {
             note!(sim, "{} is killed", self.name());
@@ -175,7 +182,8 @@ impl Person {
         sim.after(down_ms + 1, Event::StartPerson(self.id));
     }
 
-    /// Makes the disk fail after this many writes, as if the power were cut in the middle of a step.
+    /// Makes the disk fail after this many writes and syncs, as if the power were cut in the middle
+    /// of a step.
     pub(crate) fn kill_after(&self, writes: u64) {
         self.bay.fail_after(writes);
     }
@@ -207,7 +215,8 @@ impl Person {
         Ok(())
     }
 
-    /// Kills a client whose vault has failed, and starts it again.
+    /// Kills a client whose vault has failed, and starts it again. Fails with [`Check::Vault`] if
+    /// no failure of the disk was asked for.
     pub(crate) fn look_for_death(&mut self, sim: &mut Sim) -> Checked {
         if !self.running.as_ref().is_some_and(|running| running.shell.engine.is_dead()) {
             return Ok(());
@@ -242,13 +251,14 @@ impl Person {
         is_established.then(|| list.into_iter().map(|contact| contact.name).collect())
     }
 
-    /// Returns whether a relay has refused what was last sent to another person.
+    /// Whether a relay has refused the item that was last sent to another person.
     pub(crate) fn is_refused(&self, other: PersonId) -> bool {
         let info = self.running.as_ref().and_then(|one| one.shell.engine.contact_info(name_of(other)));
         info.is_some_and(|info| info.unreachable == Some(UnreachableReason::Refused))
     }
 
-    /// Copies the vault as it is on the disk.
+    /// Copies the vault as it is on the disk, if the client has contacts and all of them are
+    /// established.
     pub(crate) fn make_copy(&mut self, sim: &mut Sim) {
         if let Some(contacts) = self.established()
             && !contacts.is_empty()
@@ -258,7 +268,8 @@ impl Person {
         }
     }
 
-    /// Puts the last copy back, if it has the present contacts. Returns whether it did.
+    /// Puts the last copy of the vault back, if it has the present contacts, and uses the copy up.
+    /// Returns whether it did.
     pub(crate) fn put_back(&mut self, sim: &mut Sim, down_ms: u64) -> bool {
         let Some(contacts) = self.established() else { return false };
         let Some((bytes, copied_ms, _)) = self.copy.take_if(|(_, _, known)| *known == contacts) else {
@@ -276,24 +287,25 @@ impl Person {
         true
     }
 
-    /// Returns the number of batches that the vault was given.
+    /// Returns the number of batches that all clients of the person gave to the vault.
     pub(crate) fn stored(&self) -> u64 {
         self.writes.load(Ordering::Relaxed)
     }
 
-    /// Replaces a disk that would fail later by one with the same bytes. Called when the faults have ended.
+    /// Restarts the client if its disk was made to fail, on a disk that does not fail. Called when
+    /// the faults have ended.
     pub(crate) fn recover(&mut self, sim: &mut Sim) {
         if self.bay.is_failing() {
             self.kill(sim, 1_000);
         }
     }
 
-    /// Returns the running client if it is the process of this number.
+    /// Returns the running client if its process has this number; `None` otherwise.
     pub(crate) fn of_life(&mut self, incarnation: u32) -> Option<&mut Running> {
         self.running.as_mut().filter(|_| incarnation == self.incarnation)
     }
 
-    /// Handles an arrival over a connection.
+    /// Handles an arrival over a connection. Ignores arrivals for an earlier process.
     pub(crate) fn on_network(&mut self, conn: ConnId, what: Arrived, sim: &mut Sim) -> Checked {
         let Some(connection) = sim.network.connection(conn).copied() else { return Ok(()) };
         let Some(running) = self.of_life(connection.incarnation) else { return Ok(()) };

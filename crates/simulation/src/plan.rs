@@ -1,5 +1,5 @@
-//! The plan of a run: its people and relays, the actions of the users, and the faults, each with its time. All of it
-//! comes from the seed; entries can be left out, to find those that matter.
+//! The plan of a run: its people and relays, the actions of the users, and the faults, each with
+//! its time. All of it comes from the seed; entries can be left out, to find the ones that matter.
 
 use crate::{
     ids::{PersonId, RelayId},
@@ -7,44 +7,45 @@ use crate::{
 };
 use rand::RngExt;
 
-/// An entry of the plan.
+/// An entry of the plan. `for_ms` is the time for which a fault lasts, `down_ms` that until a
+/// process starts again, both in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
     /// A user invites another one, who accepts.
     Invite(PersonId, PersonId),
-    /// A user sends texts to another one.
+    /// A user sends `count` texts to another one.
     Send { from: PersonId, to: PersonId, count: u32, is_long: bool },
-    /// A client is closed in good order and opened after some milliseconds.
+    /// A client is closed in good order and opened again.
     Close { person: PersonId, down_ms: u64 },
-    /// The power of a client is cut, perhaps after some more writes to its disk.
+    /// The power of a client is cut, at once, or after this many more writes to its disk.
     KillPerson { person: PersonId, writes: Option<u64>, down_ms: u64 },
-    /// The power of a relay is cut, perhaps after some more writes to its disk.
+    /// The power of a relay is cut, at once, or after this many more writes to its disk.
     KillRelay { relay: RelayId, writes: Option<u64>, down_ms: u64 },
-    /// A connection of a person breaks after some messages.
+    /// A connection of a person breaks after this many messages. With `is_silent`, no end is told.
     Cut { person: PersonId, messages: u64, is_silent: bool },
-    /// The messages of a person are late.
+    /// Each message of a person takes `ms` milliseconds longer.
     Slow { person: PersonId, ms: u64, for_ms: u64 },
     /// A person reaches no relay.
     Unreachable { person: PersonId, for_ms: u64 },
-    /// The disk of a person is full.
+    /// The disk of a person has only `room` bytes left.
     FullVault { person: PersonId, room: usize, for_ms: u64 },
-    /// The disk of a relay is full.
+    /// The disk of a relay has only `room` bytes left.
     FullStore { relay: RelayId, room: usize, for_ms: u64 },
-    /// The clock of a person is wrong.
+    /// The clock of a person is wrong by this many days; a positive number is ahead.
     PersonClock { person: PersonId, days: i64, for_ms: u64 },
-    /// The clock of a relay is wrong.
+    /// The clock of a relay is wrong by this many days; a positive number is ahead.
     RelayClock { relay: RelayId, days: i64, for_ms: u64 },
     /// A relay holds back some of its items.
     Withhold { relay: RelayId, what: Withheld, for_ms: u64 },
     /// A copy of a vault is made.
     Copy(PersonId),
-    /// The last copy of a vault is put back; its client runs again after `down_ms` milliseconds.
+    /// The last copy of a vault is put back.
     PutBack { person: PersonId, down_ms: u64 },
-    /// A stranger, who is no contact of a person, uses mailboxes of a relay.
+    /// A stranger, who is no contact of a person, uses a mailbox of a relay.
     Stranger { relay: RelayId, visits: u32 },
-    /// A user wants everything tried now.
+    /// A user asks the client to try everything now.
     Retry(PersonId),
-    /// An app lets its client forget the events that were shown.
+    /// An app lets its client forget the events that it has shown.
     Forget(PersonId),
     /// A user moves to another relay.
     Move(PersonId, RelayId),
@@ -57,9 +58,9 @@ pub(crate) enum Withheld {
     Deliveries,
     /// Answers to puts.
     Answers,
-    /// Confirmations of acks.
+    /// Confirmations of acks, and the news that all is delivered.
     Confirmations,
-    /// Everything.
+    /// Everything but the Hello.
     Everything,
 }
 
@@ -69,7 +70,8 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) people: usize,
     pub(crate) relays: usize,
-    /// The entries with their times in milliseconds, in their order.
+    /// The entries, each with its time in milliseconds of the run, in order of time. The index of
+    /// an entry is its number.
     pub(crate) ops: Vec<(u64, Op)>,
 }
 
@@ -135,14 +137,16 @@ impl Plan {
         plan
     }
 
-    /// Whether the users do nothing about trouble until they must have been told of it.
+    /// Whether the users take no steps after a vault was put back until they must have been told of
+    /// them: in the runs of even seeds.
     pub(crate) fn is_patient(&self) -> bool {
         let is_put_back = self.ops.iter().any(|(_, op)| matches!(op, Op::PutBack { .. }));
         is_put_back && self.seed.is_multiple_of(2)
     }
 
-    /// Returns the days by which an entry sets the clock of a relay wrong. A clock that goes ahead in several steps is believed at each step,
-    /// and only the operator can set the day back: more than one entry together go ahead by two days, which clients bear.
+    /// Returns `days`, by which entry number `at` sets the clock of a relay wrong, or fewer. A
+    /// relay believes a clock that goes ahead in several steps, and only its operator can set the
+    /// day back: so each of several entries goes ahead by at most two days, which clients bear.
     pub(crate) fn bounded_skew(&self, at: usize, relay: RelayId, days: i64) -> i64 {
         let is_ahead =
             |op: &Op| matches!(op, Op::RelayClock { relay: of, days, .. } if *of == relay && *days > 0);
@@ -150,8 +154,8 @@ impl Plan {
         if has_others { days.min(2) } else { days }
     }
 
-    /// Whether a person moves to another relay during this entry, or so shortly before that the mailboxes at the earlier relay may still
-    /// exist.
+    /// Whether a person moves to another relay during entry number `at`, or up to 15 minutes
+    /// before: the mailboxes at the earlier relay may still exist then.
     pub(crate) fn has_move_beside(&self, at: usize) -> bool {
         const SHORTLY_MS: u64 = 15 * MINUTE_MS;
         let Some((begins, op)) = self.ops.get(at) else { return false };
@@ -201,7 +205,8 @@ fn wrong_days(rng: &mut SimRandom) -> i64 {
 }
 
 impl Op {
-    /// Returns the milliseconds for which the fault of the entry lasts; `None` if the entry sets no such time.
+    /// Returns the number of milliseconds for which the fault of the entry lasts; `None` if the
+    /// entry sets no such time.
     pub(crate) const fn lasts_ms(&self) -> Option<u64> {
         match self {
             Self::Slow { for_ms, .. }

@@ -9,23 +9,24 @@ use std::fmt;
 pub enum Planted {
     /// A client acks a delivery before its vault has stored it.
     AckBeforeCommit,
-    /// A client takes a receipt that it has not sealed for sent.
+    /// A client counts the put of a receipt as done and does not send it.
     LostReceipt,
-    /// A vault loses the row that holds the next number.
+    /// A vault loses the row of the peer, which holds the next number, when an item gets its
+    /// number.
     ReusedNumber,
     /// A relay takes an ack under an older fence for one under the present fence.
     ForgottenFence,
     /// A relay destroys a blob when it is delivered, not when it is acked.
     EraseBeforeAck,
-    /// A vault loses the event of a text that is then receipted.
+    /// A vault loses the row of an event, and the client confirms its text.
     ReceiptWithoutText,
     /// A relay answers a put before the blob is on stable storage.
     AnswerBeforeDurable,
     /// A vault loses the mark up to which events were shown.
     ShownTwice,
-    /// A relay does not count blobs for the quota of a mailbox.
+    /// A relay makes mailboxes with a larger quota than asked for.
     UncountedQuota,
-    /// A relay believes that nothing expires.
+    /// A relay's expiry pauses without end.
     IgnoredExpiry,
     /// A relay confirms an ack of a blob that it has kept.
     KeptAfterAck,
@@ -35,7 +36,7 @@ pub enum Planted {
     UnsyncedVault,
     /// The disk of a relay says that it has synced, and has not.
     UnsyncedStore,
-    /// A client forgets to look when something has changed.
+    /// Conversations of a client are not woken when something has changed.
     MissedWake,
 }
 
@@ -59,7 +60,7 @@ impl Planted {
         Self::MissedWake,
     ];
 
-    /// Returns the fault of a name, as it is printed; `None` if there is none.
+    /// Returns the fault with this name, as it is printed; `None` if there is none.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|planted| planted.to_string() == name)

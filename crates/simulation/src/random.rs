@@ -12,7 +12,7 @@ use std::{
 pub(crate) struct SimRandom(Arc<Mutex<ChaCha20Rng>>);
 
 impl SimRandom {
-    /// Makes the generator of a seed, one of many that differ by the stream.
+    /// Makes a generator from the seed of a run. Generators of different streams are independent.
     pub(crate) fn of(seed: u64, stream: u64) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         rng.set_stream(stream);

@@ -1,4 +1,4 @@
-//! A relay of a run: a disk, and a process that runs on it or does not.
+//! A relay of a run: a disk, and a process that may run on it.
 
 mod link;
 mod raw;
@@ -32,7 +32,7 @@ pub(crate) struct Relay {
     pub(crate) incarnation: u32,
     pub(crate) serving: Option<Serving>,
     skew_days: i64,
-    /// The kind of items that the relay holds back.
+    /// The kind of items that the relay holds back; `None` if it sends all.
     pub(crate) withheld: Option<Withheld>,
 }
 
@@ -52,7 +52,7 @@ fn geometry() -> Geometry {
 }
 
 impl Relay {
-    /// Makes a relay that has no store yet.
+    /// Makes a relay that has no store yet. Its identity depends on its number alone.
     pub(crate) fn new(id: RelayId, seed: u64) -> Self {
         let [low, ..] = id.to_le_bytes();
         let identity = RelayIdentity::from_seed(&RelaySeed::from_bytes([low.wrapping_add(1); 32]));
@@ -70,7 +70,7 @@ impl Relay {
         }
     }
 
-    /// Returns the address by which clients come.
+    /// Returns the address under which clients know the relay.
     pub(crate) fn address(&self) -> Checked<RelayAddress> {
         let text = format!("ws://relay{}.example:4000/#{}", self.id, self.identity.fingerprint());
         text.parse().map_err(|_| Breach::new(Check::Protocol, format!("{text} is no address")))
@@ -83,13 +83,14 @@ impl Relay {
         )
     }
 
-    /// Returns the day of the machine's clock.
+    /// Returns the day that the machine's clock shows, which may be wrong.
     fn system_day(&self, sim: &Sim) -> Day {
         let days = i64::try_from(sim.true_s() / 86_400).unwrap_or(0) + self.skew_days;
         Day::from_number(u32::try_from(days).unwrap_or(0))
     }
 
-    /// Makes the store, or opens it, and begins to serve.
+    /// Starts a process of the relay, unless one runs: makes the store, or opens it, and begins to
+    /// serve. Fails with [`Check::Store`] if the store does not open.
     pub(crate) fn start(&mut self, sim: &mut Sim) -> Checked {
         if self.serving.is_some() {
             return Ok(());
@@ -132,7 +133,8 @@ impl Relay {
         Ok(())
     }
 
-    /// Lets days pass without any reader: everything that has expired must be destroyed.
+    /// Lets days pass without links. Fails with [`Check::Expiry`] if a mailbox or a blob is left
+    /// then.
     pub(crate) fn let_days_pass(&mut self, days: u32, sim: &mut Sim) -> Checked {
         for _ in 0..days {
             sim.now_ms += 86_400_000;
@@ -159,7 +161,7 @@ impl Relay {
         Ok(())
     }
 
-    /// Cuts the power of the relay, which starts again after `down_ms`.
+    /// Cuts the power of the relay, which starts again after `down_ms` milliseconds.
     pub(crate) fn kill(&mut self, sim: &mut Sim, down_ms: u64) {
         if self.serving.take().is_some() {
             note!(sim, "relay {} is killed", self.id);
@@ -184,7 +186,8 @@ impl Relay {
         self.skew_days = days;
     }
 
-    /// Kills a relay whose store has failed, and starts it again.
+    /// Kills a relay whose store has failed, and starts it again. Fails with [`Check::Store`] if no
+    /// failure of the disk was asked for.
     pub(crate) fn look_for_death(&mut self, sim: &mut Sim) -> Checked {
         if !self.serving.as_ref().is_some_and(Serving::has_stopped) {
             return Ok(());
@@ -200,7 +203,8 @@ impl Relay {
         Ok(())
     }
 
-    /// Looks at the clock and the links, and destroys what has expired.
+    /// Looks at the clock and the links, and begins to destroy what has expired. Does nothing if
+    /// the relay does not run.
     pub(crate) fn tick(&mut self, sim: &mut Sim) -> Checked {
         let day = self.system_day(sim);
         match &mut self.serving {
@@ -209,7 +213,8 @@ impl Relay {
         }
     }
 
-    /// Replaces a disk that would fail later by one with the same bytes. Called when the faults have ended.
+    /// Restarts the relay if its disk was made to fail, on a disk that does not fail. Called when
+    /// the faults have ended.
     pub(crate) fn recover(&mut self, sim: &mut Sim) {
         if self.bay.is_failing() {
             self.kill(sim, 1_000);
@@ -220,8 +225,8 @@ impl Relay {
         self.serving.as_mut().filter(|_| incarnation == self.incarnation)
     }
 
-    /// Checks a copy of the disk for records that can be read and do not exist any more. Call it when the store is
-    /// quiet.
+    /// Checks a copy of the disk for records that can be read and do not exist any more. Checks
+    /// nothing if the store has work to do or may fail. Fails with [`Check::Residue`].
     pub(crate) fn check_residue(&self) -> Checked {
         let Some(serving) = &self.serving else { return Ok(()) };
         // A store that has failed does no upkeep.

@@ -13,5 +13,5 @@ pub(crate) use deaddrop_relay::{
 };
 pub(crate) use deaddrop_wire::item::QuotaClass;
 
-/// The store of a relay.
+/// The store of a relay, over a simulated disk.
 pub(crate) type RelayStore = KeptStore<ShredBacking<Arc<NodeDisk>>>;

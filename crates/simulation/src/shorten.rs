@@ -10,7 +10,8 @@ use crate::{
 
 /// Maximum number of runs that one shortening takes.
 const MAX_RUNS: u32 = 200;
-/// Number of events in all its runs after which a shortening ends: about a minute. Runs that are stuck until their end have many.
+/// Number of events in all its runs after which a shortening ends: about a minute. Runs that never
+/// settle have many.
 const MAX_EVENTS: u64 = 2_500_000;
 
 /// The progress of a shortening.
@@ -26,8 +27,9 @@ pub struct Shortening {
     pub is_shortest: bool,
 }
 
-/// Leaves out entries of a plan as long as the same promise is broken. Returns the numbers of those that are left. `tell` is called after
-/// each run, and at the end.
+/// Leaves out entries of a plan as long as the promise `check` is broken. Returns the numbers of
+/// the entries that are left. `tell` is called after each run, and at the end if nothing more can
+/// be left out.
 pub(crate) fn shorten(
     plan: &Plan,
     planted: Option<Planted>,
@@ -66,7 +68,8 @@ pub(crate) fn shorten(
 }
 
 impl Plan {
-    /// Whether all people who send texts are invited: otherwise their users wait without end.
+    /// Whether each text of the plan goes to a person whom an entry invites, or who invites: other
+    /// senders would wait without end.
     fn is_sound(&self) -> bool {
         let is_invited = |a: PersonId, b: PersonId| {
             self.ops.iter().any(|(_, op)| [Op::Invite(a, b), Op::Invite(b, a)].contains(op))

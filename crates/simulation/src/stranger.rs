@@ -18,13 +18,14 @@ use deaddrop_wire::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The readers, and the link over which the owner and the sender speak.
+/// The links over which the two readers speak. The owner, who is also the sender, has the link
+/// [`OWNER`].
 const READERS: [RawId; 2] = [1, 2];
 const OWNER: RawId = 3;
-/// Days for which a mailbox waits for its first use.
+/// Number of days for which a mailbox waits for its first use.
 const UNUSED_DAYS: u32 = 1;
 
-/// A stranger.
+/// A stranger, and all that it knows of its mailbox. Blobs have numbers, from 1.
 pub(crate) struct Stranger {
     number: u8,
     pub(crate) relay: RelayId,
@@ -33,28 +34,29 @@ pub(crate) struct Stranger {
     phase: Phase,
     last_req: u32,
     last_blob: u32,
-    /// The puts without an answer: the blob of each request.
+    /// The puts without an answer: the number of the request, and the blob in it.
     putting: BTreeMap<u32, u32>,
-    /// The blobs that must be there. The next three: those that may be there, that may be destroyed, and that are
-    /// destroyed.
+    /// Four sets of blobs. Here those that must be there; then those that may be there, those that
+    /// were acked and may be destroyed, and those that are destroyed.
     stored: BTreeSet<u32>,
     maybe: BTreeSet<u32>,
     dying: BTreeSet<u32>,
     gone: BTreeSet<u32>,
-    /// The blobs that were acked by a reader who had lost the mailbox.
+    /// Blobs in `stored` that were acked by a reader from whom the other one had taken the mailbox.
     acked_stale: BTreeSet<u32>,
-    /// The reader who has the mailbox.
+    /// The reader who has the mailbox; `None` if no reader has it.
     present: Option<RawId>,
     readers: BTreeMap<RawId, ReaderState>,
-    /// The blobs that the last reader was given.
+    /// The blobs that the reader who empties the mailbox was given.
     seen: BTreeSet<u32>,
-    /// The number of the relay's process.
+    /// The number of the relay's process that the links belong to.
     incarnation: u32,
-    /// The relay's day when the mailbox was asked for first.
+    /// The relay's day at which the stranger first asked for the mailbox.
     created: Option<Day>,
-    /// Whether a put was done.
+    /// Whether a put was answered with Done.
     is_used: bool,
-    /// Whether a reader has had the mailbox since the relay began: a crash can make a relay forget that a mailbox was read.
+    /// Whether a reader has had the mailbox since the relay's process began: after a crash a relay
+    /// may have forgotten that a mailbox was read.
     is_read: bool,
 }
 
@@ -71,9 +73,9 @@ enum Phase {
 struct ReaderState {
     req: u32,
     sub: u32,
-    /// The delivered blobs that are not acked, by tag.
+    /// The blobs that were delivered and not acked, by the tag of the delivery.
     tags: BTreeMap<u32, u32>,
-    /// The acked blobs that are not confirmed, by tag.
+    /// The blobs that were acked and are not confirmed, by the tag of the delivery.
     acking: BTreeMap<u32, u32>,
     is_caught_up: bool,
 }
@@ -84,7 +86,7 @@ fn blob(stranger: u8, number: u32) -> Option<Blob> {
     Blob::new(bytes).ok()
 }
 
-/// Returns the readers in one order or the other.
+/// Returns the two readers in random order.
 fn shuffled(sim: &mut Sim) -> [RawId; 2] {
     let [one, other] = READERS;
     if sim.below(2) == 0 { [one, other] } else { [other, one] }
@@ -123,7 +125,7 @@ impl Stranger {
         self.phase == Phase::Over
     }
 
-    /// Returns the words for the unfinished work of the stranger.
+    /// Describes the unfinished work of the stranger.
     pub(crate) fn unsettled(&self) -> String {
         let (number, relay, phase) = (self.number, self.relay, self.phase);
         format!(
@@ -132,7 +134,8 @@ impl Stranger {
         )
     }
 
-    /// Takes what the relay has sent, then creates the mailbox, or puts, reads, acks or leaves at random. Fails with a breach of the relay.
+    /// Takes the items that the relay has sent; then creates the mailbox, or puts, reads, acks or
+    /// leaves at random. Fails with the promise that the relay has broken.
     pub(crate) fn visit(&mut self, serving: &mut Serving, sim: &mut Sim) -> Checked {
         if self.incarnation != serving.incarnation() {
             // All links are gone with the process.
@@ -226,7 +229,8 @@ impl Stranger {
         self.say(reader, Subscribe { req, mailboxes }, serving, sim)
     }
 
-    /// Lets one reader take the mailbox, while the other one acks its blobs, as if it did not know.
+    /// Lets one reader take the mailbox, while the other one acks the blobs that it was given, as
+    /// if it did not know.
     fn take_over(&mut self, serving: &mut Serving, sim: &mut Sim) -> Checked {
         let [reader, other] = shuffled(sim);
         if self.readers.contains_key(&reader) {
@@ -285,8 +289,9 @@ impl Stranger {
         }
     }
 
-    /// Demands that a mailbox holds no more blobs than its quota. `stale`: the number of blobs among them that a reader without the mailbox
-    /// has acked: a relay that destroyed them for it has room.
+    /// Fails with [`Check::Quota`] if a mailbox holds more blobs than its quota, and with
+    /// [`Check::Fence`] if it does so only with the `stale` ones among them: those acked by a
+    /// reader without the mailbox, for which the relay must not make room.
     fn check_quota(&self, blobs: usize, stale: usize) -> Checked {
         let quota = QuotaClass::Few.blobs().unwrap_or(0) as usize;
         let what = format!("a mailbox of relay {} takes {blobs} blobs, {stale} with a stale ack", self.relay);
@@ -330,7 +335,8 @@ impl Stranger {
         Ok(())
     }
 
-    /// Returns whether a relay at a day has destroyed the mailbox, because nothing has used it: a clock that is ahead by two days is believed.
+    /// Whether a relay at this day may have destroyed the mailbox, because nothing has used it. A
+    /// relay believes a clock that is ahead by two days.
     fn is_expired(&self, day: Day) -> bool {
         !self.is_used && !self.is_read && self.created.is_some_and(|created| day > created.plus(UNUSED_DAYS))
     }

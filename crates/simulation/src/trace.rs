@@ -1,4 +1,4 @@
-//! The history of a run: a hash of all events, and its lines if they are wanted.
+//! The history of a run: a hash of all lines, and the lines themselves if they are wanted.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ impl Trace {
         Self { hash: 0xcbf2_9ce4_8422_2325, lines: keeps_lines.then(Vec::new) }
     }
 
-    /// Notes an event of a time.
+    /// Adds a line with its time in milliseconds of the run.
     pub(crate) fn note(&mut self, at_ms: u64, what: fmt::Arguments<'_>) {
         let line = format!("{:>10}.{:03} {what}", at_ms / 1_000, at_ms % 1_000);
         self.mix(line.as_bytes());

@@ -6,11 +6,13 @@ use crate::{
     sim::{Event, Sim, note},
 };
 
-/// Number of milliseconds after which an end learns that a connection is over.
+/// Minimum number of milliseconds after which an end learns that the other has closed the
+/// connection.
 const NOTICE_MS: u64 = 20;
 
 impl Sim {
-    /// Opens a connection.
+    /// Opens a connection of a client's conversation to a relay. Returns its number at once; the
+    /// connection is open later.
     pub(crate) fn connect(
         &mut self,
         person: PersonId,
@@ -37,7 +39,8 @@ impl Sim {
         conn
     }
 
-    /// Sends a message to the relay, or to the client.
+    /// Sends a message to the relay, or with `to_relay` false to the client. Does nothing if the
+    /// connection is over.
     pub(crate) fn send(&mut self, conn: ConnId, bytes: Vec<u8>, to_relay: bool) {
         if self.is_lost(conn) {
             return;
@@ -52,7 +55,8 @@ impl Sim {
         self.at(at, event);
     }
 
-    /// Whether a message on this connection is lost, with all that follow it.
+    /// Whether a message on this connection is lost, with all later ones, because the connection is
+    /// over or breaks now.
     fn is_lost(&mut self, conn: ConnId) -> bool {
         let Some(connection) = self.network.connections.get(&conn).copied() else { return true };
         if connection.is_cut {

@@ -16,31 +16,32 @@ use crate::{
     trace::Trace,
 };
 
-/// Number of milliseconds between two looks at the state of everything.
+/// Number of milliseconds between two checks of the state of everything.
 const LOOK_MS: u64 = 30_000;
-/// Number of milliseconds after the last fault within which everything must have settled.
+/// Number of milliseconds after the last fault within which everything must have settled: eight
+/// hours, many times the longest pause between two attempts of a client.
 const SETTLE_MS: u64 = 8 * 3_600_000;
-/// Maximum number of events between two looks. More of them mean a loop without end.
+/// Maximum number of events between two checks. More of them mean a loop without end.
 const MAX_EVENTS_A_LOOK: u64 = 200_000;
-/// Maximum number of events of a run.
+/// Maximum number of events of a run. More of them mean that it makes no progress.
 const MAX_EVENTS: u64 = 3_000_000;
-/// Number of milliseconds for which a settled run is watched: nothing may be stored.
+/// Number of milliseconds for which a settled run is watched: nothing may be stored meanwhile.
 const WATCH_MS: u64 = 150_000;
 
 /// The result of a run.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The promise that was broken.
+    /// The promise that was broken; `None` if all were kept.
     pub breach: Option<Breach>,
-    /// A hash of everything that happened.
+    /// A hash of the history, equal for equal runs.
     pub hash: u64,
-    /// The time that passed in the run, in milliseconds.
+    /// Number of milliseconds that passed in the run.
     pub ms: u64,
-    /// Number of events.
+    /// Number of events that happened.
     pub events: u64,
-    /// Number of texts that were shown.
+    /// Number of texts that were shown at least once.
     pub given: usize,
-    /// The history, if it was asked for.
+    /// The lines of the history; empty unless they were asked for.
     pub lines: Vec<String>,
 }
 
@@ -52,20 +53,22 @@ pub(crate) struct World {
     pub(crate) relays: Vec<Relay>,
     pub(crate) ledger: Ledger,
     pub(crate) strangers: Vec<Stranger>,
-    /// The time at which the faults have ended, in milliseconds of the run.
+    /// The time at which the faults ended, in milliseconds of the run; `None` before.
     healed_ms: Option<u64>,
-    /// The time from which on the run is settled, in milliseconds, and the number of batches stored by then.
+    /// The time since which the run is settled, in milliseconds of the run, and the number of
+    /// batches that vaults had stored by then; `None` if the run is not settled.
     settled: Option<(u64, u64)>,
     events: u64,
-    /// The number of events at the last look.
+    /// Number of events up to the last check.
     events_at_look: u64,
-    /// The reason for which the run was not settled at the last look.
+    /// The reason for which the run was not settled when that was last noted in the history.
     reason: Option<Breach>,
-    /// The time at which texts were sent after a vault was put back, in milliseconds of the run.
+    /// The time at which [`probe`](Self::probe) sent texts, in milliseconds of the run; `None`
+    /// before.
     pub(crate) probed_ms: Option<u64>,
 }
 
-/// Plays a plan.
+/// Plays the run of a plan to its end, or until a promise is broken.
 pub(crate) fn play(plan: &Plan, planted: Option<Planted>, keeps_lines: bool) -> Outcome {
     let mut world = match World::new(plan.clone(), planted, keeps_lines) {
         Ok(world) => world,
@@ -234,7 +237,8 @@ impl World {
         Ok(())
     }
 
-    /// Hands the link of an invite from one user to another.
+    /// Hands the link of an invite from one user to another, who wants to
+    /// accept it 1 to 31 seconds later.
     fn hand(&mut self, Handed { from, to, link, is_anew }: Handed) {
         let at = self.sim.now_ms + 1_000 + self.sim.below(30_000);
         if let Some(one) = self.people.get_mut(to) {
@@ -294,7 +298,7 @@ impl World {
         }
     }
 
-    /// Examines the state of everything. Returns whether the run is over.
+    /// Checks the state of everything. Returns whether the run is over.
     fn look(&mut self) -> Checked<bool> {
         for relay in &self.relays {
             relay.check_residue()?;

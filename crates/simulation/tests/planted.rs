@@ -3,7 +3,7 @@
 
 use deaddrop_simulation::{Planted, run};
 
-/// Number of seeds within which a planted fault must be found.
+/// Number of seeds, from 0, within which a planted fault must be found.
 const SEEDS: u64 = 2_000;
 
 #[test]

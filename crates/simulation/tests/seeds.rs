@@ -4,7 +4,7 @@
 use deaddrop_simulation::run;
 use std::thread;
 
-/// Number of seeds of each of two threads.
+/// Number of seeds that each of the two threads plays.
 const SEEDS: u64 = 260;
 
 fn play(first: u64) {

@@ -23,31 +23,32 @@ use tokio::{
     time::sleep,
 };
 
-/// Bytes of each buffer of the line's sockets. Systems take this as a wish.
+/// Number of bytes of each buffer of the line's sockets. A system may make them larger.
 const BUFFER: usize = 4_096;
-/// Number of pieces that pass in a second.
+/// Number of pieces that pass in a second in one direction: enough to look like a steady flow.
 const PIECES_PER_S: u32 = 20;
 
-/// Numbers of bytes that pass in a second.
+/// The rates of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rates {
-    /// Bytes a second towards the server.
+    /// Number of bytes in a second towards the server.
     pub up: u32,
-    /// Bytes a second towards the side that connects.
+    /// Number of bytes in a second towards the side that connects.
     pub down: u32,
 }
 
-/// A running line. It ends, with all its connections, when it is dropped.
+/// A running line. It ends, with all its connections, when it is dropped. Must be made within a
+/// tokio runtime.
 #[derive(Debug)]
 pub struct Line {
-    /// The address to use in place of the server's.
+    /// The address to which clients connect instead of the server's.
     pub address: SocketAddr,
     connections: Arc<AtomicUsize>,
     _tasks: JoinSet<()>,
 }
 
 impl Line {
-    /// Listens at `listen` and connects each connection with `server`.
+    /// Starts a line: listens at `listen`, and passes on each connection to `server`.
     pub fn start(listen: SocketAddr, server: SocketAddr, rates: Rates) -> Self {
         let socket = Socket::new(Domain::for_address(listen), Type::STREAM, None).unwrap();
         socket.set_nonblocking(true).unwrap();
@@ -79,7 +80,8 @@ impl Line {
     }
 }
 
-/// One direction of the line, shared by all connections.
+/// One direction of the line, shared by all connections: bytes of a piece, its time, and the lock
+/// of the turn.
 #[derive(Debug)]
 struct Direction {
     piece: usize,
@@ -94,7 +96,7 @@ impl Direction {
         Self { piece: usize::try_from(piece).unwrap(), time, turn: Mutex::new(()) }
     }
 
-    /// Passes on the bytes of a connection, to its end.
+    /// Passes on the bytes of a connection in one direction, until it ends.
     async fn pass(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
         let mut piece = vec![0; self.piece];
         loop {

@@ -5,7 +5,8 @@ mod common;
 
 use std::{collections::BTreeSet, process::Command};
 
-/// Each crate, its floor, and the only crates of the workspace it may name.
+/// Each crate, its floor, and the crates of the workspace on which it may depend directly. A floor
+/// is the height of a crate in the drawing of README.md: dependencies lead down.
 const FLOORS: [(&str, u8, &[&str]); 12] = [
     ("primitives", 0, &[]),
     ("wire", 0, &[]),
@@ -21,11 +22,11 @@ const FLOORS: [(&str, u8, &[&str]); 12] = [
     ("conformance", 4, &["e2ee", "link", "primitives", "wire"]),
 ];
 
-/// The crates on no floor: for development alone.
+/// The crates that are on no floor, because no published crate depends on them.
 const ANY_FLOOR: [&str; 2] = ["simulation", "testkit"];
 
-/// The crates that a crate must never reach, by whatever way. (Every source of randomness is built on `getrandom`;
-/// `rand`, which ML-KEM's provider names, has none without it.)
+/// Each crate, and the crates that it must never depend on, directly or not. (Every source of
+/// randomness is built on `getrandom`; `rand`, which ML-KEM's provider names, has none without it.)
 const NEVER: [(&str, &[&str]); 5] = [
     ("relay", &["deaddrop-e2ee", "deaddrop-client"]),
     ("shred", &["deaddrop-wire", "deaddrop-primitives", "tokio"]),
@@ -47,7 +48,8 @@ fn tree(package: &str, extra: &[&str]) -> BTreeSet<String> {
     text.lines().skip(1).filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 
-/// Returns the first rule that `package -> depends_on` breaks.
+/// Returns a description of the first dependency in `depends_on` that `package` may not have;
+/// `None` if there is none.
 fn breach(package: &str, depends_on: &BTreeSet<String>) -> Option<String> {
     let allowed = FLOORS.iter().find(|floor| floor.0 == package)?.2;
     let ours = depends_on.iter().filter_map(|name| name.strip_prefix("deaddrop-"));
@@ -117,8 +119,8 @@ fn the_test_kit_and_the_simulation_are_linked_by_tests_only() {
     }
 }
 
-/// Returns the workspace's crates with which a program is built, without its tests, each with its features:
-/// `deaddrop-NAME FEATURES`.
+/// Returns the workspace's crates with which a program is built (without tests), one line each:
+/// `deaddrop-NAME FEATURES`. `more` are arguments for `cargo tree`.
 fn features(package: &str, more: &[&str]) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
         .args(["tree", "--locked", "--offline", "--edges", "normal,build", "--prefix", "none"])

@@ -13,7 +13,7 @@ use std::{
     path::PathBuf,
 };
 
-/// Maximum number of bytes of all corpora together: they travel with the source.
+/// Maximum number of bytes of all corpora together, because they are part of the repository.
 const MOST_BYTES: u64 = 1_500_000;
 
 fn folder(name: &str) -> PathBuf {

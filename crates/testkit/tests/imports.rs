@@ -9,7 +9,7 @@ mod common;
 use common::{files, text};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The crates of the workspace with more than one file.
+/// The crates of the workspace whose files are checked.
 const CRATES: [&str; 12] = [
     "cli",
     "client",
@@ -25,25 +25,25 @@ const CRATES: [&str; 12] = [
     "wire",
 ];
 
-/// A module path below the crate's root: empty for `lib.rs`.
+/// The path of a module below the crate's root, empty for the root itself.
 type ModulePath = Vec<String>;
 
-/// One source file as a module.
+/// One source file, which is one module.
 #[derive(Default)]
 struct Module {
     file: String,
-    /// The names that `use` brings in, and the paths behind them.
+    /// The names that `use` brings in, and the path behind each.
     names: BTreeMap<String, ModulePath>,
-    /// The paths that the file needs: plain imports, and paths in its code.
+    /// The paths that the file needs: of its imports, and those in its code.
     needs: BTreeSet<ModulePath>,
 }
 
-/// The modules of one crate.
+/// The modules of one crate by their paths.
 #[derive(Default)]
 struct Modules(BTreeMap<ModulePath, Module>);
 
 impl Modules {
-    /// Reads sources, each with its path below `src`.
+    /// Reads source files, each as (path below `src`, text).
     fn read(sources: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut modules = Self::default();
         let sources: Vec<_> = sources.into_iter().map(|(file, text)| (file, code_of(&text))).collect();
@@ -90,8 +90,9 @@ impl Modules {
         (module.names, module.needs) = (names, needs);
     }
 
-    /// Returns the module that defines the name at the end of `path`, seen from `own`. Returns `None` for something
-    /// outside of the crate.
+    /// Returns the module that defines the name at the end of `path`, seen from the module `own`;
+    /// `None` for a name from outside of the crate. `depth` is the number of re-exports followed so
+    /// far.
     fn resolve(&self, own: &ModulePath, path: &[String], depth: usize) -> Option<&ModulePath> {
         if depth > 16 {
             return None;
@@ -121,7 +122,7 @@ impl Modules {
         self.0.get_key_value(&module).map(|(path, _)| path)
     }
 
-    /// Returns the files that each file needs.
+    /// Returns for each file the files that it needs.
     fn arrows(&self) -> BTreeMap<&str, BTreeSet<&str>> {
         let mut arrows = BTreeMap::new();
         for (path, module) in &self.0 {
@@ -133,7 +134,7 @@ impl Modules {
     }
 }
 
-/// Returns the circles: files that reach themselves, grouped.
+/// Returns the circles: groups of files each of which needs all others, directly or not.
 fn circles(arrows: &BTreeMap<&str, BTreeSet<&str>>) -> Vec<Vec<String>> {
     let reach: BTreeMap<&str, BTreeSet<&str>> = arrows
         .keys()
@@ -165,7 +166,7 @@ fn path_of(file: &str) -> ModulePath {
     if ["lib", "main"].contains(&path) { Vec::new() } else { path.split('/').map(str::to_owned).collect() }
 }
 
-/// Returns the code without comments, strings and test modules.
+/// Returns the code of a file without comments, strings and the test module.
 fn code_of(text: &str) -> String {
     // What a macro names by `$crate` is needed where the macro is used.
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap().replace("$crate", "macro_crate");
@@ -201,7 +202,8 @@ fn code_of(text: &str) -> String {
     code
 }
 
-/// Splits code into pieces: alternately code, and the tree of one `use`.
+/// Splits code into pieces that alternate: code, then the tree of one `use` (the text behind the
+/// word, up to the semicolon).
 fn split_uses(code: &str) -> Vec<String> {
     let (mut parts, mut plain) = (Vec::new(), String::new());
     let mut uses = false;
@@ -225,7 +227,7 @@ fn split_uses(code: &str) -> Vec<String> {
     parts
 }
 
-/// Returns the names and paths of a `use` tree.
+/// Returns the names that a `use` tree brings in, and the path of each.
 fn expand(tree: &str) -> Vec<(String, ModulePath)> {
     let tree: String = tree.trim_end_matches(';').split_whitespace().collect::<Vec<_>>().join(" ");
     let mut found = Vec::new();
@@ -261,7 +263,7 @@ fn segments(path: &str) -> impl Iterator<Item = String> {
     path.split("::").map(|segment| segment.trim().to_owned()).filter(|segment| !segment.is_empty())
 }
 
-/// Returns every path with `::` in code.
+/// Returns every path in code that contains `::`.
 fn paths_in(code: &str) -> BTreeSet<ModulePath> {
     let words = code.split(|char: char| !(char.is_alphanumeric() || char == '_' || char == ':'));
     words

@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, fmt::Write};
 
 const MODELS: [&str; 2] = ["deaddrop.pv", "link.pv"];
 
-/// Returns the expected rows: name, model, flags, expected answer.
+/// Returns the rows of spec/models/expected.tsv: name, model, flags, expected answer.
 fn expected() -> Vec<[String; 4]> {
     let rows = text("spec/models/expected.tsv");
     let rows = rows.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));

@@ -5,7 +5,8 @@ mod common;
 
 use common::{files, text};
 
-/// The files in which a generator in memory is used, with its purpose: nothing secret depends on it.
+/// The files that may use a generator in memory, each with its purpose. No secret depends on one of
+/// them.
 const ALLOWED: [(&str, &str); 6] = [
     ("crates/client/src/net/drive.rs", "pauses before a relay is tried again"),
     ("crates/client/src/net/supervisor.rs", "pauses before receipts leave"),

@@ -13,7 +13,8 @@ use deaddrop_e2ee::{
 use deaddrop_wire::{Day, SizeClass};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Returns the cells of every table row in a file of the spec, header and rule left out.
+/// Returns the rows of all tables in a file of the spec, each as its cells, without headers and
+/// rules.
 fn rows(name: &str) -> Vec<Vec<String>> {
     let rows = text(name);
     let cells = rows.lines().filter(|line| line.starts_with('|')).map(|line| {
@@ -24,7 +25,7 @@ fn rows(name: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// Returns the crate to which a path under `crates/` belongs.
+/// Returns the name of the crate's folder in a path that begins with `crates/`.
 fn crate_of(path: &str) -> String {
     path.split('/').nth(1).unwrap().to_owned()
 }
@@ -142,7 +143,7 @@ fn room_in_the_spec_is_that_of_the_code() {
     }
 }
 
-/// Returns every `C-01`-like number in comments of a source text.
+/// Returns the numbers of checks, such as `C-01`, in the comments of a source text.
 fn numbers(body: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for line in body.lines().filter_map(|line| line.split_once("//").map(|parts| parts.1)) {

@@ -110,7 +110,8 @@ fn errors_derive_their_texts_and_their_sources() {
     }
 }
 
-/// Returns the first variant with one error inside whose text also shows that error.
+/// Returns the line of the first enum variant that contains one error as its source and shows it in
+/// its text, too; `None` if there is none.
 fn repeated_source(code: &str) -> Option<String> {
     let mut shown = "";
     for line in code.lines().map(str::trim_start) {

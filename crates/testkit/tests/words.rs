@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 /// The protocol crates: each of their public types is in the list of words.
 const PROTOCOL: [&str; 4] = ["e2ee", "link", "primitives", "wire"];
 
-/// Returns the names in code spans of the list of words.
+/// Returns the names in code spans in the first column of the list of words (spec/00-words.md).
 fn listed() -> BTreeSet<String> {
     let page = text("spec/00-words.md");
     let table = page.split("## Notation").next().unwrap().lines().filter(|line| line.starts_with("| "));
@@ -17,7 +17,7 @@ fn listed() -> BTreeSet<String> {
     words.flat_map(|word| word.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
-/// Returns the code of a crate's sources, without comments and tests.
+/// Returns the code of a crate's sources without comment lines and tests.
 fn code(krate: &str) -> String {
     let names = files(&format!("crates/{krate}/src"), &[".rs"]);
     let names = names.iter().filter(|name| !name.contains("/tests"));
@@ -33,7 +33,7 @@ fn words_of(code: &str) -> BTreeSet<&str> {
     code.split(|char: char| !(char.is_alphanumeric() || char == '_')).collect()
 }
 
-/// Returns the public types that a crate's sources define by keyword.
+/// Returns the names of the public types that a crate's sources define.
 fn public_types(code: &str) -> BTreeSet<&str> {
     let kinds = ["pub struct ", "pub enum ", "pub trait "];
     let starts = kinds.iter().flat_map(|kind| code.match_indices(kind).map(|(at, _)| at + kind.len()));
@@ -42,7 +42,8 @@ fn public_types(code: &str) -> BTreeSet<&str> {
     names.filter(|name| !name.is_empty()).collect()
 }
 
-/// Whether the name may be absent: errors, values that only vectors show, and the holder of a README's examples.
+/// Whether the list of words may lack the name: errors, values that only vectors show, and
+/// `Readme`.
 fn is_exempt(name: &str) -> bool {
     ["Error", "TooLong", "Trace", "Readme"].iter().any(|end| name.ends_with(end))
         || ["Bad", "NotA"].iter().any(|start| name.starts_with(start))

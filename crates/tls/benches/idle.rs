@@ -1,7 +1,9 @@
-//! Memory of an idle connection, in bytes of resident memory: after the handshake, and after 16 KiB each way. Linux alone.
+//! Memory of an idle connection, in bytes of resident memory: after the handshake, and after 16 KiB
+//! each way. Linux alone.
 //!
-//! The ends are in one process, joined by a pipe that holds no buffer while it is idle. One side is dropped before the other is
-//! measured. `cargo bench -p deaddrop-tls --bench idle [-- CONNECTIONS]`
+//! The ends are in one process, joined by a pipe that holds no buffer while it is idle. One side is
+//! dropped before the other is measured. `cargo bench -p deaddrop-tls --bench idle [--
+//! CONNECTIONS]`
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -24,14 +26,14 @@ use std::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// One direction of a pipe.
+/// One direction of a pipe: the bytes under way, and the task that waits for them.
 #[derive(Default)]
 struct Queue {
     bytes: VecDeque<u8>,
     reader: Option<Waker>,
 }
 
-/// One end of a pipe.
+/// One end of a pipe: it reads from one direction and writes to the other.
 struct End {
     from: Arc<Mutex<Queue>>,
     to: Arc<Mutex<Queue>>,
@@ -78,14 +80,15 @@ impl AsyncWrite for End {
     }
 }
 
-/// Returns the resident bytes of this process.
+/// Returns the number of bytes of resident memory of this process.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0");
     line.trim().trim_end_matches("kB").trim().parse::<usize>().unwrap() * 1_024
 }
 
-/// Makes the connections and returns one side of each; the other is dropped at once.
+/// Makes `count` connections and returns one side of each; the other side is dropped at once. With
+/// `exchange`, 16 KiB go each way before.
 async fn make(count: usize, keep_server: bool, exchange: bool) -> Vec<TlsStream<End>> {
     let (client, server) = (trusting("root.pem"), server("p256.pem", "p256.key"));
     let mut kept = Vec::with_capacity(count);
@@ -103,7 +106,8 @@ async fn make(count: usize, keep_server: bool, exchange: bool) -> Vec<TlsStream<
     kept
 }
 
-/// The cases: a name, whether the server's side is kept, and whether data went through it before.
+/// The cases: a name, whether the server's side is measured, and whether data went through the
+/// connection before.
 const CASES: [(&str, bool, bool); 4] = [
     ("server, after the handshake", true, false),
     ("server, after 16 KiB each way", true, true),
@@ -111,7 +115,8 @@ const CASES: [(&str, bool, bool); 4] = [
     ("client, after 16 KiB each way", false, true),
 ];
 
-/// The variable that tells a process its case. Each case has a process, since memory that was freed stays resident.
+/// The environment variable that tells a process its index in [`CASES`]. Each case has a process of
+/// its own, because freed memory may stay resident.
 const CASE: &str = "IDLE_CASE";
 
 #[tokio::main(flavor = "current_thread")]
@@ -127,7 +132,7 @@ async fn main() {
         }
         return;
     };
-    // What is made once is made before.
+    // The memory that is allocated once per process is allocated before the measurement.
     drop(make(20, keep_server, exchange).await);
     let before = resident();
     let kept = make(count, keep_server, exchange).await;

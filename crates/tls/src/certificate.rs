@@ -17,7 +17,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// A chain of certificates with the private key of the first one, which fits it.
+/// A chain of certificates with the private key that fits the first of them, the server's own.
 #[derive(Clone, Debug)]
 pub struct ServerCertificate {
     key: Arc<CertifiedKey>,
@@ -26,11 +26,12 @@ pub struct ServerCertificate {
 }
 
 impl ServerCertificate {
-    /// Reads a chain and its key. The server's own certificate comes first in its file.
+    /// Reads a chain and its private key from PEM files. The server's own certificate comes first
+    /// in the file of the chain.
     ///
     /// # Errors
-    /// Fails with [`LoadError`], which names the file and says what is wrong with it and what to do. An expired certificate is no
-    /// error; see [`warning`](Self::warning).
+    /// Fails with [`LoadError`], which names the file and says what is wrong with it and what to
+    /// do. An expired certificate is no error; see [`warning`](Self::warning).
     pub fn load(certificate_path: &Path, key_path: &Path) -> Result<Self, LoadError> {
         let chain = pem::read(certificate_path)?;
         let key = pem::read(key_path)?;
@@ -73,7 +74,8 @@ impl ServerCertificate {
         Ok(Self { key: Arc::new(CertifiedKey::new(chain.0, Arc::new(key))), not_before, not_after })
     }
 
-    /// Returns the fault for which clients refuse the certificate at the time `now`, if there is one.
+    /// Returns the fault for which clients refuse the certificate at the time `now`; `None` if
+    /// there is none.
     #[must_use]
     pub fn warning(&self, now: SystemTime) -> Option<CertificateWarning> {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -98,7 +100,7 @@ impl ServerCertificate {
         &self.key.cert
     }
 
-    /// Returns the pair in the form that rustls takes.
+    /// Returns the chain and its key in the form that rustls takes.
     pub(crate) fn certified_key(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.key)
     }

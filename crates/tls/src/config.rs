@@ -13,15 +13,18 @@ use rustls::{
 };
 use std::sync::Arc;
 
-/// The name of the protocol inside for ALPN (RFC 7301): HTTP/1.1, the protocol of the WebSocket's opening handshake.
+/// The name by which both sides agree in ALPN (RFC 7301) on the protocol inside TLS: HTTP/1.1, in
+/// which the opening handshake of a WebSocket is made.
 pub const ALPN: &[u8] = b"http/1.1";
 
-/// Makes the configuration of a server, which takes its certificate from `resolver` for each handshake.
+/// Makes the configuration of a server, which takes its certificate from `resolver` for each
+/// handshake.
 ///
-/// A client that offers other protocols alone by ALPN is refused; one that offers none is accepted.
+/// A client whose ALPN offer lacks [`ALPN`] is refused; a client without an ALPN offer is accepted.
 ///
 /// # Errors
-/// Fails with [`TlsError::Protocol`] if rustls refuses the provider, which it does not.
+/// Fails with [`TlsError::Protocol`] if rustls refuses the provider. This does not happen with the
+/// provider of this crate.
 pub fn server_config(resolver: Arc<dyn ResolvesServerCert>) -> Result<Arc<ServerConfig>, TlsError> {
     let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[&TLS13])?;
     let mut config = builder.with_no_client_auth().with_cert_resolver(resolver);
@@ -35,7 +38,8 @@ pub fn server_config(resolver: Arc<dyn ResolvesServerCert>) -> Result<Arc<Server
 /// Makes the configuration of a client.
 ///
 /// # Errors
-/// Fails with [`TlsError::NoPlatformRoots`] or [`TlsError::NoRoots`] when there is nothing to verify with.
+/// Fails with [`TlsError::NoPlatformRoots`] or [`TlsError::NoRoots`] when there are no trusted
+/// certificates to verify with.
 pub fn client_config(verify: &Verify) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = provider();
     let verifier = verifier(verify, &provider)?;

@@ -3,7 +3,7 @@
 use rustls::{AlertDescription, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 use std::{io, sync::Arc};
 
-/// The reason for which a connection was not made or ended.
+/// The reason for which a connection was not made, or has ended.
 ///
 /// No variant holds a name, an address or received bytes.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +17,7 @@ pub enum TlsError {
         "the peer closed the connection during the TLS handshake: try again, or check the address and port"
     )]
     Closed,
-    /// The name given to [`connect`](crate::connect) is neither a host name nor an address.
+    /// The name given to [`connect`](crate::connect) is neither a host name nor an IP address.
     #[error("this is no host name and no address: give one such as relay.example.org")]
     BadName,
     /// The server's certificate was refused.
@@ -26,14 +26,16 @@ pub enum TlsError {
     /// The peer speaks something other than TLS.
     #[error("the peer does not speak TLS: check the port and whether the address asks for TLS")]
     NotTls,
-    /// The peer has no version, suite, group or signature in common with us.
+    /// The peer has no TLS version, cipher suite, key exchange group, signature scheme or ALPN
+    /// protocol in common with this crate.
     #[error("the peer has no TLS 1.3, or no algorithm in common with us: it needs newer software")]
     NothingInCommon,
-    /// The peer refused the connection, with this alert.
+    /// The peer refused the connection, and sent this alert (RFC 8446 section 6).
     #[error("the peer refused the TLS connection ({0:?})")]
     Refused(AlertDescription),
-    /// The peer sent too much: for a handshake ([`MAX_CLIENT_HELLO`](crate::MAX_CLIENT_HELLO), [`MAX_HANDSHAKE`](crate::MAX_HANDSHAKE)),
-    /// for records without data ([`MAX_QUIET`](crate::MAX_QUIET)), or for a record.
+    /// The peer sent too many bytes: in a handshake ([`MAX_CLIENT_HELLO`](crate::MAX_CLIENT_HELLO),
+    /// [`MAX_HANDSHAKE`](crate::MAX_HANDSHAKE)), in records without data
+    /// ([`MAX_QUIET`](crate::MAX_QUIET)), or in one record.
     #[error("the peer sent too many bytes that carry no data, or too long a record")]
     TooLarge,
     /// The certificates of the operating system cannot be used.
@@ -73,17 +75,19 @@ pub enum CertificateError {
         "the server's certificate is not signed by an authority that is trusted here: the operator must send the whole chain; for an authority of your own, give its certificate file"
     )]
     UnknownIssuer,
-    /// The certificate, or one above it, is signed with SHA-1 or MD5.
+    /// The certificate, or another one of its chain, is signed with SHA-1 or MD5.
     #[error(
         "the server's certificate is signed with SHA-1 or MD5, which can be forged: the operator needs a new certificate"
     )]
     BrokenHash,
-    /// The certificate, or one above it, has an RSA key of fewer than 2,048 or more than 8,192 bits.
+    /// The certificate, or another one of its chain, has an RSA key of fewer than 2,048 or more
+    /// than 8,192 bits.
     #[error(
         "the server's certificate has an RSA key of an unsafe size: the operator needs a new key (P-256, or RSA of 2,048 to 8,192 bits)"
     )]
     WeakKey,
-    /// The certificate, or one above it, uses an algorithm that this crate does not have.
+    /// The certificate, or another one of its chain, uses an algorithm that this crate does not
+    /// have.
     #[error(
         "the server's certificate uses an algorithm that is not supported: the operator needs one with ECDSA (P-256, P-384), RSA or Ed25519"
     )]
@@ -91,7 +95,7 @@ pub enum CertificateError {
     /// The certificate was revoked.
     #[error("the server's certificate was revoked: do not connect; the operator needs a new certificate")]
     Revoked,
-    /// The certificate is not for servers.
+    /// The certificate may not be used by TLS servers, by its own statement of purpose.
     #[error("the certificate is not for servers: the operator needs a certificate for TLS servers")]
     NotForServers,
     /// A signature of the certificate or of the handshake does not verify.

@@ -1,10 +1,12 @@
 //! TLS 1.3 (RFC 8446) for the relay and the client of deaddrop, in Rust alone.
 //!
-//! The link inside authenticates the relay and protects what it carries (spec/10-link.md); TLS outside it makes the connection
-//! pass through networks that block all other protocols. The crate knows nothing of the link.
+//! The link inside authenticates the relay and protects what it carries (spec/10-link.md); TLS
+//! outside it makes the connection pass through networks that block all other protocols. The crate
+//! knows nothing of the link.
 //!
 //! - [`provider`]: the cryptography, for rustls.
-//! - [`ServerCertificate`] and [`Reloader`]: a server's certificate files, which may change while the server runs.
+//! - [`ServerCertificate`] and [`Reloader`]: a server's certificate files, which may change while
+//!   the server runs.
 //! - [`server_config`] and [`client_config`]: the only ways in which this crate configures rustls.
 //! - [`accept`] and [`connect`]: the handshake, which returns a [`TlsStream`].
 //!

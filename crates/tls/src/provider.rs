@@ -17,8 +17,8 @@ use rustls::{
 };
 use std::sync::{Arc, OnceLock};
 
-/// Number of records that one key of AES-GCM may seal (RFC 8446 section 5.5 allows 2^24.5 full ones). rustls changes the key in
-/// time.
+/// Maximum number of records that one key of AES-GCM seals: RFC 8446 section 5.5 allows 2^24.5 of
+/// full length. rustls changes the key before.
 const AES_GCM_RECORDS: u64 = 1 << 24;
 
 static CHACHA20_POLY1305: Tls13CipherSuite = Tls13CipherSuite {
@@ -56,20 +56,24 @@ static AES_256_GCM: Tls13CipherSuite = Tls13CipherSuite {
 
 /// Returns the provider that this crate uses: TLS 1.3 alone, in Rust alone.
 ///
-/// Suites, in this order: `CHACHA20_POLY1305_SHA256`, `AES_128_GCM_SHA256`, `AES_256_GCM_SHA384` (RFC 8446 appendix B.4).
-/// Groups, in this order: X25519MLKEM768 (draft-ietf-tls-ecdhe-mlkem), X25519, secp256r1 (RFC 8446 section 4.2.8.2).
-/// Signatures: ECDSA over P-256 and P-384, RSA of 2,048 to 8,192 bits (PKCS#1 v1.5 and PSS), Ed25519, with SHA-256, SHA-384 or SHA-512.
+/// - Suites, in this order: `CHACHA20_POLY1305_SHA256`, `AES_128_GCM_SHA256`, `AES_256_GCM_SHA384`
+///   (RFC 8446 appendix B.4).
+/// - Groups, in this order: X25519MLKEM768 (draft-ietf-tls-ecdhe-mlkem), X25519, secp256r1 (RFC
+///   8446 section 4.2.8.2).
+/// - Signatures: ECDSA over P-256 and P-384, RSA of 2,048 to 8,192 bits (PKCS#1 v1.5 and PSS),
+///   Ed25519, with SHA-256, SHA-384 or SHA-512.
 ///
-/// With the feature `fast`, and on a processor that graviola supports, suites, groups and the verification of ECDSA and RSA come
-/// from graviola in place of the portable implementations; the lists are the same, but AES comes first. [`is_fast`] tells which
-/// it is.
+/// With the feature `fast`, and on a processor that graviola supports, suites, groups and the
+/// verification of ECDSA and RSA come from graviola in place of the portable implementations; the
+/// lists are the same, but AES comes first. [`is_fast`] tells whether graviola is used.
 #[must_use]
 pub fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
     Arc::clone(PROVIDER.get_or_init(|| Arc::new(choose())))
 }
 
-/// Whether [`provider`] takes its algorithms from graviola.
+/// Whether [`provider`] takes its algorithms from graviola: the feature `fast` is on, and this
+/// processor has the instructions.
 #[must_use]
 pub fn is_fast() -> bool {
     #[cfg(all(feature = "fast", any(target_arch = "x86_64", target_arch = "aarch64")))]
@@ -86,7 +90,7 @@ fn choose() -> CryptoProvider {
     portable()
 }
 
-/// Returns the provider without graviola.
+/// Returns the provider whose algorithms are all in portable Rust, without graviola.
 #[must_use]
 pub(crate) fn portable() -> CryptoProvider {
     CryptoProvider {

@@ -1,4 +1,5 @@
-//! The certificate files of a running server. They can change, and new handshakes then use the new pair.
+//! The certificate files of a running server. They can change, and new handshakes then use the new
+//! *pair*: a chain of certificates with its private key.
 
 use crate::certificate::{CertificateWarning, LoadError, LoadFault, ServerCertificate};
 use rustls::{
@@ -12,34 +13,38 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// Time after a change of a file within which another change may leave its time stamp the same.
+/// Time after a change of a file within which a second change may leave the same time stamp. The
+/// coarsest time stamps of usual file systems (FAT) have 2 s.
 const TICK: Duration = Duration::from_secs(2);
 
-/// The result of a check.
+/// The result of [`Reloader::check`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reload {
-    /// The files still hold the pair that is used.
+    /// The files still hold the pair that is in use.
     Unchanged,
-    /// New handshakes use another pair from now on. The pair may have a fault for which clients refuse it.
+    /// New handshakes use another pair from now on. The pair may have a fault for which clients
+    /// refuse it.
     Replaced(Option<CertificateWarning>),
 }
 
-/// A pair of files and the certificate that was read from them.
+/// The certificate file and the key file of a server, with the pair that was read from them.
 ///
-/// A reloader follows symbolic links, so it notices when certbot or Kubernetes points them elsewhere. The two files need not change at once: the
-/// old pair is used until both fit again.
+/// A reloader follows symbolic links, so it notices when certbot or Kubernetes points them
+/// elsewhere. The two files need not change at once: the old pair stays in use until the new key
+/// fits the new certificate.
 #[derive(Debug)]
 pub struct Reloader {
     certificate_path: PathBuf,
     key_path: PathBuf,
     current: ServerCertificate,
     slot: Arc<Slot>,
-    /// The stamps of the files when the current pair was read; `None` if the files must be read again.
+    /// The stamps of the two files when the current pair was read; `None` if the next check must
+    /// read them in any case.
     seen: Option<[Stamp; 2]>,
 }
 
 impl Reloader {
-    /// Reads the files for the first time.
+    /// Reads the files for the first time. `now` is the time by the clock of the system.
     ///
     /// # Errors
     /// Fails as [`ServerCertificate::load`] does.
@@ -50,23 +55,25 @@ impl Reloader {
         Ok(Self { certificate_path, key_path, current, slot, seen })
     }
 
-    /// Returns the resolver that [`server_config`](crate::server_config) takes. It always returns the pair in use.
+    /// Returns the resolver for [`server_config`](crate::server_config). It gives each handshake
+    /// the pair that is in use then.
     #[must_use]
     pub fn resolver(&self) -> Arc<dyn ResolvesServerCert> {
         Arc::clone(&self.slot) as Arc<dyn ResolvesServerCert>
     }
 
-    /// Returns the certificate in use.
+    /// Returns the pair in use.
     #[must_use]
     pub fn current(&self) -> &ServerCertificate {
         &self.current
     }
 
-    /// Reads the files if they changed, and uses their pair in new handshakes. The call blocks: make it where blocking is
-    /// allowed.
+    /// Reads the files if they changed, and uses their pair in new handshakes. The call blocks on
+    /// the file system: make it on a thread that may block.
     ///
     /// # Errors
-    /// Fails as [`ServerCertificate::load`] does. The pair in use stays, and the next check tries again.
+    /// Fails as [`ServerCertificate::load`] does. The pair in use stays, and the next check tries
+    /// again.
     pub fn check(&mut self, now: SystemTime) -> Result<Reload, LoadError> {
         if let Some(seen) = self.seen
             && stamps(&self.certificate_path, &self.key_path)? == seen
@@ -84,7 +91,7 @@ impl Reloader {
     }
 }
 
-/// The pair that handshakes use.
+/// The pair in use, shared by the reloader and the handshakes.
 #[derive(Debug)]
 struct Slot(RwLock<Arc<CertifiedKey>>);
 
@@ -94,7 +101,8 @@ impl ResolvesServerCert for Slot {
     }
 }
 
-/// Reads both files, and fails if one of them changed meanwhile. The stamps are `None` if they cannot tell a later change.
+/// Reads both files, and fails with `Changing` if one of them changed meanwhile. The returned
+/// stamps are `None` if a later change might leave them the same.
 fn read(
     certificate_path: &Path,
     key_path: &Path,
@@ -121,12 +129,13 @@ fn stamps(certificate_path: &Path, key_path: &Path) -> Result<[Stamp; 2], LoadEr
     Ok([stamp(certificate_path)?, stamp(key_path)?])
 }
 
-/// The marks by which a changed file is noticed.
+/// The metadata of a file by which a change is noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
     len: u64,
     modified: Option<SystemTime>,
-    /// The device, the inode, and the seconds and nanoseconds of the last change of the contents or the inode.
+    /// The device, the inode, and the seconds and nanoseconds of the last change of the contents or
+    /// the inode.
     #[cfg(unix)]
     inode: (u64, u64, i64, i64),
 }
@@ -143,7 +152,8 @@ impl Stamp {
         }
     }
 
-    /// Whether a later change must show, because the time of the last one is known and long enough ago.
+    /// Whether each later change will change the stamp, because the last change was more than
+    /// [`TICK`] ago.
     fn is_settled(&self, now: SystemTime) -> bool {
         let modified = self.modified.and_then(|modified| now.duration_since(modified).ok());
         modified.is_some_and(|age| age > TICK)

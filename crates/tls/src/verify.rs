@@ -1,4 +1,4 @@
-//! The ways to verify a server's certificate.
+//! The ways in which a client verifies a server's certificate.
 
 use crate::{
     error::{CertificateError, TlsError},
@@ -15,28 +15,31 @@ use rustls::{
 };
 use std::{path::Path, sync::Arc};
 
-/// The way to verify a server's certificate.
+/// The way in which a client verifies a server's certificate.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Verify {
-    /// Verifies as the operating system does. On Unix systems other than Apple's and Android, uses the system's certificate
-    /// files.
+    /// Verifies as the operating system does. On Unix systems other than Apple's and Android, uses
+    /// the system's certificate files.
     ///
-    /// On Android the app must call `rustls_platform_verifier::android::init_with_env` first: without it, connecting panics. A program
-    /// without a Java machine uses [`Roots`](Self::Roots) there.
+    /// On Android the app must call `rustls_platform_verifier::android::init_with_env` first:
+    /// without it, connecting panics. A program without a Java machine uses [`Roots`](Self::Roots)
+    /// there.
     #[cfg(feature = "platform")]
     Platform,
-    /// Accepts each certificate, and verifies only that the server has the key of the certificate that it sent.
+    /// Accepts every certificate, and verifies only that the server has the private key of the
+    /// certificate that it sent.
     ///
-    /// **This authenticates no server.** Use it for a link that authenticates the relay itself, by its fingerprint
-    /// (spec/10-link.md section 2); then a false server can do no more than one that cuts the connection, except that it sees
-    /// what TLS would have hidden of the link's outside.
+    /// **This authenticates no server.** Use it for a link that authenticates the relay itself, by
+    /// its fingerprint (spec/10-link.md section 2); then an attacker in place of the server can
+    /// only cut the connection, and see what TLS would have hidden: the opening handshake of the
+    /// WebSocket, and the encrypted bytes of the link.
     PinnedOnly,
-    /// Verifies with these authorities alone.
+    /// Verifies the certificate with these roots, and trusts no others.
     Roots(Roots),
 }
 
-/// Authorities that are trusted to sign certificates of servers.
+/// Root certificates of the authorities that are trusted to sign certificates of servers.
 #[derive(Clone, Debug)]
 pub struct Roots(Arc<RootCertStore>);
 
@@ -44,12 +47,13 @@ impl Roots {
     /// Reads the certificates of a PEM file. Certificates in it that cannot be used are skipped.
     ///
     /// # Errors
-    /// Fails with [`TlsError::Io`] when the file cannot be read, [`TlsError::NoRoots`] when no certificate in it can be used.
+    /// Fails with [`TlsError::Io`] when the file cannot be read, [`TlsError::NoRoots`] when no
+    /// certificate in it can be used.
     pub fn load(path: &Path) -> Result<Self, TlsError> {
         Self::from_pem(&std::fs::read(path)?)
     }
 
-    /// Takes the certificates of PEM text.
+    /// Reads the certificates of PEM text. Certificates in it that cannot be used are skipped.
     ///
     /// # Errors
     /// Fails with [`TlsError::NoRoots`] when no certificate in it can be used.
@@ -63,7 +67,8 @@ impl Roots {
     }
 }
 
-/// Makes the verifier.
+/// Makes the verifier of rustls that verifies in the way of `verify`; fails with `NoPlatformRoots`
+/// or `NoRoots`.
 pub(crate) fn verifier(
     verify: &Verify,
     provider: &Arc<CryptoProvider>,
@@ -86,7 +91,7 @@ pub(crate) fn verifier(
     }
 }
 
-/// Verifies the server's signature of the handshake (RFC 8446 section 4.4.3).
+/// Verifies the server's signature over the handshake (RFC 8446 section 4.4.3).
 fn verify_handshake(
     message: &[u8],
     certificate: &CertificateDer<'_>,
@@ -109,7 +114,7 @@ struct Explained<V> {
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-/// The verifiers that [`Explained`] wraps.
+/// A verifier of rustls or of the platform, as [`Explained`] wraps it.
 trait Inner: std::fmt::Debug + Send + Sync {
     fn as_verifier(&self) -> &dyn ServerCertVerifier;
 }
@@ -127,7 +132,9 @@ impl Inner for rustls_platform_verifier::Verifier {
     }
 }
 
-/// Finds the reason on which a person can act. Called only after a refusal, since a server may send a root that is never used.
+/// Returns the error that names a broken hash or a weak key in `chain`, if that explains `error`,
+/// else `error`. Called only after a refusal: a chain that is accepted may hold an unused root with
+/// such a fault.
 fn explain(error: Error, chain: &[&CertificateDer<'_>]) -> Error {
     let Error::InvalidCertificate(_) = &error else { return error };
     let fields = || chain.iter().filter_map(|certificate| Fields::parse(certificate));
@@ -150,7 +157,8 @@ fn explain(error: Error, chain: &[&CertificateDer<'_>]) -> Error {
     }
 }
 
-/// Implements the verification of the handshake's signatures, which each rule does in the same way.
+/// Implements the verification of the handshake's signatures, the same for both verifiers of this
+/// module.
 macro_rules! handshake_signatures {
     () => {
         fn verify_tls12_signature(

@@ -1,15 +1,15 @@
-//! The few fields of an X.509 certificate (RFC 5280 section 4.1) that errors and warnings need. The module decides nothing that
-//! webpki decides.
+//! The few fields of an X.509 certificate (RFC 5280 section 4.1) that errors and warnings need.
+//! Whether a certificate is accepted is not decided here, but by webpki.
 
 use der::{
     Decode, Reader, SliceReader, Tag,
     asn1::{AnyRef, BitStringRef, GeneralizedTime, ObjectIdentifier, UtcTime},
 };
 
-/// The algorithm `rsaEncryption`.
+/// The object identifier of the key algorithm `rsaEncryption`.
 pub(crate) const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
-/// The algorithms of signatures over MD5 and SHA-1: RSA, DSA and ECDSA.
+/// The signature algorithms over broken hashes: RSA with MD5, and RSA, DSA and ECDSA with SHA-1.
 const BROKEN_SIGNATURES: [ObjectIdentifier; 4] = [
     ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.4"),
     ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.5"),
@@ -17,18 +17,18 @@ const BROKEN_SIGNATURES: [ObjectIdentifier; 4] = [
     ObjectIdentifier::new_unwrap("1.2.840.10045.4.1"),
 ];
 
-/// The fields of a certificate.
+/// The fields of a certificate that this crate reads.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fields<'a> {
     /// The algorithm with which the certificate is signed.
     signature_algorithm: ObjectIdentifier,
-    /// The first second of its validity, in Unix time.
+    /// The first second in which the certificate is valid, in Unix time.
     pub(crate) not_before: u64,
-    /// The last second of its validity, in Unix time.
+    /// The last second in which the certificate is valid, in Unix time.
     pub(crate) not_after: u64,
-    /// The algorithm of its key.
+    /// The algorithm of the public key.
     key_algorithm: ObjectIdentifier,
-    /// The key: a point, or an `RSAPublicKey`.
+    /// The public key: a point of a curve, or a DER-encoded `RSAPublicKey`.
     pub(crate) key: &'a [u8],
 }
 
@@ -45,7 +45,8 @@ impl<'a> Fields<'a> {
         BROKEN_SIGNATURES.contains(&self.signature_algorithm)
     }
 
-    /// Whether the key is an RSA key that is too short or too long.
+    /// Whether the key is an RSA key with fewer than 2,048 or more than 8,192 bits, or a malformed
+    /// one.
     pub(crate) fn has_weak_key(&self) -> bool {
         use crate::provider::rsa::{MAX_BITS, MIN_BITS, bits, parse};
         self.key_algorithm == RSA
@@ -78,7 +79,7 @@ fn read<'a>(reader: &mut SliceReader<'a>) -> der::Result<Fields<'a>> {
     })
 }
 
-/// Reads the name of an `AlgorithmIdentifier`. Its parameters are skipped.
+/// Reads an `AlgorithmIdentifier` and returns its object identifier. The parameters are skipped.
 fn identifier(reader: &mut SliceReader<'_>) -> der::Result<ObjectIdentifier> {
     let name = ObjectIdentifier::decode(reader)?;
     skip_rest(reader)?;

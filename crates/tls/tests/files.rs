@@ -11,7 +11,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// Returns a time at which every file of a test has settled.
+/// Returns a time 60 s from now, at which the reloader no longer expects a second change with the
+/// same time stamp.
 fn later() -> SystemTime {
     SystemTime::now() + Duration::from_secs(60)
 }
@@ -20,7 +21,7 @@ fn text(name: &str) -> String {
     fs::read_to_string(fixture(name)).unwrap()
 }
 
-/// Two files in a folder of their own.
+/// A certificate file and a key file in a temporary folder of their own.
 struct Files {
     folder: tempfile::TempDir,
     certificate: PathBuf,
@@ -179,7 +180,8 @@ fn removed_files_change_nothing_until_they_come_back() {
     assert_eq!(reloader.check(later()).unwrap(), Reload::Replaced(None));
 }
 
-/// A file that is written twice within the grain of its time is read again until it has settled.
+/// Files whose time stamps are too recent are read again at each check, because a second change
+/// might leave the same time stamps.
 #[test]
 fn a_change_right_after_reading_is_not_missed() {
     let files = Files::new(&text("p256.pem"), &text("p256.key"));
@@ -193,7 +195,8 @@ fn a_change_right_after_reading_is_not_missed() {
     assert_eq!(reloader.check(SystemTime::now()).unwrap(), Reload::Unchanged);
 }
 
-/// certbot points two links elsewhere, one after the other; Kubernetes points one link to a folder elsewhere.
+/// Tests the two ways to renew by symbolic links: certbot points two links to new files, one after
+/// the other; Kubernetes points one link to a new folder.
 #[cfg(unix)]
 #[test]
 fn links_that_point_elsewhere_are_followed() {

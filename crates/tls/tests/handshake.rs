@@ -1,4 +1,5 @@
-//! Our client with our server: each suite, each group, each certificate, and the parameters that both agree on.
+//! Our client with our server: each suite, each group, each certificate, and the parameters that
+//! both agree on.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
@@ -15,7 +16,8 @@ use deaddrop_tls::{
 };
 use std::sync::Arc;
 
-/// Returns a client that offers only what `change` leaves.
+/// Returns the configuration of a client that offers the suites and groups that `change` leaves in
+/// the provider.
 fn client_with(change: impl FnOnce(&mut CryptoProvider)) -> Arc<ClientConfig> {
     let mut some = (*provider()).clone();
     change(&mut some);
@@ -62,11 +64,12 @@ async fn the_first_choices_are_the_hybrid_group_and_http() {
     assert_eq!(near.suite(), Some(CipherSuite::from(first)));
 }
 
-/// A server that lacks the client's first group asks again.
+/// A server that lacks the group of the client's key share asks for another one by a
+/// HelloRetryRequest.
 #[tokio::test]
 async fn another_hello_follows_a_retry() {
     let client = client_with(|some| {
-        // The share goes out for the first one alone, which the server is left without.
+        // The client sends a key share only for its first group, which the server lacks.
         some.kx_groups.retain(|one| one.name() != NamedGroup::X25519);
     });
     let builder = {
@@ -111,7 +114,7 @@ async fn a_client_of_a_pinned_link_takes_each_certificate() {
     }
 }
 
-/// The certificate without its key is not enough, even where each certificate is taken.
+/// A server needs the private key of its certificate, even if the client accepts every certificate.
 #[tokio::test]
 async fn a_server_without_the_key_of_its_certificate_is_refused() {
     let client = client_config(&Verify::PinnedOnly).unwrap();
@@ -124,7 +127,8 @@ async fn a_server_without_the_key_of_its_certificate_is_refused() {
     assert!(matches!(far.unwrap_err(), TlsError::Refused(_)));
 }
 
-/// Returns a server that shows one certificate and signs with the key of another.
+/// Returns the configuration of a server that sends one certificate and signs with the key of
+/// another one.
 fn common_mismatch() -> Arc<deaddrop_tls::rustls::ServerConfig> {
     use deaddrop_tls::rustls::{ServerConfig, pki_types::PrivateKeyDer, sign::CertifiedKey};
     let key = PrivateKeyDer::from_pem_file(fixture("renewed.key")).unwrap();
@@ -171,7 +175,7 @@ fn files_of_roots_say_what_is_wrong() {
     assert!(Roots::load(&fixture("root.pem")).is_ok());
 }
 
-/// The provider works with rustls' own buffered connections, too.
+/// The configurations offer no resumption and no early data (0-RTT).
 #[test]
 fn no_ticket_is_sent_and_no_early_data_is_taken() {
     let config = server("p256.pem", "p256.key");

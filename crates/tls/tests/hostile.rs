@@ -26,7 +26,7 @@ use std::{
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 
-/// Returns the header of a record.
+/// Returns the header of a record of the content type `kind` with `len` bytes.
 fn header(kind: u8, len: usize) -> [u8; 5] {
     let [high, low] = u16::try_from(len).unwrap().to_be_bytes();
     [kind, 3, 3, high, low]
@@ -108,7 +108,7 @@ async fn the_end_is_told_from_a_cut() {
     far.shutdown().await.unwrap_err();
 }
 
-/// A stream of which a read or a write moves one byte.
+/// A stream on which each read and each write moves one byte at most.
 struct Dribble(DuplexStream);
 
 impl AsyncRead for Dribble {
@@ -269,7 +269,7 @@ async fn requests_for_new_keys_are_answered_and_bounded() {
     assert_eq!(error.kind(), ErrorKind::InvalidData);
 }
 
-/// Receives the byte `want` by rustls' own buffered connection.
+/// Receives one byte over `wire` through rustls' own buffered connection, and expects `want`.
 async fn read_one(near: &mut ClientConnection, wire: &mut DuplexStream, want: u8) {
     let mut got = [0];
     loop {
@@ -305,7 +305,8 @@ async fn empty_records_are_bounded() {
     flood(PADDED, &mut near, &mut far, &mut wire, "too many bytes").await;
 }
 
-/// Sends one kind of record until the server ends the connection with an error whose text contains `says`.
+/// Sends records that carry `kind` ([`EMPTY`] or [`PADDED`]) until the server ends the connection
+/// with an error whose text contains `says`.
 async fn flood(
     kind: &[u8],
     near: &mut ClientConnection,
@@ -334,7 +335,8 @@ async fn flood(
     assert!(error.to_string().contains(says), "{error}");
 }
 
-/// Returns our server, a client by rustls' own buffered connection, and the wire between them.
+/// Makes a connection between a client in rustls' own buffered form, which can send empty records,
+/// and our server. Returns both, and the client's end of the wire.
 async fn buffered() -> (ClientConnection, TlsStream<DuplexStream>, DuplexStream) {
     let (mut wire, far) = tokio::io::duplex(64 << 10);
     let name = ServerName::try_from(common::NAME).unwrap();
@@ -356,13 +358,14 @@ async fn buffered() -> (ClientConnection, TlsStream<DuplexStream>, DuplexStream)
     (near, within(server).await.unwrap().unwrap(), wire)
 }
 
-/// Data that [`Emptying`] seals as a record with none.
+/// Data in place of which [`Emptying`] seals a record without data.
 const EMPTY: &[u8] = b"an empty record, please";
 
-/// Data that [`Emptying`] seals as a record with none, and as much padding as fits.
+/// Data in place of which [`Emptying`] seals a record without data and with as much padding as
+/// fits.
 const PADDED: &[u8] = b"an empty record with padding, please";
 
-/// Returns a client whose suite is wrapped in [`Emptying`].
+/// Returns the configuration of a client whose only suite is wrapped in [`Emptying`].
 fn client_that_sends_empty_records() -> Arc<ClientConfig> {
     let mut some = (*provider()).clone();
     let suite = some.cipher_suites[0].tls13().unwrap();
@@ -388,7 +391,8 @@ fn client_that_sends_empty_records() -> Arc<ClientConfig> {
     Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// An AEAD that seals [`EMPTY`] as nothing.
+/// An AEAD that seals a record without data in place of [`EMPTY`] and of [`PADDED`], and other data
+/// as it is.
 struct Emptying(&'static dyn Tls13AeadAlgorithm);
 
 impl Tls13AeadAlgorithm for Emptying {

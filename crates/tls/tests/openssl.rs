@@ -19,7 +19,8 @@ use tokio::{
     process::{Child, Command},
 };
 
-/// Whether a program answers. Prints a notice if it does not.
+/// Whether `program` runs with `argument` and succeeds. Prints that the test is skipped if it does
+/// not.
 fn has(program: &str, argument: &str) -> bool {
     let found = std::process::Command::new(program)
         .arg(argument)
@@ -31,7 +32,8 @@ fn has(program: &str, argument: &str) -> bool {
     found
 }
 
-/// Whether OpenSSL knows X25519MLKEM768 (3.5 and later).
+/// Whether OpenSSL knows X25519MLKEM768 (3.5 and later). Prints that the test is skipped if it does
+/// not.
 fn has_hybrid() -> bool {
     let list = std::process::Command::new("openssl").args(["list", "-tls-groups"]).output();
     let found = list.is_ok_and(|list| String::from_utf8_lossy(&list.stdout).contains("X25519MLKEM768"));
@@ -41,7 +43,8 @@ fn has_hybrid() -> bool {
     found
 }
 
-/// Starts a server of ours that answers one request with the request itself, reversed by lines of HTTP.
+/// Starts our server on one connection. It answers one HTTP request with 100,000 bytes and closes.
+/// The task returns the suite and the group, or the error of the connection.
 async fn serve_once() -> (SocketAddr, tokio::task::JoinHandle<Result<String, TlsError>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -150,9 +153,10 @@ async fn curl_connects_to_our_server() {
     within(serve).await.unwrap().unwrap();
 }
 
-/// Starts a server by OpenSSL on a port of its own. It answers a request with a page about the connection.
+/// Starts a server of OpenSSL on a free port. Returns the process and the port. It answers an HTTP
+/// request with a page about the connection.
 async fn s_server(certificate: &str, key: &str, more: &[&str]) -> (Child, u16) {
-    // It cannot choose a port and tell which.
+    // OpenSSL cannot choose a free port and tell which.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let child = Command::new("openssl")
         .args(["s_server", "-accept", &format!("127.0.0.1:{port}"), "-www", "-quiet", "-cert"])

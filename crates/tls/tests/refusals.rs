@@ -15,7 +15,8 @@ use deaddrop_tls::{
 };
 use std::sync::Arc;
 
-/// Returns the error of a client that trusts `root`, and that of the server.
+/// Lets a client that trusts `root` connect to `name` at `server`, and expects that both fail.
+/// Returns the error of the client and its text.
 async fn refused(root: &str, server: Arc<ServerConfig>, name: &str) -> (CertificateError, String) {
     let (near, far) = within(try_pair(trusting(root), server, name)).await;
     let error = near.unwrap_err();
@@ -27,7 +28,8 @@ async fn refused(root: &str, server: Arc<ServerConfig>, name: &str) -> (Certific
     }
 }
 
-/// Returns a server that shows a certificate whose key this crate does not sign with.
+/// Returns the configuration of a server that sends `certificate`, whose key this crate cannot sign
+/// with, and signs with another key.
 fn server_that_shows(certificate: &str) -> Arc<ServerConfig> {
     let key = PrivateKeyDer::from_pem_file(fixture("p256.key")).unwrap();
     let key = provider().key_provider.load_private_key(key).unwrap();
@@ -62,7 +64,7 @@ async fn each_fault_has_its_error_and_its_text() {
     assert!(text.contains("someone may be changing the connection"), "{text}");
 }
 
-/// A chain without its middle is not completed from elsewhere.
+/// A chain without its intermediate certificate is refused: the client fetches none from elsewhere.
 #[tokio::test]
 async fn an_incomplete_chain_has_an_unknown_issuer() {
     let chain = std::fs::read_to_string(fixture("chained.pem")).unwrap();

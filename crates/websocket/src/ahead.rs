@@ -1,26 +1,32 @@
-//! The number of bytes that are queued ahead for a peer, computed from what its line has taken so far.
+//! The number of bytes that a caller queues for a peer at once, computed from what the *line* has
+//! taken so far. The line is the network path to the peer, with the buffers of the system in front
+//! of it.
 
-/// The milliseconds of a line's time for which bytes are queued ahead.
+/// Number of milliseconds that a line needs for the bytes that are queued ahead. An item that
+/// becomes urgent waits behind them for about as long (spec/10-link.md: "about 4 s").
 pub const AHEAD_MS: u64 = 4_000;
-/// Maximum number of bytes that are queued ahead.
+/// Maximum number of bytes that are queued ahead, which bounds the memory for a fast line.
 pub const MAX_AHEAD: usize = 1 << 20;
-/// Number of bytes that are queued ahead for a line of which nothing is known.
+/// Number of bytes that are queued ahead for a line whose speed is not known yet. The first batch
+/// corrects it.
 const FIRST_AHEAD: usize = 65_536;
 
-/// A measure of the speed of a line, which says how many bytes the line takes in about [`AHEAD_MS`].
+/// A measure of the speed of a line, which says how many bytes the line takes in about
+/// [`AHEAD_MS`].
 ///
-/// Items behind a long queue come late: answers, pings, and items that became more urgent meanwhile. A caller that queues a batch
-/// only when the last one has gone out, of at most [`bytes`](Self::bytes), keeps that wait short on every line. A single message
-/// that is longer may always be queued.
+/// Items behind a long queue come late: answers, pings, and items that became more urgent
+/// meanwhile. So a caller queues a *batch* of at most [`bytes`](Self::bytes), and the next batch
+/// only when that one has gone out. A single message that is longer may always be queued.
 #[derive(Clone, Copy, Debug)]
 pub struct Ahead {
     bytes: usize,
-    /// The time at which the present batch was queued, in milliseconds, and its bytes.
+    /// The time at which the batch that is going out was begun, in milliseconds of the caller's
+    /// clock, and its number of bytes; `None` if no bytes wait.
     batch: Option<(u64, usize)>,
 }
 
 impl Ahead {
-    /// Creates the measure of a line of which nothing is known.
+    /// Creates the measure of a line whose speed is not known yet.
     #[must_use]
     pub const fn new() -> Self {
         Self { bytes: FIRST_AHEAD, batch: None }
@@ -32,14 +38,17 @@ impl Ahead {
         self.bytes
     }
 
-    /// Notes that `bytes` were queued: a new batch, or more of the present one.
+    /// Notes that `bytes` were queued at the time `now_ms`: a new batch, or more of the one that is
+    /// going out.
     pub fn note_queued(&mut self, bytes: usize, now_ms: u64) {
         let (since, before) = self.batch.unwrap_or((now_ms, 0));
         self.batch = Some((since, before.saturating_add(bytes)));
     }
 
-    /// Notes that no bytes wait any more. The number of bytes at most doubles, because the system takes the beginning of a batch
-    /// at once on any line.
+    /// Notes that the last byte of the batch went out at the time `now_ms`, and computes a new
+    /// number of [`bytes`](Self::bytes) from the time that the batch took. The number at most
+    /// doubles, because the system takes the beginning of a batch at once on any line. Does nothing
+    /// if no batch was queued.
     pub fn note_taken(&mut self, now_ms: u64) {
         let Some((since, queued)) = self.batch.take() else { return };
         let took_ms = usize::try_from(now_ms.saturating_sub(since)).unwrap_or(usize::MAX).max(1);

@@ -1,14 +1,18 @@
-//! The number of frames without content that a peer may send.
+//! A bound on the frames without content that a peer may send: control frames, empty messages, and
+//! fragments shorter than [`FREE_FRAGMENT`](crate::FREE_FRAGMENT).
 
-/// Number of frames without content that a peer may send at once. Such frames are control frames, empty messages and small fragments.
+/// Number of frames without content that a peer may send at once: control frames, empty messages
+/// and small fragments.
 pub const BURST: u32 = 128;
-/// Number of frames without content that a peer may send per second after that.
+/// Number of frames without content that a peer may send per second once it has sent [`BURST`] at
+/// once.
 pub const PER_SECOND: u32 = 8;
 
-/// A count of the frames of one connection that carry no content. It starts full.
+/// The number of frames without content that the peer of one connection may still send. It begins
+/// at [`BURST`], and grows back to it by [`PER_SECOND`].
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
-    /// Number of frames that may still come, in thousandths.
+    /// Number of frames that may still come, in thousandths of a frame.
     left: u64,
     at_ms: u64,
 }
@@ -16,13 +20,14 @@ pub struct Budget {
 impl Budget {
     const FULL: u64 = BURST as u64 * 1_000;
 
-    /// Creates a full budget.
+    /// Creates a budget of [`BURST`] frames.
     #[must_use]
     pub const fn new() -> Self {
         Self { left: Self::FULL, at_ms: 0 }
     }
 
-    /// Takes one frame at this time. Returns `false` if the peer has sent too many: end the connection.
+    /// Counts one frame without content that came at the time `now_ms`, in milliseconds of a clock
+    /// of the caller. Returns `false` if the peer has sent too many: end the connection.
     #[must_use]
     pub fn take(&mut self, now_ms: u64) -> bool {
         let regained = now_ms.saturating_sub(self.at_ms).saturating_mul(u64::from(PER_SECOND));

@@ -2,26 +2,29 @@
 
 use crate::frame::{FREE_FRAGMENT, FrameError, Header, MAX_CONTROL, MAX_HEADER, Opcode, Role, apply_mask};
 
-/// Number of bytes of memory that are taken for a message at first. They then at most double with what has arrived.
+/// Number of bytes of memory that are reserved when a message begins. Later reservations at most
+/// double what has arrived.
 const FIRST_RESERVE: usize = 4_096;
 
-/// An item that a peer sent.
+/// A message or a control frame that a peer sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming {
     /// A whole binary message.
     Message(Vec<u8>),
-    /// A ping with its payload, at most [`MAX_CONTROL`] bytes, to be sent back.
+    /// A ping. Its payload, at most [`MAX_CONTROL`] bytes, is to be sent back in a pong.
     Ping(Vec<u8>),
     /// A pong.
     Pong,
-    /// A fragment of a message that is shorter than [`FREE_FRAGMENT`] and not the last.
+    /// A fragment shorter than [`FREE_FRAGMENT`] that is not the last of its message. Its bytes are
+    /// kept for the message.
     SmallFragment,
-    /// The peer closes the connection.
+    /// A close frame: the peer ends the connection.
     Close,
 }
 
 impl Incoming {
-    /// Whether the item carries no content, so that it counts against the peer's [`Budget`](crate::Budget).
+    /// Whether the message or frame carries no content, so that it counts against the peer's
+    /// [`Budget`](crate::Budget).
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         match self {
@@ -44,19 +47,19 @@ struct Frame {
 pub struct Decoder {
     role: Role,
     max_message: usize,
-    /// The beginning of an incomplete header.
+    /// The bytes of a header that is still arriving; the first `header_len` are valid.
     header: [u8; MAX_HEADER],
     header_len: usize,
     frame: Option<Frame>,
-    /// Whether a data frame that was not the last of its message has come.
+    /// Whether the last data frame was not the last of its message.
     in_message: bool,
     message: Vec<u8>,
     control: Vec<u8>,
 }
 
 impl Decoder {
-    /// Creates the decoder of what this side receives. It refuses a message of more than `max_message` bytes once it has read its
-    /// length.
+    /// Creates the decoder of what this side, whose role is `role`, receives. A message of more
+    /// than `max_message` bytes is refused as soon as its frame headers show that it is longer.
     #[must_use]
     pub const fn new(role: Role, max_message: usize) -> Self {
         Self {
@@ -71,7 +74,7 @@ impl Decoder {
         }
     }
 
-    /// Sets the maximum length of messages from here on.
+    /// Sets the maximum number of bytes of a message, from the next frame header on.
     pub const fn set_max_message(&mut self, max_message: usize) {
         self.max_message = max_message;
     }
@@ -88,7 +91,8 @@ impl Decoder {
         self.message.capacity() + self.control.capacity()
     }
 
-    /// Takes bytes from the front of `input` until an item is whole or `input` is empty.
+    /// Takes bytes from the front of `input` until a message or control frame is whole and returns
+    /// it; `None` if `input` is used up before.
     ///
     /// # Errors
     /// Fails with [`FrameError`]. End the connection, and do not use the decoder any more.
@@ -125,8 +129,8 @@ impl Decoder {
         }
     }
 
-    /// Handles a frame that has arrived whole; returns `None` for a fragment that is not the last and at least [`FREE_FRAGMENT`]
-    /// long.
+    /// Handles a frame that has arrived whole. Returns `None` for a fragment of at least
+    /// [`FREE_FRAGMENT`] bytes that is not the last of its message.
     fn finish(&mut self, header: Header) -> Option<Incoming> {
         match header.opcode {
             Opcode::Ping => Some(Incoming::Ping(std::mem::take(&mut self.control))),
@@ -148,7 +152,8 @@ impl Decoder {
         }
     }
 
-    /// Takes the next header, and checks it against the frames before it.
+    /// Takes the next frame header from `input`, and checks it against the frames before it; `None`
+    /// if `input` is used up before the header is whole.
     fn take_header(&mut self, input: &mut &[u8]) -> Result<Option<Header>, FrameError> {
         loop {
             let known = self.header.get(..self.header_len).unwrap_or_default();
@@ -183,7 +188,8 @@ impl Decoder {
     }
 }
 
-/// Appends `bytes`, of which `left` are expected in all, and takes no more memory than twice what has arrived.
+/// Appends `bytes`, the next of the `left` bytes that the frame still has, and reserves no more
+/// memory than twice what has arrived.
 fn append(buffer: &mut Vec<u8>, bytes: &[u8], left: usize) {
     if buffer.capacity().saturating_sub(buffer.len()) < bytes.len() {
         let grow = buffer.len().max(FIRST_RESERVE).max(bytes.len());

@@ -2,12 +2,14 @@
 
 /// Maximum number of bytes of a control frame's payload (RFC 6455 section 5.5).
 pub const MAX_CONTROL: usize = 125;
-/// Minimum length of a fragment that costs a peer nothing of its budget. Its bytes are bounded as a part of the message.
+/// Minimum number of payload bytes of a fragment that does not count against the
+/// [`Budget`](crate::Budget). Longer fragments need no such bound, because the limit on the message
+/// bounds their number.
 pub const FREE_FRAGMENT: u64 = 1_024;
-/// Maximum number of bytes of a header: 2, a length of 8, a mask of 4.
+/// Maximum number of bytes of a frame header: 2 fixed ones, 8 of the length, 4 of the mask.
 pub(crate) const MAX_HEADER: usize = 14;
 
-/// The side of a connection.
+/// The side of a connection on which this program is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// The side that masks what it sends, and receives unmasked frames.
@@ -16,20 +18,22 @@ pub enum Role {
     Server,
 }
 
-/// The error of a peer that does not keep to the protocol, or to this program's limits. The connection cannot continue.
+/// The error of a frame that breaks the protocol, or this program's limits. The connection cannot
+/// continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// The frame has a reserved bit, an unknown or a text opcode, a wrong mask bit or a length that is not in its shortest form;
-    /// or a control frame is fragmented or too long, or a fragment is out of place.
+    /// The frame has a reserved bit, an unknown or a text opcode, a wrong mask bit or a length that
+    /// is not in its shortest form; or a control frame is fragmented or too long, or a fragment is
+    /// out of place.
     #[error("the peer does not keep to WebSocket")]
     Malformed,
-    /// The message is longer than the limit.
+    /// The message is longer than the `max_message` of the decoder.
     #[error("the peer sends a message over the limit")]
     TooLong,
 }
 
-/// The kind of a frame.
+/// The kind of a frame, as its opcode (RFC 6455 section 5.2) says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Opcode {
     Continuation,
@@ -66,7 +70,7 @@ impl Opcode {
     }
 }
 
-/// A parsed header.
+/// The header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) opcode: Opcode,
@@ -76,7 +80,8 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// Parses the header at the beginning of `bytes`. Returns it with its length; `None`: more bytes are needed.
+    /// Parses the header at the beginning of `bytes`. Returns the header with its own number of
+    /// bytes; `None` if more bytes are needed.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, FrameError> {
         let Some(([first, second], rest)) = bytes.split_first_chunk() else { return Ok(None) };
         if first & 0x70 != 0 {
@@ -134,7 +139,7 @@ impl Header {
     }
 }
 
-/// Masks or unmasks `bytes`, the first of which is byte `at` of its payload.
+/// Masks or unmasks `bytes`, a part of a payload that begins at its byte `at`.
 pub(crate) fn apply_mask(mask: [u8; 4], at: u64, bytes: &mut [u8]) {
     let mut turned = mask;
     turned.rotate_left((at % 4) as usize);

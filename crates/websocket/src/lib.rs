@@ -1,7 +1,9 @@
-//! A WebSocket (RFC 6455) that carries binary messages and whose memory a hostile peer cannot grow (spec/10-link.md section 7).
+//! A WebSocket (RFC 6455) that carries binary messages and whose memory a hostile peer cannot grow
+//! (spec/10-link.md section 7).
 //!
 //! - [`Decoder`] turns bytes into messages and control frames. It performs no I/O.
-//! - [`Socket`] reads and writes one connection in one task, so that neither direction waits for the other.
+//! - [`Socket`] reads and writes one connection in one task, so that neither direction waits for
+//!   the other.
 //! - [`upgrade`] and [`accept`] make a [`Socket`] from a connection, as client and as server.
 //!
 //! The bounds on a peer:
@@ -10,14 +12,14 @@
 //! |---|---|
 //! | begins a message and does not end it | the memory held is at most twice what arrived, and at most the limit that the caller set |
 //! | sends pings and never reads | one unsent pong: the newest replaces the one before |
-//! | sends control frames, empty messages or small fragments | [`Budget`]: [`BURST`] frames at once, [`PER_SECOND`] lasting; beyond it the connection ends |
+//! | sends control frames, empty messages or small fragments | [`Budget`]: [`BURST`] frames at once, then [`PER_SECOND`] a second; beyond that the connection ends |
 //! | never reads | [`Socket::unsent_bytes`] and [`Socket::unsent_reply_bytes`] tell the caller, who stops making replies |
 //! | reads or sends a few bytes now and then | [`Pace`] tells the caller |
 //! | reads slowly | [`Ahead`] tells the caller how much to queue for it |
 //! | sends a long head of a request or an answer | [`MAX_HEAD`] bytes |
 //!
-//! The crate knows nothing of messaging: what a message holds is the caller's affair. No extension is negotiated, and text frames end the
-//! connection.
+//! The crate knows nothing of messaging: what a message holds is the caller's affair. No extension
+//! is negotiated, and text frames end the connection.
 
 mod ahead;
 mod budget;

@@ -1,26 +1,32 @@
-//! The pace of a peer, which shows whether a slow one still makes progress.
+//! The pace of a peer: whether a slow one still makes progress, or has stalled.
 
-/// Number of bytes that count as progress within the caller's time.
+/// Number of bytes that must move within a time limit of the caller's choice, else the connection
+/// has stalled.
 pub const MIN_PROGRESS: u64 = 1_024;
-/// Milliseconds within which [`MIN_PROGRESS`] bytes must move in a direction in which bytes wait. A line of 2 KB/s moves twenty
-/// times as much.
+/// Milliseconds within which [`MIN_PROGRESS`] bytes must move in a direction in which bytes wait. A
+/// line of 2 KB/s moves twenty times as much.
 pub const STALL_MS: u64 = 10_000;
-/// Number of stall times that a side waits for progress of what it sends. A system takes bytes in steps of up to
-/// [`UNSENT_IN_SYSTEM`], which at the slowest pace leave it within two stall times.
+/// Number of stall times ([`STALL_MS`]) that a side waits for progress of what it sends. The system
+/// takes bytes in steps of up to [`UNSENT_IN_SYSTEM`], which need two stall times to leave it at
+/// the slowest allowed pace.
 pub const WRITE_STALLS: u64 = 2;
-/// Number of bytes that may wait in the system before the network takes them. More would hide how fast a line is.
+/// Maximum number of bytes that may wait in the buffers of the operating system before the network
+/// takes them. With more, the caller could not see how fast the network takes bytes.
 pub const UNSENT_IN_SYSTEM: u32 = 2_048;
 
-/// A watch over one direction of a connection. While bytes wait, [`MIN_PROGRESS`] bytes must move within a time of the caller's
-/// choice, however long the whole takes.
+/// A watch over one direction of a connection. While bytes wait to be moved, [`MIN_PROGRESS`] bytes
+/// must move within each time limit of the caller's choice; the whole message may take any time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pace {
-    /// The time in milliseconds and the count of bytes at the last progress, while bytes wait.
+    /// The time in milliseconds of the last progress, and the number of bytes moved until then;
+    /// `None` while no bytes wait.
     last: Option<(u64, u64)>,
 }
 
 impl Pace {
-    /// Whether bytes have waited for `limit_ms` without progress. Notes the count of bytes moved so far.
+    /// Whether bytes wait, and fewer than [`MIN_PROGRESS`] have moved for `limit_ms`. `bytes` is
+    /// the number of bytes moved since the connection began; if it shows progress, the time starts
+    /// again at `now_ms`.
     #[must_use]
     pub fn is_stalled(&mut self, is_waiting: bool, bytes: u64, now_ms: u64, limit_ms: u64) -> bool {
         match self.last {
@@ -38,7 +44,8 @@ impl Pace {
         }
     }
 
-    /// Returns the milliseconds until the direction is stalled if no bytes move; `None` while none wait.
+    /// Returns the number of milliseconds until the direction has stalled if no more bytes move;
+    /// `None` while no bytes wait.
     #[must_use]
     pub fn left_ms(&self, now_ms: u64, limit_ms: u64) -> Option<u64> {
         self.last.map(|(since, _)| limit_ms.saturating_sub(now_ms.saturating_sub(since)))

@@ -12,18 +12,21 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-/// Number of bytes read from the connection at once.
+/// Maximum number of bytes of one read from the connection.
 const READ_AT_ONCE: usize = 16_384;
-/// Number of frames passed to one write.
+/// Maximum number of frames passed to one write.
 const WRITE_AT_ONCE: usize = 16;
-/// Minimum and maximum number of bytes passed to one write. A line that has just refused some gets the minimum; the number
-/// doubles when a line has taken at least as many without refusing any. The progress of bytes that the system has taken cannot be
-/// seen, so on a slow line it gets little.
+/// Minimum and maximum number of bytes passed to one write. After the connection refused a write,
+/// the next one gets the minimum; the number doubles when the connection has taken as many bytes
+/// without a refusal. On a slow line the system gets few bytes, because their progress inside it
+/// cannot be seen.
 const WRITE_BYTES: core::ops::RangeInclusive<usize> = 2_048..=262_144;
-/// Number of messages, control frames and reads handled in one poll. Then other tasks get their turn.
+/// Maximum number of messages, control frames and reads handled in one poll, so that other tasks of
+/// the thread run in between.
 const STEPS_AT_ONCE: usize = 64;
 
-/// Number of bytes of an incomplete message above which [`Progress::Partial`] reports each further part.
+/// Number of bytes of memory held for an incomplete message above which [`Progress::Partial`]
+/// reports each further read.
 pub const LARGE_PARTIAL: usize = 32_768;
 
 /// An event of a connection.
@@ -31,12 +34,12 @@ pub const LARGE_PARTIAL: usize = 32_768;
 pub enum Progress {
     /// A binary message arrived.
     Message(Vec<u8>),
-    /// A message has begun and is not whole, or more of one arrived that holds more than [`LARGE_PARTIAL`] bytes. Account for its
-    /// memory.
+    /// A message has begun and is not whole yet, or more of it arrived and more than
+    /// [`LARGE_PARTIAL`] bytes are held. Count them by [`Socket::partial_bytes`].
     Partial,
-    /// The last of what was queued went out.
+    /// The connection has taken all bytes that were queued.
     Sent,
-    /// The connection has ended.
+    /// The connection has ended. Only [`Socket::close`] may be called after that.
     Over(End),
 }
 
@@ -44,20 +47,21 @@ pub enum Progress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum End {
-    /// The peer closed the connection, or it broke.
+    /// The peer sent a close frame or closed the connection, or the connection broke.
     Closed,
-    /// The peer does not keep to the protocol or the limits.
+    /// The peer sent a frame that breaks the protocol or the limits.
     Malformed(FrameError),
     /// The peer sent more frames without content than [`Budget`] allows.
     Flood,
 }
 
-/// A frame that is being sent.
+/// A frame that waits to be sent or is partly sent.
 struct Outgoing {
     header: Vec<u8>,
     payload: Vec<u8>,
     written: usize,
-    /// Number of bytes of the payload that answer what the peer itself sent.
+    /// Number of bytes of the payload that answer requests of the peer; see
+    /// [`Socket::unsent_reply_bytes`].
     reply_bytes: usize,
     is_pong: bool,
 }
@@ -77,7 +81,8 @@ impl Outgoing {
         self.header.len() + self.payload.len()
     }
 
-    /// Returns everything that is not written yet, in at most two parts.
+    /// Returns the bytes that are not written yet: the rest of the header, then of the payload,
+    /// without empty parts.
     fn rest(&self) -> impl Iterator<Item = &[u8]> {
         let of_payload = self.written.saturating_sub(self.header.len());
         let parts = [self.header.get(self.written..), self.payload.get(of_payload..)];
@@ -87,8 +92,8 @@ impl Outgoing {
 
 /// A WebSocket connection.
 ///
-/// The caller alone decides how much is queued: [`send`](Self::send) never waits and has no bound of its own. Of the peer's pings one
-/// answer waits at most.
+/// The caller alone decides how much is queued: [`send`](Self::send) never waits and has no bound
+/// of its own. At most one pong waits, that of the peer's newest ping.
 pub struct Socket<T> {
     io: T,
     role: Role,
@@ -98,23 +103,25 @@ pub struct Socket<T> {
     /// The bytes that were read and not decoded yet.
     unread: Vec<u8>,
     unread_at: usize,
-    /// The frames in the order of their sending. Only the first can be partly written.
+    /// The frames that are not sent yet, next first. Only the first can be partly written.
     queue: VecDeque<Outgoing>,
     unsent_bytes: usize,
     unsent_reply_bytes: usize,
-    /// The payload of the newest ping without an answer.
+    /// The payload of the newest ping whose pong is not in `queue` yet.
     pong: Option<Vec<u8>>,
     is_flushing: bool,
-    /// Number of bytes passed to the next write, within [`WRITE_BYTES`].
+    /// Maximum number of bytes passed to the next write, within [`WRITE_BYTES`].
     write_bytes: usize,
-    /// Number of bytes taken since the last flush or refusal.
+    /// Number of bytes that the connection has taken since it was last flushed or refused a write.
     unrefused_bytes: usize,
     bytes_read: u64,
     bytes_written: u64,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
-    /// Creates a socket over a connection on which the opening handshake is over. `unread` is what was read after it.
+    /// Creates a socket over a connection on which the opening handshake is over. `unread` holds
+    /// the bytes that were read behind it; a message of more than `max_message` bytes ends the
+    /// connection.
     #[must_use]
     pub fn new(io: T, role: Role, max_message: usize, unread: Vec<u8>) -> Self {
         Self {
@@ -137,46 +144,49 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         }
     }
 
-    /// Sets the maximum length of messages that are received from here on.
+    /// Sets the maximum number of bytes of a received message, from the next frame header on.
     pub const fn set_max_message(&mut self, max_message: usize) {
         self.decoder.set_max_message(max_message);
     }
 
-    /// Queues a message, of which `reply_bytes` answer what the peer itself sent; see
+    /// Queues a message, of which `reply_bytes` bytes answer requests of the peer; see
     /// [`unsent_reply_bytes`](Self::unsent_reply_bytes).
     pub fn send(&mut self, message: Vec<u8>, reply_bytes: usize) {
         self.push(Outgoing::new(self.role, Opcode::Binary, message, reply_bytes));
     }
 
-    /// Returns the number of bytes that the peer has not taken yet.
+    /// Returns the number of queued bytes that the connection has not taken yet.
     #[must_use]
     pub const fn unsent_bytes(&self) -> usize {
         self.unsent_bytes
     }
 
-    /// Returns the number of bytes of memory held for frames that wait to be sent and for incomplete messages. A frame that is partly sent
-    /// counts as a whole.
+    /// Returns the number of bytes of memory held for frames that wait to be sent and for
+    /// incomplete messages. A frame that is partly sent counts as a whole.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         let sent = self.queue.front().map_or(0, |frame| frame.written);
         self.unsent_bytes + sent + self.pong.as_ref().map_or(0, Vec::len) + self.partial_bytes()
     }
 
-    /// Returns the part of [`unsent_bytes`](Self::unsent_bytes) that answers what the peer itself sent. A caller stops reading
-    /// when it exceeds a constant: a peer that never reads then causes no more replies. Other bytes that wait for the peer must
-    /// not stop reading, because a peer on a slow line must still be heard.
+    /// Returns the number of queued bytes that answer requests of the peer, as given to
+    /// [`send`](Self::send); a partly sent message counts as a whole. A caller stops reading when
+    /// the number exceeds a constant, so that a peer that never reads causes no more replies. Other
+    /// queued bytes must not stop reading, because a peer on a slow line must still be heard.
     #[must_use]
     pub const fn unsent_reply_bytes(&self) -> usize {
         self.unsent_reply_bytes
     }
 
-    /// Returns the number of bytes of memory held for incomplete messages.
+    /// Returns the number of bytes of memory held for an incomplete message, and for bytes that
+    /// were read and not decoded yet.
     #[must_use]
     pub const fn partial_bytes(&self) -> usize {
         self.decoder.held_bytes() + self.unread.capacity()
     }
 
-    /// Returns the connection that carries the WebSocket. Reading from or writing to it breaks the WebSocket.
+    /// Returns the connection that carries the WebSocket. Reading from or writing to it breaks the
+    /// WebSocket.
     #[must_use]
     pub const fn get_ref(&self) -> &T {
         &self.io
@@ -188,7 +198,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         self.decoder.is_in_message()
     }
 
-    /// Whether bytes wait for the peer.
+    /// Whether bytes are queued, or were written and not flushed yet.
     #[must_use]
     pub fn is_sending(&self) -> bool {
         self.is_flushing || self.pong.is_some() || !self.queue.is_empty()
@@ -206,13 +216,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         self.bytes_written
     }
 
-    /// Sends what is queued and, with `read`, waits for the next message. The future may be dropped and the method called again.
-    /// After [`Progress::Over`] only [`close`](Self::close) may follow.
+    /// Sends what is queued and, with `read`, waits for the next message. Without `read` it reads
+    /// nothing, and returns when all queued bytes are sent or sending fails. The future may be
+    /// dropped and the method called again. After [`Progress::Over`] only [`close`](Self::close)
+    /// may follow.
     pub async fn progress(&mut self, read: bool) -> Progress {
         poll_fn(|context| self.poll_progress(context, read)).await
     }
 
-    /// Sends what is queued and a close frame, and shuts the connection down. Waits for the peer to take it: bound the time.
+    /// Sends what is queued and a close frame, and shuts the connection down. Waits until the
+    /// connection has taken the bytes, without a limit of time: the caller sets one.
     pub async fn close(mut self) {
         self.pong = None;
         self.push(Outgoing::new(self.role, Opcode::Close, Vec::new(), 0));
@@ -235,7 +248,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
                 Poll::Ready(Ok(Some(Incoming::Message(message)))) => {
                     return Poll::Ready(Progress::Message(message));
                 }
-                // The newest wins: a peer that does not read gets one answer. It leaves with the next turn of this loop.
+                // A newer ping replaces an older one: a peer that does not read gets one pong. The
+                // next pass of this loop sends it.
                 Poll::Ready(Ok(Some(Incoming::Ping(payload)))) => self.pong = Some(payload),
                 Poll::Ready(Ok(Some(Incoming::Close))) => return Poll::Ready(Progress::Over(End::Closed)),
                 Poll::Ready(Ok(_)) => {}
@@ -248,8 +262,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         Poll::Pending
     }
 
-    /// Polls for the next item of the peer, and takes one without content from the peer's budget. `None`: a part of a large
-    /// message.
+    /// Polls for the next message or control frame of the peer, and counts it against the budget if
+    /// it has no content. Returns `None` if only a part of a message arrived that
+    /// [`Progress::Partial`] reports.
     fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Incoming>, End>> {
         loop {
             let mut input = self.unread.get(self.unread_at..).unwrap_or_default();
@@ -257,7 +272,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             let decoded = self.decoder.decode(&mut input).map_err(End::Malformed);
             self.unread_at += before - input.len();
             if self.unread_at == self.unread.len() {
-                // A connection that waits holds no buffer.
+                // A connection without traffic holds no buffer.
                 self.unread = Vec::new();
                 self.unread_at = 0;
             }
@@ -285,14 +300,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
                 }
                 return Poll::Ready(Ok(Some(incoming)));
             }
-            // The begin of a message is told, so that its pace is watched from then on.
+            // The beginning of a message is reported, so that the caller watches its pace from then
+            // on.
             if self.partial_bytes() > LARGE_PARTIAL || !was_in_message && self.is_in_message() {
                 return Poll::Ready(Ok(None));
             }
         }
     }
 
-    /// Sends what is queued. `Ok(true)`: the last of it went out just now. `Ok(false)`: nothing was queued.
+    /// Sends what is queued. Ready with `true` if the connection has just taken the last of it,
+    /// with `false` if nothing was queued, with an error if the connection broke.
     fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, ()>> {
         loop {
             self.queue_pong();
@@ -330,8 +347,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         Poll::Ready(flushed.map(|()| true))
     }
 
-    /// Lets the pong that waits go next, unless a frame is partly written. An earlier pong of which nothing is written is
-    /// replaced.
+    /// Puts the pong of `self.pong` at the front of the queue, unless a frame is partly written. It
+    /// replaces an earlier pong of which nothing is written.
     fn queue_pong(&mut self) {
         if self.pong.is_none() || self.queue.front().is_some_and(|first| first.written > 0) {
             return;
@@ -352,7 +369,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         self.queue.push_back(frame);
     }
 
-    /// Notes that the connection has taken `n` bytes of the queue.
+    /// Notes that the connection has taken the next `n` bytes of the queue, and drops the frames
+    /// that are sent.
     fn advance(&mut self, mut n: usize) {
         self.is_flushing = true;
         self.bytes_written += n as u64;
@@ -368,7 +386,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
             self.unsent_reply_bytes = self.unsent_reply_bytes.saturating_sub(first.reply_bytes);
             self.queue.pop_front();
         }
-        // A connection that waits holds no buffer.
+        // A connection without traffic holds no buffer.
         self.queue = VecDeque::new();
     }
 

@@ -5,9 +5,10 @@ use crate::socket::Socket;
 use data_encoding::BASE64;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// Maximum number of bytes of the head of a request or an answer.
+/// Maximum number of bytes of the head of an HTTP request or answer: its first line and its
+/// headers.
 pub const MAX_HEAD: usize = 8_192;
-/// Maximum number of header lines.
+/// Maximum number of headers of a request or an answer.
 const MAX_HEADERS: usize = 64;
 /// The suffix that a server hashes behind the client's key (RFC 6455 section 1.3).
 const ACCEPT_SUFFIX: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -16,22 +17,24 @@ const ACCEPT_SUFFIX: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UpgradeError {
-    /// The connection broke.
+    /// The connection broke, or the peer closed it.
     #[error("the connection broke during the WebSocket handshake")]
     Closed,
     /// The answer is not that of a WebSocket server, or longer than [`MAX_HEAD`].
     #[error("no WebSocket server answers at this address")]
     Refused,
-    /// The request is no correct request for a WebSocket. The server answered it with status 400.
+    /// The request does not ask for a WebSocket as RFC 6455 requires. This side answered with
+    /// status 400 and closed the connection.
     #[error("not a correct request for a WebSocket")]
     BadRequest,
 }
 
-/// Asks for a WebSocket as the client. `host` is the value of the Host header, `path` begins with `/`. Messages longer than
-/// `max_message` will be refused.
+/// Asks for a WebSocket as the client. `host` is the value of the Host header, `path` begins with
+/// `/`. The socket refuses messages of more than `max_message` bytes.
 ///
 /// # Errors
-/// Fails with [`UpgradeError::Closed`] or [`UpgradeError::Refused`]. The caller bounds the time.
+/// Fails with [`UpgradeError::Closed`] or [`UpgradeError::Refused`]. There is no limit of time: the
+/// caller sets one.
 pub async fn upgrade<T: AsyncRead + AsyncWrite + Unpin>(
     mut io: T,
     host: &str,
@@ -60,7 +63,8 @@ pub async fn upgrade<T: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Returns the length of a correct answer; `None`: it is not whole yet.
+/// Returns the number of bytes of the server's answer to a request with `key`; `None` if the answer
+/// is not whole yet. Fails with `Refused` if it is not correct.
 fn answer_len(head: &[u8], key: &str) -> Result<Option<usize>, UpgradeError> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
@@ -76,11 +80,13 @@ fn answer_len(head: &[u8], key: &str) -> Result<Option<usize>, UpgradeError> {
     if is_ours && len <= MAX_HEAD { Ok(Some(len)) } else { Err(UpgradeError::Refused) }
 }
 
-/// Answers a request for a WebSocket as the server. `request` is what was read so far and holds the whole head; the bytes after
-/// the head are the beginning of the first frame. Messages longer than `max_message` will be refused.
+/// Answers a request for a WebSocket as the server. `request` is what was read so far and holds the
+/// whole head; the bytes after the head are the beginning of the first frame. The socket refuses
+/// messages of more than `max_message` bytes.
 ///
 /// # Errors
-/// Fails with [`UpgradeError::Closed`] or [`UpgradeError::BadRequest`]. The caller bounds the time.
+/// Fails with [`UpgradeError::Closed`] or [`UpgradeError::BadRequest`]. There is no limit of time:
+/// the caller sets one.
 pub async fn accept<T: AsyncRead + AsyncWrite + Unpin>(
     mut io: T,
     mut request: Vec<u8>,
@@ -105,7 +111,8 @@ pub async fn accept<T: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Returns the length of a correct request, and the answer to its key; `None` if the request is not whole, or not correct.
+/// Returns the number of bytes of the head of a correct request, and the value of
+/// `Sec-WebSocket-Accept` for its key; `None` if the request is not whole, or not correct.
 fn request_accept(bytes: &[u8]) -> Option<(usize, String)> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
@@ -135,7 +142,7 @@ fn values<'a>(headers: &'a [httparse::Header<'a>], name: &'a str) -> impl Iterat
     named.map(|header| std::str::from_utf8(header.value).unwrap_or_default().trim())
 }
 
-/// Whether one of the comma-separated values of a header is this token.
+/// Whether one of the comma-separated values of the headers `name` is `token`, in any case.
 fn has_token(headers: &[httparse::Header<'_>], name: &str, token: &str) -> bool {
     values(headers, name).any(|value| value.split(',').any(|one| one.trim().eq_ignore_ascii_case(token)))
 }

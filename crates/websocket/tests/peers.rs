@@ -1,4 +1,5 @@
-//! A socket beside an independent implementation, and beside hostile peers that write and never read.
+//! A socket beside an independent implementation, and beside hostile peers that write and never
+//! read.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use deaddrop_websocket::{BURST, End, FrameError, Progress, Role, Socket, accept, upgrade};
@@ -86,14 +87,15 @@ async fn it_talks_with_another_implementation_as_client() {
     tokio::join!(peer, here);
 }
 
-/// Returns a frame as a client sends it, with a mask of zeros.
+/// Returns a frame as a client sends it, with a mask of zeros. `first` is its first byte: flags and
+/// opcode.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let len = u8::try_from(payload.len()).unwrap();
     [&[first, 0x80 | len, 0, 0, 0, 0], payload].concat()
 }
 
-/// Plays a peer that sends this frame without end and never reads. Returns the end of the connection, and the largest memory it
-/// held.
+/// Plays a peer that sends `frame` again and again and never reads. Returns the reason for which
+/// the connection ended, and the largest number of bytes of memory that the socket held.
 async fn flood(frame: Vec<u8>) -> (End, usize) {
     let (ours, mut theirs) = duplex(1_000);
     let mut socket = Socket::new(ours, Role::Server, MAX, Vec::new());

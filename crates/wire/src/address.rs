@@ -9,7 +9,8 @@ use core::{
 };
 use data_encoding::BASE64URL_NOPAD;
 
-/// A WebSocket URL with the fingerprint of the relay that answers there. Its text form is `URL#FINGERPRINT`.
+/// The address of a relay: the WebSocket URL at which it listens, and the fingerprint by which a
+/// client verifies that the right relay answers. The text form is `URL#FINGERPRINT`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RelayAddress {
     fingerprint: Fingerprint,
@@ -20,24 +21,26 @@ pub struct RelayAddress {
     tls: bool,
 }
 
-/// The error of an address that was refused; see the variants.
+/// The error of a text that is not the address of a relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {
-    /// The URL is not one of a relay.
+    /// The URL does not have the form that [`RelayAddress::new`] describes.
     #[error("not a relay address; it looks like ws://HOST:PORT/#FINGERPRINT (or wss://), in lower case")]
     Url,
-    /// The part after the `#` is missing or is no fingerprint.
+    /// The part after the `#` is missing, or is not 43 characters of base64url that encode a
+    /// fingerprint.
     #[error("the relay's fingerprint (43 characters behind #) is missing or damaged; copy the whole address")]
     Fingerprint,
 }
 
 impl RelayAddress {
-    /// Creates an address after a check of the URL: `ws://` or `wss://`, host in lower case, port unless it is the scheme's own,
-    /// path.
+    /// Creates an address. The URL has at most [`MAX_URL`] bytes: `ws://` or `wss://`, a host in
+    /// lower case, optionally `:PORT`, and a path that begins and ends with `/`. It has no user and
+    /// no query.
     ///
     /// # Errors
-    /// Fails with [`AddressError::Url`].
+    /// Fails with [`AddressError::Url`] if the URL has another form.
     pub fn new(fingerprint: Fingerprint, url: &str) -> Result<Self, AddressError> {
         let (tls, host, port, path) = split_url(url).ok_or(AddressError::Url)?; // W-10: the URL's form.
         Ok(Self {
@@ -50,7 +53,7 @@ impl RelayAddress {
         })
     }
 
-    /// Returns the relay's fingerprint.
+    /// Returns the fingerprint: the hash of the relay's identity keys.
     #[must_use]
     pub const fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
@@ -68,7 +71,7 @@ impl RelayAddress {
         &self.host
     }
 
-    /// Returns the TCP port, that of the scheme if the URL names none.
+    /// Returns the TCP port; the scheme's own (80 for `ws`, 443 for `wss`) if the URL names none.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
@@ -111,7 +114,8 @@ impl FromStr for RelayAddress {
     }
 }
 
-/// Splits a URL in its one accepted form into scheme, host, port and path; `None` for any other form.
+/// Splits a URL into whether it is `wss`, host, port and path; `None` if it does not have the form
+/// that [`RelayAddress::new`] describes.
 fn split_url(url: &str) -> Option<(bool, &str, u16, &str)> {
     if url.len() > MAX_URL {
         return None;
@@ -153,7 +157,8 @@ fn parse_port(text: &str) -> Option<u16> {
     digits.then(|| text.parse().ok()).flatten()
 }
 
-/// Whether the host is a dotted IPv4 address, or a name of lower-case labels.
+/// Whether `host` is a dotted IPv4 address, or a domain name in lower case. IPv6 addresses are
+/// checked by `split_url`.
 fn is_host(host: &str) -> bool {
     let label = |label: &str| {
         let edges = !label.starts_with('-') && !label.ends_with('-');

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-/// The three lengths of a blob.
+/// A size class: one of the three lengths that a blob can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "u8", try_from = "u8")]
 pub enum SizeClass {
@@ -29,7 +29,7 @@ impl SizeClass {
         }
     }
 
-    /// Returns the code on the wire.
+    /// Returns the number by which the wire format names the class.
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
@@ -39,7 +39,7 @@ impl SizeClass {
         }
     }
 
-    /// Returns the class of this code, if there is one.
+    /// Returns the class with this number on the wire; `None` if no class has it.
     #[must_use]
     pub const fn from_code(code: u8) -> Option<Self> {
         match code {
@@ -50,13 +50,14 @@ impl SizeClass {
         }
     }
 
-    /// Returns the class whose blobs have exactly this length, if there is one.
+    /// Returns the class whose blobs have exactly `len` bytes; `None` if there is none.
     #[must_use]
     pub fn of_len(len: usize) -> Option<Self> {
         Self::ALL.into_iter().find(|class| class.bytes() == len)
     }
 
-    /// Returns the smallest class with room for `len` bytes, if there is one.
+    /// Returns the smallest class whose blobs have at least `len` bytes; `None` if `len` is over
+    /// 65,536.
     #[must_use]
     pub fn fitting(len: usize) -> Option<Self> {
         Self::ALL.into_iter().find(|class| class.bytes() >= len)
@@ -82,7 +83,8 @@ impl TryFrom<u8> for SizeClass {
 #[error("not a size class; a blob has 4096, 16384 or 65536 bytes")]
 pub struct NotASizeClass;
 
-/// Opaque bytes in a mailbox. Its length is always that of a size class.
+/// A message as a relay stores it in a mailbox: opaque bytes, exactly as many as a [`SizeClass`]
+/// has.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Blob {
     class: SizeClass,
@@ -112,7 +114,7 @@ impl Blob {
         &self.bytes
     }
 
-    /// Returns the bytes without copying them.
+    /// Takes the bytes out of the blob without copying them.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes

@@ -1,38 +1,43 @@
-//! The primitives of item bodies: Postcard's encoding, written and read by hand so that every bound is checked
-//! before memory is taken and 32-byte values and blobs move as slices (spec/09-wire.md section 4).
+//! The primitives of item bodies: Postcard's encoding, written and read by hand so that every bound
+//! is checked before memory is taken and 32-byte values and blobs move as slices (spec/09-wire.md
+//! section 4).
 //!
 //! A test compares the bytes with the `postcard` crate's.
 
 use crate::limits::MAX_LIST_ENTRIES;
 use alloc::vec::Vec;
 
-/// The error of bytes that no peer sends that follows the rules. Close the link.
+/// The error of a record that breaks the wire format. Ignore the whole record, and close the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The record is longer than any record.
+    /// The record has more than [`MAX_RECORD`](crate::limits::MAX_RECORD) bytes.
     #[error("record too long; close the link")]
     TooLong,
     /// An item or a field reaches beyond the end of the record or item that holds it.
     #[error("record ends within an item; close the link")]
     Truncated,
-    /// Something other than zeros follows the last item.
+    /// A byte other than zero follows the last item.
     #[error("record padded with other than zeros; close the link")]
     Padding,
-    /// The record has a value that no peer of this version sends: reserved bits, or an integer in a longer form than needed.
+    /// The record has a value that no peer of this version sends: reserved bits, or an integer in a
+    /// longer form than needed.
     #[error("malformed item; close the link")]
     Malformed,
-    /// The record has more items, or longer lists, than allowed.
+    /// The record has more items, a longer list, or more list entries in all than
+    /// [`limits`](crate::limits) allow.
     #[error("too many items or list entries; close the link")]
     TooMany,
 }
 
-/// The error of an item that cannot be sent, because one of its lists is longer than allowed. Split it.
+/// The error of items that cannot be sent: a list is longer than allowed, or the items do not fit
+/// one record. Send them in parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a list of the item is longer than the protocol allows; send it in parts")]
 pub struct EncodeError;
 
-/// A reader of one body. All lists of a record share one budget of entries.
+/// A reader of the body of one item. `budget` is the number of list entries that the rest of the
+/// record may still have: the readers of all items of a record share it.
 pub(crate) struct BodyReader<'a, 'b> {
     rest: &'a [u8],
     budget: &'b mut usize,
@@ -56,7 +61,7 @@ impl<'a, 'b> BodyReader<'a, 'b> {
         Ok(*bytes)
     }
 
-    /// Reads an array without a copy; fails if too few bytes are left.
+    /// Reads `N` bytes without copying them; fails with `Truncated` if fewer are left.
     pub(crate) fn array_ref<const N: usize>(&mut self) -> Result<&'a [u8; N], DecodeError> {
         let (bytes, rest) = self.rest.split_first_chunk().ok_or(DecodeError::Truncated)?;
         self.rest = rest;
@@ -68,7 +73,7 @@ impl<'a, 'b> BodyReader<'a, 'b> {
         Ok(byte)
     }
 
-    /// Reads a byte; fails if it is not 0 or 1.
+    /// Reads a byte that is 0 (`false`) or 1 (`true`); fails with `Malformed` if it is another.
     pub(crate) fn present(&mut self) -> Result<bool, DecodeError> {
         match self.u8()? {
             0 => Ok(false),
@@ -77,7 +82,8 @@ impl<'a, 'b> BodyReader<'a, 'b> {
         }
     }
 
-    /// Reads an integer in LEB128; fails if it is not in its shortest form, or wider than `bits`.
+    /// Reads an integer in LEB128; fails with `Malformed` if it is not in its shortest form, or has
+    /// more than `bits` bits.
     fn varint(&mut self, bits: u32) -> Result<u64, DecodeError> {
         let mut value = 0_u64;
         let mut shift = 0;
@@ -109,7 +115,8 @@ impl<'a, 'b> BodyReader<'a, 'b> {
         self.varint(64)
     }
 
-    /// Reads the length of a list or string; fails if it is over `limit`, before anything is allocated.
+    /// Reads the length of a list or byte string; fails with `TooMany` if it is over `limit`.
+    /// Nothing is allocated before.
     pub(crate) fn len(&mut self, limit: usize) -> Result<usize, DecodeError> {
         let len = usize::try_from(self.u32()?).map_err(|_| DecodeError::TooMany)?;
         if len > limit {
@@ -118,8 +125,9 @@ impl<'a, 'b> BodyReader<'a, 'b> {
         Ok(len)
     }
 
-    /// Reads a list of at most `limit` entries, each at least `least` bytes long; fails if it is longer or cut short, or if all
-    /// lists together have too many entries.
+    /// Reads a list of at most `limit` entries, each of at least `least` bytes, by calling `entry`
+    /// for each. Fails with `TooMany` if it is longer or exhausts the budget of the record, with
+    /// `Truncated` if it is cut short.
     pub(crate) fn list<T>(
         &mut self,
         limit: usize,
@@ -138,15 +146,17 @@ impl<'a, 'b> BodyReader<'a, 'b> {
         Ok(list)
     }
 
-    /// Reads a string of bytes with its length in front; fails if it is longer than `limit` or cut short.
+    /// Reads a byte string with its length in front; fails with `TooMany` if it is longer than
+    /// `limit`, with `Truncated` if it is cut short.
     pub(crate) fn byte_string(&mut self, limit: usize) -> Result<Vec<u8>, DecodeError> {
         let len = self.len(limit)?;
         Ok(self.bytes(len)?.to_vec())
     }
 }
 
-/// Makes room for more bytes. If the buffer has to move, the old one is wiped, because it can hold the secret that a capability's
-/// holder presents.
+/// Makes room for `additional` bytes behind those in `bytes`. If they have to move to a larger
+/// buffer, the old one is wiped, because it can hold a presented secret such as
+/// [`PresentedSend`](crate::PresentedSend).
 pub fn reserve_wiping(bytes: &mut Vec<u8>, additional: usize) {
     let needed = bytes.len().saturating_add(additional);
     if needed <= bytes.capacity() {
@@ -156,13 +166,14 @@ pub fn reserve_wiping(bytes: &mut Vec<u8>, additional: usize) {
     let slack = (needed / 32).saturating_add(1_024);
     let mut larger = Vec::with_capacity(needed.saturating_add(slack).max(bytes.capacity().saturating_mul(2)));
     larger.extend_from_slice(bytes);
-    // One by one would take as long as encrypting it.
+    // Wiping byte by byte would take as long as encrypting the record.
     bytes.fill(0);
     core::hint::black_box(bytes.as_slice());
     *bytes = larger;
 }
 
-/// A writer of one body behind the bytes that are already in `out`. It counts list entries.
+/// A writer of the body of one item. It appends to `out`, and counts the entries of all lists of
+/// the item.
 pub(crate) struct BodyWriter<'a> {
     out: &'a mut Vec<u8>,
     entries: usize,

@@ -6,8 +6,8 @@ pub use date::NotADate;
 
 use serde::{Deserialize, Serialize};
 
-/// The year of the release. A day is plausible from the beginning of the year before it to the end of the twentieth year after
-/// it.
+/// The year in which this version was released. [`Day::is_plausible`] accepts the days from the
+/// beginning of the year before it to the end of the twentieth year after it.
 pub const RELEASE_YEAR: u32 = 2026;
 
 /// A number of whole days since 1970-01-01, UTC.
@@ -17,25 +17,28 @@ pub struct Day(u32);
 const SECONDS: u64 = 86_400;
 
 impl Day {
-    /// The first day on which this build can run.
+    /// The first day on which this build can run: January 1 of the year before [`RELEASE_YEAR`].
     pub const FIRST_PLAUSIBLE: Self = Self::first_of_year(RELEASE_YEAR - 1);
-    /// The last day on which this build can run.
+    /// The last day on which this build can run: December 31 of the twentieth year after
+    /// [`RELEASE_YEAR`].
     pub const LAST_PLAUSIBLE: Self = Self(Self::first_of_year(RELEASE_YEAR + 21).0 - 1);
 
-    /// Whether this build can run on this day: a clock that says another day is wrong.
+    /// Whether the day is within [`FIRST_PLAUSIBLE`](Self::FIRST_PLAUSIBLE) and
+    /// [`LAST_PLAUSIBLE`](Self::LAST_PLAUSIBLE), both included. A clock that shows another day is
+    /// taken to be wrong.
     #[must_use]
     pub const fn is_plausible(self) -> bool {
         self.0 >= Self::FIRST_PLAUSIBLE.0 && self.0 <= Self::LAST_PLAUSIBLE.0
     }
 
-    /// Returns the day with this number.
+    /// Returns the day that is `days` days after 1970-01-01.
     #[must_use]
     pub const fn from_number(days: u32) -> Self {
         Self(days)
     }
 
-    /// Returns the day in which this second since the epoch lies. Beyond year 11,000,000 it is the last day that the type can
-    /// express.
+    /// Returns the day (UTC) that holds the second `seconds` after 1970-01-01T00:00:00Z. After the
+    /// year 11,000,000 it is the last day that the type can express.
     #[must_use]
     pub fn of_unix_seconds(seconds: u64) -> Self {
         Self(u32::try_from(seconds / SECONDS).unwrap_or(u32::MAX))
@@ -47,7 +50,7 @@ impl Day {
         self.0
     }
 
-    /// Returns the first second of the day.
+    /// Returns the first second of the day, counted from 1970-01-01T00:00:00Z.
     #[must_use]
     pub const fn unix_seconds(self) -> u64 {
         self.0 as u64 * SECONDS

@@ -1,4 +1,5 @@
-//! Public names of 32 bytes: hashes of secrets that are shown to a relay, and the fingerprint of a relay.
+//! Names of 32 or 16 bytes: hashes of the secrets that clients present to a relay, the fingerprint
+//! of a relay, and the token by which a relay recognises a client.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,7 @@ macro_rules! public_bytes {
             /// The length in bytes.
             pub const LEN: usize = $len;
 
-            /// Creates the name with these bytes.
+            /// Creates the value from its bytes.
             #[must_use]
             pub const fn from_bytes(bytes: [u8; $len]) -> Self {
                 Self(bytes)
@@ -35,25 +36,29 @@ macro_rules! public_bytes {
 }
 
 public_bytes! {
-    /// The hash of a [`PresentedOwn`](crate::PresentedOwn), by which a relay recognises the owner.
+    /// The hash of a [`PresentedOwn`](crate::PresentedOwn), by which a relay recognises the owner
+    /// of a mailbox.
     OwnId, 32
 }
 public_bytes! {
-    /// The hash of a [`PresentedRead`](crate::PresentedRead), the name of a mailbox on its relay.
+    /// The hash of a [`PresentedRead`](crate::PresentedRead), by which a relay recognises the
+    /// reader of a mailbox. It is the name of the mailbox on its relay.
     MailboxId, 32
 }
 public_bytes! {
-    /// The hash of a [`PresentedSend`](crate::PresentedSend), the right of a sender to put into a mailbox.
+    /// The hash of a [`PresentedSend`](crate::PresentedSend), by which a relay recognises one of
+    /// the senders that may put into a mailbox.
     SendId, 32
 }
 public_bytes! {
-    /// The hash of a relay's identity keys. It is part of every address, so that no certificate authority can impersonate the
-    /// relay.
+    /// The hash of a relay's identity keys. It is part of every address, so that no certificate
+    /// authority can impersonate the relay.
     Fingerprint, 32
 }
 public_bytes! {
-    /// The random bytes by which a relay recognises the same reader after a broken connection. They are kept in memory only, and
-    /// links that shall not be linked have different ones.
+    /// The token by which a relay recognises the same reader after a broken connection
+    /// (spec/11-capabilities.md section 5). A client has a different one for each relay and after
+    /// each start. Zeros name no client.
     ClientToken, 16
 }
 

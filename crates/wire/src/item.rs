@@ -19,18 +19,18 @@ pub use unsupported::Unsupported;
 use crate::codec::{BodyReader, BodyWriter, DecodeError, EncodeError};
 use encoding::Encoding;
 
-/// A decoded body.
+/// The result of decoding the body of an item that is well-formed.
 pub(crate) enum Body {
     Item(Item),
-    /// The body is well-formed, but this version cannot serve it.
+    /// The type is known, but this version cannot serve the item.
     Unsupported(Unsupported),
-    /// The type is not known.
+    /// The type is not among [`Item::KINDS`]; the body was not read.
     Unknown,
 }
 
 macro_rules! items {
     ($($(#[$meta:meta])* $name:ident = $kind:literal, critical: $critical:literal;)*) => {
-        /// An item.
+        /// An item: one message between a client and a relay, by its type.
         #[derive(Debug, PartialEq, Eq)]
         #[non_exhaustive]
         pub enum Item {
@@ -41,7 +41,7 @@ macro_rules! items {
             /// Every known type number, ascending.
             pub const KINDS: &[u16] = &[$($kind),*];
 
-            /// Returns the type's number.
+            /// Returns the number of the item's type on the wire.
             #[must_use]
             pub const fn kind(&self) -> u16 {
                 match self {
@@ -49,7 +49,8 @@ macro_rules! items {
                 }
             }
 
-            /// Whether a receiver that does not know the type must say so.
+            /// Whether the item is sent as critical: a receiver that does not know its type must
+            /// answer with [`Error`].
             #[must_use]
             pub const fn is_critical(&self) -> bool {
                 match self {
@@ -82,7 +83,7 @@ macro_rules! items {
             }
 
             impl $name {
-                /// The type's number.
+                /// Number of this type of item on the wire.
                 pub const KIND: u16 = $kind;
             }
         )*
@@ -90,21 +91,21 @@ macro_rules! items {
 }
 
 items! {
-    /// The first item of each side.
+    /// The first item of each side, with its limits.
     Hello = 0x01, critical: true;
     /// The client asks to make a mailbox.
     Create = 0x10, critical: true;
-    /// The client asks to let one more sender in.
+    /// The client asks to let one more sender put into a mailbox.
     Grant = 0x11, critical: true;
-    /// The client asks to shut one sender out.
+    /// The client asks to remove the right of one sender of a mailbox.
     Revoke = 0x12, critical: true;
-    /// The client asks to renew the lease.
+    /// The client asks to renew the lease of a mailbox.
     Renew = 0x13, critical: true;
-    /// The client asks to destroy the mailbox with all that it holds.
+    /// The client asks to delete a mailbox with all blobs in it.
     Delete = 0x14, critical: true;
-    /// The client asks to replace the read capability.
+    /// The client asks to replace the read capability of a mailbox.
     Rekey = 0x15, critical: true;
-    /// The client puts a blob.
+    /// The client puts a blob into a mailbox.
     Put = 0x20, critical: true;
     /// The client asks for the blobs of mailboxes.
     Subscribe = 0x30, critical: true;
@@ -116,13 +117,13 @@ items! {
     Deliver = 0x40, critical: false;
     /// The client has stored blobs, and the relay may destroy them.
     Ack = 0x41, critical: true;
-    /// The relay has delivered everything that was there at the Subscribe, and all of it is confirmed.
+    /// The relay tells that no blob that was stored at the time of a `Subscribe` waits any more.
     CaughtUp = 0x42, critical: false;
-    /// Another reader has taken the mailbox over.
+    /// The relay tells that another reader has taken the mailbox of a subscription over.
     Displaced = 0x43, critical: false;
-    /// The mailbox was deleted or its lease ended.
+    /// The relay tells that the mailbox of a subscription was deleted, or its lease ended.
     Gone = 0x44, critical: false;
-    /// The relay has destroyed the blobs of this `Ack`.
+    /// The relay has destroyed the blobs that an `Ack` named.
     Acked = 0x45, critical: false;
     /// Either side asks for a `Pong`.
     Ping = 0x50, critical: false;
@@ -132,9 +133,9 @@ items! {
     GoAway = 0x52, critical: false;
     /// The client sets a new window for deliveries.
     Window = 0x53, critical: true;
-    /// Either side did not understand an item.
+    /// Either side did not process a critical item, because its type is unknown.
     Error = 0x5e, critical: false;
-    /// The relay ends one request.
+    /// The relay ends one request of the client, and tells the outcome.
     Answer = 0x5f, critical: false;
 }
 

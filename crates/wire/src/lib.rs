@@ -1,7 +1,8 @@
-//! The bytes that deaddrop's clients and relays agree on: size classes, ids, capabilities as opaque bytes, items
-//! and their strict codec (spec/09-wire.md).
+//! The bytes that deaddrop's clients and relays agree on: size classes, ids, capabilities as opaque
+//! bytes, items and their strict codec (spec/09-wire.md).
 //!
-//! This crate does no cryptography and no I/O. The crates `deaddrop-link` and `deaddrop-e2ee` hash, derive and seal.
+//! This crate does no cryptography and no I/O. The crates `deaddrop-link` and `deaddrop-e2ee` hash,
+//! derive and seal.
 #![no_std]
 
 extern crate alloc;

@@ -1,5 +1,6 @@
-//! Secrets that the holder of a capability presents to one relay (spec/11-capabilities.md). They are worthless at any other
-//! relay. Here the bytes have no structure. The secrets are boxed, so that moving an item leaves no copy.
+//! Secrets that the holder of a capability presents to one relay (spec/11-capabilities.md). They
+//! are worthless at any other relay. Here the bytes have no structure. The secrets are boxed, so
+//! that moving an item leaves no copy.
 
 use alloc::boxed::Box;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -22,13 +23,15 @@ macro_rules! presented {
                 presented
             }
 
-            /// Copies the bytes into a box without a copy on the stack. The caller wipes its own bytes.
+            /// Copies the bytes into a box without a copy on the stack. The caller wipes its own
+            /// bytes.
             #[must_use]
             pub fn copy_of(bytes: &[u8; 32]) -> Self {
                 Self::fill_with(|place| place.copy_from_slice(bytes))
             }
 
-            /// Creates the secret by a function that writes its bytes into the box.
+            /// Creates the secret by calling `fill`, which writes the bytes over zeros, in their
+            /// final place.
             #[must_use]
             pub fn fill_with(fill: impl FnOnce(&mut [u8; 32])) -> Self {
                 let mut presented = Self(Box::new([0; 32]));
@@ -36,7 +39,8 @@ macro_rules! presented {
                 presented
             }
 
-            /// Returns the bytes. The name makes every use easy to find.
+            /// Returns the secret bytes. The method has a rare name, so that a search finds every
+            /// use.
             #[must_use]
             pub fn expose(&self) -> &[u8; 32] {
                 &self.0
@@ -61,14 +65,15 @@ macro_rules! presented {
 }
 
 presented! {
-    /// The secret that the owner of a mailbox presents.
+    /// The secret that the owner of a mailbox presents to its relay to change or delete the
+    /// mailbox.
     PresentedOwn
 }
 presented! {
-    /// The secret that the reader of a mailbox presents.
+    /// The secret that the reader of a mailbox presents to its relay to get the blobs.
     PresentedRead
 }
 presented! {
-    /// The secret that a sender presents.
+    /// The secret that a sender presents to a relay to put blobs into a mailbox.
     PresentedSend
 }

@@ -8,25 +8,27 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// Number of bytes in front of each body: type, flags, length.
+/// Number of bytes in front of the body of each item: type (2), flags (1), length of the body (3).
 pub const HEADER_LEN: usize = 6;
 
-/// The flag of bit 0. A receiver that does not know the type says so instead of skipping the item.
+/// The flag of a critical item (bit 0): a receiver that does not know the item's type answers with
+/// an [`Error`] item, and does not only skip it.
 const CRITICAL: u8 = 1;
 
-/// The contents of a received record.
+/// The items of a received record.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Received {
-    /// The known items in their order.
+    /// The items of known types, in the order of the record.
     pub items: Vec<Item>,
-    /// The items that the receiver must report as not supported, in order.
+    /// The items that this version cannot serve, in the order of the record. Send
+    /// [`Unsupported::answer`] for each.
     pub unsupported: Vec<Unsupported>,
-    /// Number of unknown items that were skipped.
+    /// Number of items of unknown type that were skipped, because they are not critical.
     pub skipped: usize,
 }
 
 impl Unsupported {
-    /// Returns the item to send back.
+    /// Returns the item to send back: an [`Error`], or the [`Answer`] of a request.
     #[must_use]
     pub fn answer(self) -> Item {
         match self {
@@ -36,7 +38,8 @@ impl Unsupported {
     }
 }
 
-/// Decodes a record's plaintext. Unknown items are skipped, or reported when they are critical.
+/// Decodes a record's plaintext. Items of unknown type are counted in [`Received::skipped`], or
+/// reported in [`Received::unsupported`] when they are critical.
 ///
 /// # Errors
 /// Fails with [`DecodeError`]. Ignore all items of such a record, and close the link.
@@ -76,11 +79,11 @@ pub fn decode_items(plaintext: &[u8]) -> Result<Received, DecodeError> {
     Ok(received)
 }
 
-/// Encodes one item behind the bytes that are already in `out`. Returns the number of its list entries, which count towards
-/// [`MAX_LIST_ENTRIES`] of the record.
+/// Encodes one item behind the bytes that are already in `out`. Returns the number of entries of
+/// the item's lists: the caller keeps the sum for a record within [`MAX_LIST_ENTRIES`].
 ///
 /// # Errors
-/// Fails with [`EncodeError`] when a list is too long; `out` is as it was.
+/// Fails with [`EncodeError`] when a list is too long; `out` is then unchanged.
 pub fn encode_item(item: &Item, out: &mut Vec<u8>) -> Result<usize, EncodeError> {
     let start = out.len();
     reserve_wiping(out, HEADER_LEN);

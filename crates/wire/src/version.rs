@@ -1,4 +1,5 @@
-//! Versions and features: what each side of a link offers, and what both agree on (spec/09-wire.md section 1).
+//! Versions and features: what each side of a link offers, and what both agree on (spec/09-wire.md
+//! section 1).
 
 use crate::limits::MAX_VERSIONS;
 use alloc::vec::Vec;
@@ -12,7 +13,8 @@ impl Version {
     pub const V1: Self = Self(1);
 }
 
-/// Optional abilities, one bit each. Those that both sides offer may be used; unknown bits are no error.
+/// Optional abilities, one bit each. Those that both sides offer may be used; unknown bits are no
+/// error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Features(pub u64);
 
@@ -20,7 +22,7 @@ impl Features {
     /// No feature: version 1 defines no feature bit yet.
     pub const NONE: Self = Self(0);
 
-    /// Returns the features of both sides.
+    /// Returns the features that both sides offer.
     #[must_use]
     pub const fn both(self, other: Self) -> Self {
         Self(self.0 & other.0)
@@ -33,7 +35,8 @@ impl Features {
     }
 }
 
-/// The abilities of one side: its versions, lowest first, at least one and at most [`MAX_VERSIONS`], and its features.
+/// The versions and features that one side of a link offers. There is at least one version and at
+/// most [`MAX_VERSIONS`], the lowest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
     versions: Vec<Version>,
@@ -47,8 +50,8 @@ impl Offer {
         Self { versions: Vec::from([Version::V1]), features: Features::NONE }
     }
 
-    /// Creates an offer of these versions. Returns `None` unless they are strictly ascending, at least one and at most
-    /// [`MAX_VERSIONS`].
+    /// Creates an offer. Returns `None` unless `versions` are strictly ascending, and at least one
+    /// and at most [`MAX_VERSIONS`].
     #[must_use]
     pub fn new(versions: Vec<Version>, features: Features) -> Option<Self> {
         let ascending = versions.windows(2).all(|pair| matches!(pair, [a, b] if a < b));
@@ -68,7 +71,7 @@ impl Offer {
         self.features
     }
 
-    /// Returns the highest version that both offer, if there is one.
+    /// Returns the highest version that both sides offer; `None` if they have none in common.
     #[must_use]
     pub fn highest_common(&self, other: &Self) -> Option<Version> {
         self.versions.iter().rev().copied().find(|version| other.versions.contains(version))

@@ -319,7 +319,7 @@ pub async fn begin_again(output: Output, common: &Common, again: &args::BeginAga
     )
 }
 
-/// Returns one word for a question of a contact.
+/// Returns a word in JSON for what a contact asks for.
 fn asks_word(asks: &ContactAsks) -> &'static str {
     match asks {
         ContactAsks::Reset => "reset",
@@ -328,7 +328,8 @@ fn asks_word(asks: &ContactAsks) -> &'static str {
     }
 }
 
-/// Returns a question of a contact in JSON.
+/// Returns what a contact asks for as a JSON object: its name, the word, and the safety number of a
+/// new identity.
 pub(super) fn asks_json(name: &str, asks: &ContactAsks) -> serde_json::Value {
     let number = match asks {
         ContactAsks::NewIdentity(number) => Some(number.to_digits()),
@@ -337,14 +338,16 @@ pub(super) fn asks_json(name: &str, asks: &ContactAsks) -> serde_json::Value {
     json!({ "name": name, "what": asks_word(asks), "safety_number": number })
 }
 
-/// Returns the two halves of a safety number, one of them the user's own.
+/// Returns the thirty digits of each person in a safety number, without spaces. One half belongs to
+/// the user, but it is not known which.
 fn halves(number: &SafetyNumber) -> [String; 2] {
     let digits: String = number.to_digits().split_whitespace().collect();
     let (one, other) = digits.split_at(digits.len() / 2);
     [one.to_owned(), other.to_owned()]
 }
 
-/// Whether the word that the user has typed names this question.
+/// Whether `typed`, the user's argument of `agree`, names this request: the word `reset`, or at
+/// least five digits from the beginning of one half of the new identity's safety number.
 fn is_chosen(asks: &ContactAsks, typed: &str) -> bool {
     match asks {
         ContactAsks::NewIdentity(number) => {
@@ -354,7 +357,8 @@ fn is_chosen(asks: &ContactAsks, typed: &str) -> bool {
     }
 }
 
-/// Returns a line that says a question of a contact and how to answer it. `all` are all its questions.
+/// Returns a line that says what a contact asks for, and the command to agree. `all` holds all
+/// requests of the contact, so that the digits in the command fit this one.
 pub(super) fn asks_line(name: &str, asks: &ContactAsks, all: &[ContactAsks]) -> String {
     let (what, typed_what) = match asks {
         ContactAsks::Reset => {

@@ -46,7 +46,7 @@ struct Printer<'a> {
     client: &'a Client,
     from: Option<String>,
     after: Option<u64>,
-    /// Whether all events that had come were printed.
+    /// Whether everything that had arrived was printed, so that it may be erased.
     has_printed: bool,
 }
 
@@ -101,7 +101,8 @@ impl Printer<'_> {
         }
     }
 
-    /// Prints the relays from which not everything was fetched, for programs. Returns the failure for the user.
+    /// Prints, for programs, the relays from which not everything was fetched. Returns the failure
+    /// of the command, with these relays in words.
     fn say_unread(&self, error: ClientError) -> Result<Failure, Failure> {
         let status = self.client.status()?;
         let mut unread = sync::unread(&status);
@@ -132,8 +133,8 @@ impl Printer<'_> {
         }
     }
 
-    /// Prints all events after `last`, and sets `last` to the number of the newest. Returns the number of printed
-    /// events.
+    /// Prints all events after the number `last`, and sets `last` to the number of the newest.
+    /// Returns the number of printed events.
     async fn print_all(&mut self, last: &mut u64) -> Result<usize, Failure> {
         let mut printed = 0;
         loop {
@@ -147,7 +148,8 @@ impl Printer<'_> {
         }
     }
 
-    /// Prints one event, unless it is not asked for or was printed before. Returns whether it was printed.
+    /// Prints one event, unless it belongs to another contact than `--from` names, was printed
+    /// before, or has no line for people. Returns whether it was printed.
     fn print(&mut self, next: &Event) -> Result<bool, Failure> {
         // An event that concerns no single contact concerns this one, too.
         if self.from.as_ref().is_some_and(|name| next.contact != *name && !next.contact.is_empty()) {
@@ -166,8 +168,8 @@ impl Printer<'_> {
         Ok(true)
     }
 
-    /// Stores the mark of the printed events. It is stored after printing, so that a crash prints them again rather
-    /// than never.
+    /// Stores that the events up to the number `last` were printed; does nothing with `--after`.
+    /// Called after printing, so that a crash prints events again rather than never.
     async fn shown(&mut self, last: u64) -> Result<(), Failure> {
         match (self.after, self.from.as_deref()) {
             (Some(_), _) => Ok(()),

@@ -191,7 +191,7 @@ pub async fn leave_relay(output: Output, common: &Common, leave: &args::LeaveRel
     )
 }
 
-/// Returns the failure for an invite that was not accepted, with the remedy.
+/// Returns the failure of `accept`, with what the user can do. `relay` is the relay in the link.
 pub(super) fn accept_failure(
     error: ClientError,
     relay: &RelayAddress,
@@ -233,7 +233,8 @@ pub(super) fn accept_failure(
     })
 }
 
-/// Returns the failure for a relay that wants a token; `None` for other errors.
+/// Returns the failure for a relay that wants a token, with the command to set one; `None` if
+/// `error` is another one.
 pub(super) fn needs_token(
     error: ClientError,
     relay: &str,

@@ -15,25 +15,27 @@ use crate::{
     output::{Output, Typed},
 };
 
-/// The maximum wait of a command at its end, for receipts.
+/// Maximum time at the end of a command for receipts to reach the relay.
 pub(super) const GOODBYE: Duration = Duration::from_secs(3);
-/// The time for which `status` waits for an answer of the relay.
+/// Maximum time for which `status` waits until the relays answer.
 pub(super) const STATUS_PATIENCE: Duration = Duration::from_secs(6);
 
-/// The time for which a command waits for relays if the user gives none.
+/// Time for which a command waits for relays if the user gives none with `--wait`.
 const WAIT: Duration = Duration::from_secs(10);
-/// The maximum wait in all, as long as something moves over a slow line.
+/// Maximum time for which a command without `--wait` waits, as long as bytes move over a slow line.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(120);
-/// The extra time in which such a command ends by itself when no bytes move.
+/// Time after [`WAIT`] before the user is told that the command waits longer: if no bytes move, it
+/// has ended before.
 const MOMENT: Duration = Duration::from_millis(500);
 
-/// Returns the wait of a command: as long as the user says, or for [`WAIT`] and then as long as something moves.
+/// Returns the time for which a command waits: `wait` seconds if the user gave them, else [`WAIT`]
+/// and up to [`LONGEST_WAIT`] while bytes move.
 pub(super) fn patience(wait: Option<u64>) -> Patience {
     wait.map_or(Patience::while_moving(WAIT, LONGEST_WAIT), |wait| Duration::from_secs(wait).into())
 }
 
-/// Awaits a call. If the user gave no time, says on the error output when it takes longer because something still
-/// moves.
+/// Awaits a call. If the user gave no time, tells the user on stderr when the call takes longer
+/// because bytes still move.
 pub(super) async fn patiently<T>(output: Output, wait: Option<u64>, call: impl Future<Output = T>) -> T {
     let mut call = pin!(call);
     tokio::select! {
@@ -50,7 +52,7 @@ pub(crate) async fn open(common: &Common) -> Result<Client, Failure> {
     Home::find(common.home.as_deref())?.open(common, Config::default()).await
 }
 
-/// Closes the vault, and says on the error output if the clock is wrong.
+/// Closes the vault. Before that, warns on stderr if the clock is wrong.
 pub(crate) async fn finish(client: Client) -> Result<(), Failure> {
     if let Some(line) = client.status().ok().and_then(|status| clock_line(&status.clock)) {
         Output::new(false).note(line);
@@ -58,7 +60,8 @@ pub(crate) async fn finish(client: Client) -> Result<(), Failure> {
     Ok(client.close().await?)
 }
 
-/// Returns the line for the user if the clock of this machine and a relay show different days.
+/// Returns the warning for the user if the clock of this machine and a relay show days that are
+/// more than two days from each other; `None` if they agree.
 pub(super) fn clock_line(clock: &ClockStatus) -> Option<String> {
     let (relay, day) = clock.disagreement()?;
     Some(format!(
@@ -68,7 +71,7 @@ pub(super) fn clock_line(clock: &ClockStatus) -> Option<String> {
     ))
 }
 
-/// Returns the folder, as it is typed behind `--home`.
+/// Returns the path of the person's folder, quoted as an argument of `--home`.
 pub(super) fn home_of(common: &Common) -> Result<String, Failure> {
     Ok(Typed(&Home::find(common.home.as_deref())?.folder().to_string_lossy()).to_string())
 }

@@ -42,7 +42,8 @@ pub async fn sync(output: Output, common: &Common, sync: &args::Sync) -> Result<
     }
 }
 
-/// Returns the relays that were not read, and the contacts for whom something waits, a line each.
+/// Returns lines for people: each relay that was not read to its end, and each contact for which
+/// something waits.
 pub(super) fn left(report: &SyncReport) -> Vec<String> {
     let relays = report.relays.iter().filter(|(_, state)| **state != Connectivity::CaughtUp);
     let mut lines: Vec<String> =
@@ -51,7 +52,7 @@ pub(super) fn left(report: &SyncReport) -> Vec<String> {
     lines
 }
 
-/// Returns the state of a relay, for people.
+/// Returns the state of a relay in words for people.
 pub(super) fn relay_line(state: Connectivity) -> &'static str {
     match state {
         Connectivity::CaughtUp => "everything that waited there has been fetched",
@@ -114,7 +115,7 @@ pub(super) fn relay_word(state: Connectivity) -> &'static str {
     }
 }
 
-/// Whether a relay answers.
+/// Whether a relay in this state answers: a link to it is open.
 pub(super) fn answers(state: Connectivity) -> bool {
     matches!(
         state,
@@ -132,7 +133,7 @@ pub(super) fn relays_json<'a>(relays: impl IntoIterator<Item = (&'a String, &'a 
     relays.into_iter().map(relay).collect()
 }
 
-/// Returns the relays from which not everything was fetched.
+/// Returns the addresses of the relays from which not everything was fetched, each with its state.
 pub(super) fn unread(status: &Status) -> Vec<(&String, Connectivity)> {
     let is_unread = |state: Connectivity| !matches!(state, Connectivity::CaughtUp | Connectivity::NeedsToken);
     status

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 const MIB: u64 = 1 << 20;
 
-/// Returns one line, and one more if the vault does not take everything, or if erased bytes are still on the disk.
+/// Returns the fill level for people: one line, and one more each if the vault does not take
+/// everything and if erased bytes are still on the disk.
 pub(super) fn lines(vault: &VaultStatus) -> Vec<String> {
     let mut lines = vec![format!(
         "The vault is {} % full; its file has {} MiB, at most {} MiB",

@@ -14,20 +14,21 @@ use crate::failure::Failure;
 pub enum News {
     /// A text has arrived.
     Text(String),
-    /// The other person has received a text of this one.
+    /// The other person's vault has received a text of this person.
     Receipt,
     /// Any other event.
     Other,
 }
 
-/// A person, who is online while the client is open. The app's own data (texts, receipts, its place) outlives the
-/// client, as in an app with a store of its own.
+/// A person of the demonstration, who is online while the client is open. The app's own data
+/// (texts, receipts, the number of the last event) outlives the client, as in an app with a store
+/// of its own.
 #[derive(Debug)]
 pub struct Person {
     name: &'static str,
     home: PathBuf,
     client: Option<Client>,
-    /// The name of the only contact.
+    /// The name of the only contact; empty before there is one.
     peer: String,
     last: u64,
     sent: u64,
@@ -49,7 +50,7 @@ impl Person {
         self.name
     }
 
-    /// Makes an invite for `peer`.
+    /// Makes an invite for the person called `peer` and returns its link.
     pub async fn invite(&mut self, peer: &str) -> Result<String, Failure> {
         peer.clone_into(&mut self.peer);
         Ok(self.client()?.invite(peer).await?)
@@ -61,7 +62,8 @@ impl Person {
         Ok(self.client()?.accept(link, peer).await?)
     }
 
-    /// Waits until the peer has accepted the invite. From then on sent texts leave at once.
+    /// Waits until the peer has accepted the invite. From then on texts leave at once. Must not be
+    /// called while offline.
     pub async fn connected(&mut self) -> Result<(), Failure> {
         loop {
             let contacts = self.client()?.contacts()?;
@@ -75,7 +77,7 @@ impl Person {
         }
     }
 
-    /// Goes online.
+    /// Opens the client: the person is online. Does nothing if it is open.
     pub async fn open(&mut self) -> Result<(), Failure> {
         if self.client.is_none() {
             self.client = Some(Client::open(&self.home, Unlock::KeyFile, config()).await?);
@@ -83,7 +85,7 @@ impl Person {
         Ok(())
     }
 
-    /// Goes offline. Waiting texts stay in the vault.
+    /// Closes the client: the person is offline. Texts that wait stay in the vault.
     pub async fn close(&mut self) {
         if let Some(client) = self.client.take() {
             // A vault that failed shows when it is opened again, or in the count.
@@ -91,21 +93,22 @@ impl Person {
         }
     }
 
-    /// Gives a text to the vault.
+    /// Sends a text to the peer: it is in the vault when this returns. Fails while offline.
     pub async fn send(&mut self, text: &str) -> Result<(), Failure> {
         self.client()?.send(&self.peer, text).await?;
         self.sent += 1;
         Ok(())
     }
 
-    /// Returns the next news. While offline it never returns. Safe to cancel.
+    /// Waits for the next event and returns its meaning. While offline it never returns. Safe to
+    /// cancel.
     pub async fn next(&mut self) -> Result<News, Failure> {
         let Some(client) = &self.client else { return std::future::pending().await };
         let event = client.next_event(self.last).await?;
         Ok(self.take(event))
     }
 
-    /// Takes all news that are there now.
+    /// Goes online and takes all events that the vault holds now, without waiting for more.
     pub async fn drain(&mut self) {
         if self.open().await.is_err() {
             return;
@@ -139,22 +142,23 @@ impl Person {
         Ok(self.client()?.status()?.unsent)
     }
 
-    /// Returns the number to compare, once there is a session.
+    /// Returns the safety number of the conversation with the peer. Fails while offline, or before
+    /// there is a session.
     pub async fn safety_number(&self) -> Result<String, Failure> {
         Ok(self.client()?.safety_number(&self.peer)?.to_digits())
     }
 
-    /// Returns the texts that arrived, in the order of their arrival.
+    /// Returns the texts that the app got, in the order of their arrival.
     pub fn texts(&self) -> Vec<&str> {
         self.texts.iter().map(String::as_str).collect()
     }
 
-    /// Returns the number of texts that arrived.
+    /// Returns the number of texts that the app got.
     pub fn got(&self) -> usize {
         self.texts.len()
     }
 
-    /// Returns the number of texts that were given to the vault.
+    /// Returns the number of texts that the app gave to the vault.
     pub fn sent(&self) -> u64 {
         self.sent
     }
@@ -169,8 +173,8 @@ impl Person {
     }
 }
 
-/// Returns the settings for a run on one machine. Habits need no hiding from a network there, so receipts leave sooner. A relay that was
-/// killed is tried again sooner, too.
+/// Returns the settings of a client whose network is one machine: no one watches when receipts
+/// leave, so they leave sooner, and a relay that was killed is tried again sooner.
 fn config() -> Config {
     Config {
         receipt_delay: Duration::from_millis(20)..Duration::from_millis(200),

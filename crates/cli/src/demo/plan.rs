@@ -1,4 +1,5 @@
-//! The plan of a replay: the lines of each side, the flights, and the lines after which the relay is killed.
+//! The plan of a replay: the lines of each side, the flights (times in which one side is offline),
+//! and the lines after which the relay is killed.
 
 use std::ops::Range;
 
@@ -14,7 +15,7 @@ pub enum Side {
 }
 
 impl Side {
-    /// Both sides, in order.
+    /// Both sides, the first one first.
     pub const BOTH: [Self; 2] = [Self::One, Self::Two];
 
     /// Returns the other side.
@@ -26,17 +27,17 @@ impl Side {
     }
 }
 
-/// One of two things, one per side.
+/// A value for each side.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pair<T> {
-    /// The part of [`Side::One`].
+    /// The value for [`Side::One`].
     pub one: T,
-    /// The part of [`Side::Two`].
+    /// The value for [`Side::Two`].
     pub two: T,
 }
 
 impl<T> Pair<T> {
-    /// Returns the thing of a side.
+    /// Returns the value for a side.
     pub fn of(&self, side: Side) -> &T {
         match side {
             Side::One => &self.one,
@@ -44,7 +45,7 @@ impl<T> Pair<T> {
         }
     }
 
-    /// Returns the thing of a side, to be changed.
+    /// Returns the value for a side, to be changed.
     pub fn of_mut(&mut self, side: Side) -> &mut T {
         match side {
             Side::One => &mut self.one,
@@ -56,11 +57,11 @@ impl<T> Pair<T> {
 /// A line that one side is going to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saying {
-    /// The place in the transcript, counted from 0.
+    /// Index of the line in the transcript, from 0, counted over both sides.
     pub place: usize,
-    /// Number of lines of the other side before it, to which it answers.
+    /// Number of lines of the other side that come before this line: the speaker has seen them.
     pub after: usize,
-    /// The text.
+    /// The text of the line.
     pub text: String,
 }
 
@@ -69,28 +70,31 @@ pub struct Saying {
 pub struct Flight {
     /// The side that is offline.
     pub side: Side,
-    /// Lines of the flight: it begins when the line at `start` is next to be said, and ends when the other side has said all of its own
-    /// before `end`.
+    /// Indices of lines, as [`Saying::place`] counts them. The flight begins when the line at
+    /// `start` is next to be said, and ends when the other side has said all its lines before
+    /// `end`.
     pub lines: Range<usize>,
 }
 
 /// The course of a replay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// The lines of each side.
+    /// The lines of each side, in their order.
     pub sayings: Pair<Vec<Saying>>,
-    /// Flights in order of their start, not overlapping, sides taking turns.
+    /// Flights in the order of their start. They do not overlap, and the sides take turns.
     pub flights: Vec<Flight>,
-    /// Numbers of lines, counted over both sides, after which the relay is killed; ascending.
+    /// Numbers of said lines, counted over both sides, after which the relay is killed; ascending.
     pub crashes: Vec<usize>,
 }
 
-/// Number of lines that somebody in flight misses, if there are enough.
+/// Number of lines that the side in flight misses, if the other side has so many in this part of
+/// the transcript. Twelve, so that several texts wait together at the relay.
 const FLIGHT_LINES: usize = 12;
 
 impl Plan {
-    /// Plans a replay: the lines of the speaker `me` go to side one, all others to side two; flights (times in which one side is offline)
-    /// and crashes are spread evenly. There are as many as asked for: in a short transcript some flights miss no line.
+    /// Plans a replay: the lines of the speaker `me` go to side one, all others to side two.
+    /// `flights` and `crashes` are the numbers of each; they are spread evenly. In a short
+    /// transcript some flights miss no line.
     pub fn new(transcript: &Transcript, me: &str, flights: usize, crashes: usize) -> Self {
         let mut sayings = Pair::<Vec<Saying>>::default();
         for (place, line) in transcript.lines().iter().enumerate() {
@@ -115,7 +119,7 @@ impl Plan {
         Self { sayings, flights, crashes }
     }
 
-    /// Returns the number of lines.
+    /// Returns the number of lines of both sides.
     pub fn lines(&self) -> usize {
         self.sayings.one.len() + self.sayings.two.len()
     }

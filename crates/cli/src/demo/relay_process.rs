@@ -18,7 +18,8 @@ use tokio::{
 
 use crate::{failure::Failure, passphrase};
 
-/// Limits that keep a stranger from flooding a relay, raised: the demonstration replays a year of talk in seconds.
+/// The lines of a relay's configuration that raise the limits against floods: a replay sends a year
+/// of talk in seconds.
 pub const LIMITS: &str = "\
 [limits]
 puts_per_s = 10000
@@ -30,15 +31,16 @@ mailbox_put_burst = 10000
 full_pause_ms = 500
 full_retry_s = 1
 ";
-/// Maximum time until a relay says its address.
+/// Maximum time until a relay that was started prints its address.
 const START_PATIENCE: Duration = Duration::from_secs(20);
-/// Maximum time that a relay takes to end when asked to.
+/// Maximum time that a relay takes to end after its standard input was closed; then it is killed.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
-/// Time for which a start is tried again while the port of a killed relay is not free yet.
+/// Maximum time for which a start is repeated, because the port of a killed relay may not be free
+/// yet.
 const PORT_PATIENCE: Duration = Duration::from_secs(5);
 
-/// A running relay. It is killed when this is dropped; should this process be killed, the relay sees its standard input
-/// end and ends too.
+/// A running relay. Dropping the value kills the relay; if this process is killed, the relay sees
+/// its standard input end, and ends too.
 #[derive(Debug)]
 pub struct RelayProcess {
     child: Child,
@@ -47,7 +49,7 @@ pub struct RelayProcess {
 }
 
 impl RelayProcess {
-    /// Makes a relay's data in `folder` and serves it on a free port of loopback.
+    /// Makes a relay's data in `folder`, and serves the relay on a free port of loopback.
     pub async fn start(folder: &Path) -> Result<Self, Failure> {
         fs::create_dir_all(folder)
             .map_err(|error| Failure::new(format_args!("the relay's folder cannot be made: {error}")))?;
@@ -89,7 +91,7 @@ impl RelayProcess {
             .map_err(|error| Failure::new(format_args!("the relay could not be killed: {error}")))
     }
 
-    /// Starts a killed relay again on its data and its port.
+    /// Starts a killed relay again with its data and at its port.
     pub async fn restart(&mut self) -> Result<(), Failure> {
         let listen = self
             .address
@@ -112,7 +114,8 @@ impl RelayProcess {
         }
     }
 
-    /// Returns the number of blobs that the relay's own `inspect --json` counts.
+    /// Returns the number of blobs that the relay holds, as its command `inspect --json` counts
+    /// them.
     pub async fn blobs(&self) -> Result<u64, Failure> {
         let said = self.inspect(&["--json"]).await?;
         let seen: Value = serde_json::from_str(&said).unwrap_or_default();
@@ -121,7 +124,8 @@ impl RelayProcess {
             .ok_or_else(|| Failure::new("the relay's inspect does not count blobs"))
     }
 
-    /// Returns everything an operator can know, as the relay's own `inspect` prints it.
+    /// Returns the output of the relay's command `inspect`, which shows everything that an operator
+    /// can know. `options` are its arguments.
     pub async fn inspect(&self, options: &[&str]) -> Result<String, Failure> {
         let data = data(&self.folder);
         let mut command = relay([OsStr::new("inspect"), OsStr::new("--data"), data.as_os_str()])?;
@@ -133,7 +137,8 @@ impl RelayProcess {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Ends the relay: politely, by closing its standard input, and by force if that does not help.
+    /// Ends the relay by closing its standard input, and kills it if it has not ended after five
+    /// seconds.
     pub async fn stop(mut self) {
         drop(self.child.stdin.take());
         if timeout(STOP_PATIENCE, self.child.wait()).await.is_err() {
@@ -158,14 +163,15 @@ fn not_started(error: std::io::Error) -> Failure {
     Failure::new(format_args!("the relay could not be started: {error}"))
 }
 
-/// Returns the command that runs this program as a relay.
+/// Returns the command that runs this program as a relay with the arguments `words`.
 fn relay<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> Result<Command, Failure> {
     let mut command = Command::new(env::current_exe().map_err(not_started)?);
     command.arg("relay").args(words).env_remove(passphrase::VARIABLE).kill_on_drop(true);
     Ok(command)
 }
 
-/// Serves, and waits until the relay says its address.
+/// Starts a relay at the address `listen`, and waits until it prints its address. Returns the
+/// process and the address with the fingerprint.
 async fn serve(folder: &Path, listen: &str) -> Result<(Child, String), Failure> {
     let log_file = fs::OpenOptions::new().create(true).append(true).open(log(folder)).map_err(not_started)?;
     let data = data(folder);

@@ -15,14 +15,16 @@ use super::{
 };
 use crate::failure::Failure;
 
-/// Maximum time without any movement. After it the replay ends and tells the true figures.
+/// Maximum time in which no event comes and the relay's number of blobs does not change. After it
+/// the replay ends, and its figures show what is missing.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-/// Maximum time for the side on the ground to have everything stored that the other side misses.
+/// Maximum time at the end of a flight for the side that is online to get everything stored at the
+/// relay that the other side misses.
 const STORE_PATIENCE: Duration = Duration::from_secs(20);
-/// Maximum time in milliseconds between a line and the crash that it triggers: the relay is killed in the middle of its
-/// put, delivery or ack.
+/// Maximum time in milliseconds between a line and the kill of the relay that it triggers: a random
+/// time up to this hits the line's put, delivery or ack.
 const CRASH_DELAY_MS: u64 = 15;
-/// Interval of the looks at the content of the relay at the end.
+/// Time between two counts of the relay's blobs at the end of a replay.
 const INSPECT_EVERY: Duration = Duration::from_millis(200);
 
 /// The result of a replay.
@@ -31,19 +33,19 @@ pub struct Figures {
     /// Number of lines in the transcript.
     #[serde(skip)]
     pub lines: usize,
-    /// Number of lines given to the sending sides' vaults.
+    /// Number of lines that the senders' vaults have taken.
     pub sent: usize,
-    /// Number of lines that the receiving sides' apps got, each counted once.
+    /// Number of lines that the receivers' apps got, each counted once.
     pub delivered: usize,
-    /// Number of lines that the receiving sides' apps did not get.
+    /// Number of lines of the transcript that the receivers' apps did not get.
     pub lost: usize,
-    /// Number of lines that arrived more than once, or that were never sent.
+    /// Number of arrivals beyond the first of a line, or of a text that is no line.
     pub duplicated: usize,
-    /// Number of lines that arrived elsewhere than in their place.
+    /// Number of lines that arrived, but not in the order of the transcript.
     pub out_of_order: usize,
-    /// Number of blobs on the relay at the end; `None` if the relay cannot be asked.
+    /// Number of blobs at the relay at the end; `None` if the relay could not be asked.
     pub relay_blobs: Option<u64>,
-    /// Number of times that somebody was offline.
+    /// Number of times that one side was offline.
     pub flights: usize,
     /// Number of times that the relay was killed.
     pub crashes: usize,
@@ -52,7 +54,7 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Whether everything arrived as it should, and nothing is left behind.
+    /// Whether every line arrived once and in order, and the relay holds no blob.
     pub fn is_clean(&self) -> bool {
         let whole = self.sent == self.lines && self.delivered == self.lines;
         whole
@@ -62,7 +64,7 @@ impl Figures {
             && self.relay_blobs == Some(0)
     }
 
-    /// Returns the last line of a replay.
+    /// Returns the last line of a replay for people, with the figures.
     pub fn line(&self) -> String {
         let blobs = self.relay_blobs.map_or_else(|| "?".to_owned(), |blobs| blobs.to_string());
         format!(
@@ -72,7 +74,7 @@ impl Figures {
     }
 }
 
-/// A replay under way. Its lines can be counted however it ends.
+/// A replay under way. Its figures can be taken whether it ended well or not.
 pub struct Replay<'a> {
     plan: &'a Plan,
     relay: &'a mut RelayProcess,
@@ -107,7 +109,8 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Runs the replay to its end, or until nothing moves any more.
+    /// Says all lines, with the flights and the crashes, and waits until all have arrived. Fails if
+    /// nothing moves for [`PATIENCE`].
     pub async fn run(&mut self) -> Result<(), Failure> {
         loop {
             self.take_off().await?;
@@ -123,7 +126,8 @@ impl<'a> Replay<'a> {
         self.settle().await
     }
 
-    /// Returns the figures of the replay so far.
+    /// Takes the events that still wait at both people, and returns the figures of the replay up to
+    /// now.
     pub async fn figures(&mut self) -> Figures {
         for side in Side::BOTH {
             self.people.of_mut(side).drain().await;
@@ -149,7 +153,7 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Begins the next flight when the talk has come to its start.
+    /// Begins the next flight (see [`Flight`]) if the line at its start is next to be said.
     async fn take_off(&mut self) -> Result<(), Failure> {
         let Some(flight) = self.plan.flights.get(self.flights).filter(|_| self.flying.is_none()) else {
             return Ok(());
@@ -163,7 +167,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// Says every line that can be said now.
+    /// Says every line that may be said now, and kills the relay after the lines of the plan.
     async fn speak(&mut self) -> Result<(), Failure> {
         for side in Side::BOTH {
             while let Some(saying) =
@@ -184,8 +188,9 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// Whether the next line of a side may be said: its speaker has seen the lines of the other side before it, or the
-    /// other is in flight.
+    /// Whether the next line of a side may be said: its speaker is online and has got all lines of
+    /// the other side before it, or the other side is in flight. Lines after the flight wait for
+    /// its end.
     fn may_speak(&self, side: Side) -> bool {
         let Some(saying) = self.plan.sayings.of(side).get(*self.said.of(side)) else { return false };
         match self.flying {
@@ -195,8 +200,9 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Ends the flight, if there is one: the other side has said all lines that were meant to be missed, because
-    /// nothing holds it back, and gets some time to have them stored. Returns whether there was one. Fails if the person cannot be opened.
+    /// Ends the flight, if there is one; by then the side that is online has said all lines that
+    /// the other side was meant to miss. Waits up to [`STORE_PATIENCE`] until the relay has stored
+    /// them. Returns whether there was a flight. Fails if the client cannot be opened.
     async fn land(&mut self) -> Result<bool, Failure> {
         let Some(flight) = self.flying else { return Ok(false) };
         let ground = flight.side.other();
@@ -221,7 +227,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// Waits until somebody gets something.
+    /// Waits for the next event at either person. Fails after [`PATIENCE`] without any.
     async fn listen(&mut self) -> Result<News, Failure> {
         let Pair { one, two } = &mut *self.people;
         let either = async {
@@ -236,7 +242,8 @@ impl<'a> Replay<'a> {
         Ok(news)
     }
 
-    /// Waits for the receipts of all lines, and until the relay has forgotten everything.
+    /// Waits until all lines have receipts and the relay holds no blob. Fails if nothing moves for
+    /// [`PATIENCE`].
     async fn settle(&mut self) -> Result<(), Failure> {
         while Side::BOTH.iter().any(|&side| self.people.of(side).receipted() < *self.said.of(side) as u64) {
             self.listen().await?;

@@ -1,17 +1,18 @@
-//! Two screens side by side, as plain text: events on the left are shown on the left, in their order.
+//! Two screens side by side, as plain text: the left half shows what the first person sees, the
+//! right half what the second sees.
 
 use super::plan::Side;
 
-/// Number of columns of one screen.
+/// Number of characters in a line of one screen: two screens fit into a terminal of 100 columns.
 const WIDTH: usize = 44;
 
-/// Returns the heads of the two screens.
+/// Returns the headings of the two screens, with the names of their people, and a line below them.
 pub fn head(one: &str, two: &str) -> String {
     let left = format!("{one}'s screen");
     format!("    {left:WIDTH$} |  {two}'s screen\n    {}-+-{}", "-".repeat(WIDTH), "-".repeat(WIDTH))
 }
 
-/// Returns the rows that show a text on one screen.
+/// Returns the rows that show a text on the screen of one side, and nothing on the other side.
 pub fn row(side: Side, text: &str) -> String {
     let lines = wrap(text);
     let rows = lines.iter().map(|line| match side {
@@ -21,7 +22,8 @@ pub fn row(side: Side, text: &str) -> String {
     rows.collect::<Vec<_>>().join("\n")
 }
 
-/// Breaks a text at spaces. A word longer than the screen gets a line of its own.
+/// Breaks a text at spaces into lines of [`WIDTH`] characters. A longer word gets a line of its
+/// own.
 fn wrap(text: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {

@@ -12,12 +12,12 @@ use super::{
 };
 use crate::{failure::Failure, output::Output};
 
-/// Maximum time of a step. A longer one means that something is broken.
+/// Maximum time of a step of the story. A step that takes longer fails the demonstration.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Interval of the looks at the content of the relay.
+/// Time between two counts of the blobs at the relay.
 const INSPECT_EVERY: Duration = Duration::from_millis(50);
 
-/// The story for people. Programs get its figures at the end.
+/// The story that `demo` tells people while it happens. For programs only its figures are printed.
 pub struct Story<'a> {
     output: Output,
     relay: &'a mut RelayProcess,
@@ -25,7 +25,8 @@ pub struct Story<'a> {
 }
 
 impl<'a> Story<'a> {
-    /// Creates a story with a relay that runs and two people who have vaults but do not know each other.
+    /// Creates a story with a running relay and two people who have vaults and do not know each
+    /// other.
     pub fn new(output: Output, relay: &'a mut RelayProcess, people: &'a mut Pair<Person>) -> Self {
         Self { output, relay, people }
     }
@@ -123,14 +124,14 @@ impl<'a> Story<'a> {
         if held > 0 { Err(Failure::new("the relay has not forgotten everything")) } else { Ok(()) }
     }
 
-    /// Lets one side say a text, and waits until the other gets it.
+    /// Lets one side send a text, shows it, and waits until the other side gets it.
     async fn say(&mut self, side: Side, text: &str) -> Result<(), Failure> {
         self.people.of_mut(side).send(text).await?;
         self.row(side, &format!("you: {text}"))?;
         self.hear(side.other(), text).await
     }
 
-    /// Waits until exactly this text has arrived.
+    /// Waits until a side gets a text, checks that it is this one, and shows it.
     async fn hear(&mut self, side: Side, text: &str) -> Result<(), Failure> {
         let news = async {
             loop {
@@ -147,7 +148,7 @@ impl<'a> Story<'a> {
         self.row(side, &format!("{name}: {got}"))
     }
 
-    /// Waits until all texts that a side sent are receipted.
+    /// Waits until the receipts of all texts that a side sent have come.
     async fn receipts(&mut self, side: Side) -> Result<(), Failure> {
         let Pair { one, two } = &mut *self.people;
         let (mine, other) = match side {

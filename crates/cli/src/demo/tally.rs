@@ -1,21 +1,21 @@
-//! The comparison of the lines that a receiving side got with those that it should have got.
+//! The comparison of the lines that a receiving side got with the lines that it should have got.
 //!
-//! Texts may be equal to each other, so lines are told apart by their place: the longest common subsequence is in
-//! order. Of the other lines, one that was expected and arrived is out of order, one that was expected and did not
-//! arrive is lost, and any further arrival is duplicated.
+//! Texts may be equal to each other, so lines are told from each other by their place: the longest
+//! common subsequence is in order. Of the other lines, one that was expected and arrived is out of
+//! order, one that was expected and did not arrive is lost, and any further arrival is duplicated.
 
 use std::collections::HashMap;
 
-/// The figures of one direction, or of both together.
+/// The figures of the lines that go in one direction, or of both directions together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Number of lines that arrived, each counted once.
     pub delivered: usize,
-    /// Number of lines that did not arrive as they are.
+    /// Number of expected lines that did not arrive unchanged.
     pub lost: usize,
-    /// Number of arrivals beyond the first of a line, or of something that is no line.
+    /// Number of arrivals beyond the first of a line, or of a text that is no line.
     pub duplicated: usize,
-    /// Number of lines that arrived, but not in their place.
+    /// Number of lines that arrived, but not in their place in the order.
     pub out_of_order: usize,
 }
 

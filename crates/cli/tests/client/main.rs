@@ -19,7 +19,8 @@ use deaddrop_client::{
 };
 use tokio::time::{sleep, timeout};
 
-/// Returns settings without waits for the sake of a network's eyes.
+/// Returns settings under which receipts and retries come soon, and a passphrase costs little: no
+/// network watches the test.
 fn config() -> Config {
     Config {
         receipt_delay: Duration::from_millis(20)..Duration::from_millis(100),
@@ -43,7 +44,7 @@ impl World {
         Self { folder, relay }
     }
 
-    /// Creates a world with a relay that takes messages as fast as they come.
+    /// Creates a world whose relay has no limits on the speed of messages.
     fn hasty() -> Self {
         let mut world = Self::new();
         world.relay.kill();
@@ -69,7 +70,8 @@ impl World {
         Client::create(self.home(name), Unlock::KeyFile, relay, self.config()).await.unwrap()
     }
 
-    /// Opens a client. A client that was dropped a moment ago may still hold the lock.
+    /// Opens a person's client. Tries again while another client has the vault open: one that was
+    /// dropped a moment ago may still hold the lock.
     async fn open(&self, name: &str) -> Client {
         let opened = async {
             loop {
@@ -83,7 +85,7 @@ impl World {
         timeout(PATIENCE, opened).await.unwrap()
     }
 
-    /// Returns Ada and Ben, who can talk.
+    /// Makes Ada and Ben and connects them: Ben has accepted Ada's invite.
     async fn pair(&self) -> (Client, Client) {
         let (ada, ben) = (self.person("ada").await, self.person("ben").await);
         let link = ada.invite("Ben").await.unwrap();
@@ -98,18 +100,19 @@ fn relay_in(folder: &tempfile::TempDir, name: &str) -> Relay {
     Relay::start(&folder)
 }
 
-/// Waits for the first event of a kind.
+/// Waits for the first event of a kind, old events included. Panics after [`PATIENCE`].
 async fn wait_for(client: &Client, is_wanted: impl Fn(&EventKind) -> bool) -> Event {
     wait_for_event(client, |event| is_wanted(&event.kind)).await
 }
 
-/// Waits until the peer's vault holds a message.
+/// Waits until the receipt of a message shows that the contact's vault holds it.
 async fn delivered(client: &Client, message: MessageId) {
     let is_it = |event: &Event| event.kind == EventKind::Delivered && event.message == Some(message);
     wait_for_event(client, is_it).await;
 }
 
-/// Waits for the first event that is wanted.
+/// Waits for the first event for which `is_wanted` is true, old events included. Panics after
+/// [`PATIENCE`].
 async fn wait_for_event(client: &Client, is_wanted: impl Fn(&Event) -> bool) -> Event {
     let found = async {
         let mut after = 0;
@@ -126,7 +129,7 @@ async fn wait_for_event(client: &Client, is_wanted: impl Fn(&Event) -> bool) -> 
     })
 }
 
-/// Waits for the first `count` texts from a contact.
+/// Returns the first `count` texts from a contact, and waits for those that are not there yet.
 async fn texts(client: &Client, from: &str, count: usize) -> Vec<String> {
     let mut texts = Vec::new();
     let all = async {
@@ -147,7 +150,7 @@ async fn texts(client: &Client, from: &str, count: usize) -> Vec<String> {
     texts
 }
 
-/// Waits until everything that was sent is receipted.
+/// Waits until everything that was sent has its receipt.
 async fn settled(client: &Client) {
     let begin = std::time::Instant::now();
     loop {

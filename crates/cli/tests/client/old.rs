@@ -1,16 +1,20 @@
-//! A vault that the first version of the store wrote: it opens, and is brought to the present one where it lies.
+//! A vault that the first version of the store wrote: it opens, and its file is changed to the
+//! present format in place.
 
 use super::*;
 use std::sync::Arc;
 
-/// Ada's vault, made by the commands of commit a308ae6: she knows Ben, has received three texts that she has not read, and has sent him
-/// two that have no receipt; Cara has an open invite, and a text waits for her. The key, the length of the vault's file, and each of its
-/// sectors of 512 bytes that is not all zeros, with its number before it.
+/// Ada's vault, made by the commands of commit a308ae6: she knows Ben, has received three texts
+/// that she has not read, and has sent him two texts without receipts; Cara has an open invite, and
+/// a text waits for her. The file holds the key (32 bytes), the length of the vault's file (u64),
+/// and each sector of 512 bytes that is not all zeros, after its number (u32).
 const FIXTURE: &[u8] = include_bytes!("fixtures/vault-of-store-1.bin");
-/// The time when it was made.
+/// The time when the vault was made, in seconds since 1970-01-01: the test sets the clock to it,
+/// because a later day would end the invite.
 const MADE: u64 = 1_795_881_028;
 const SECTOR: usize = 512;
-/// Offset in the file of the first segment's records.
+/// Offset in the vault's file of the first segment's records: after the superblocks, and the
+/// segment's header and table of 4,096 slots of 128 bytes.
 const BODIES: usize = 40_960 + 4_096 + 4_096 * 128;
 
 fn unpack(home: &std::path::Path) -> Vec<u8> {
@@ -32,7 +36,8 @@ fn unpack(home: &std::path::Path) -> Vec<u8> {
     vault
 }
 
-/// Returns the number of bytes of records, dead or alive, that are not zero.
+/// Returns the number of bytes that are not zero in the part of the file that holds records: a
+/// measure of records that are not erased.
 fn body_bytes(vault: &[u8]) -> usize {
     vault[BODIES..].iter().filter(|byte| **byte != 0).count()
 }

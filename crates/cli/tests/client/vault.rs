@@ -36,7 +36,8 @@ async fn a_vault_opens_for_its_own_key_once_at_a_time() {
     assert_eq!(fs::read(home.join("vault")).unwrap(), b"something else");
 }
 
-/// Fills the vault nearly up to the first mark, with own texts to somebody who does not come.
+/// Fills the vault until 1 MiB is left before it takes no more texts, with texts to Cara, who never
+/// accepts.
 async fn fill(ada: &Client) {
     ada.invite("Cara").await.unwrap();
     let long = "x".repeat(MAX_TEXT);
@@ -46,7 +47,7 @@ async fn fill(ada: &Client) {
     }
 }
 
-/// A vault of the smallest limit, and texts of the largest size.
+/// A vault of 64 MiB, the smallest limit, and texts of the largest size.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_vault_says_so_leaves_the_rest_at_the_relay_and_goes_on_once_events_are_erased() {
     let world = World::hasty();

@@ -1,11 +1,13 @@
-//! One relay that is dead or wrong delays and misreports nothing of what others do.
+//! A relay that is dead or wrong delays nothing at other relays, and does not change what calls
+//! report of them.
 
 use super::*;
 use common::Person;
 use deaddrop_client::SendWait;
 use std::time::Instant;
 
-/// Ada, who reads at one relay, and two contacts: Ben reads there, too, Carol at another relay.
+/// Ada, who reads at one relay, and her two contacts: Ben reads at the same relay, Carol at
+/// another.
 struct Three {
     world: World,
     other: Relay,
@@ -73,7 +75,7 @@ async fn a_contact_whose_relay_is_dead_delays_no_other() {
     assert_eq!(ada.flush_to("Dan", PATIENCE).await, Err(ClientError::UnknownContact));
 }
 
-/// Starts another relay at the address of one that is gone.
+/// Starts another relay, with another fingerprint, at the URL of a relay that was killed.
 fn usurp(world: &World, gone: &Relay) -> Relay {
     let mut usurper = relay_in(&world.folder, "usurper");
     usurper.kill();
@@ -84,8 +86,8 @@ fn usurp(world: &World, gone: &Relay) -> Relay {
     usurper
 }
 
-/// Makes Ada, whose mailboxes are at two relays, of which one is another relay by now and one is down; a text waits at
-/// that one.
+/// Makes Ada, who has mailboxes at two relays and is offline: at the URL of one there is another
+/// relay now, which is returned; the other one is down, and a text waits for her there.
 async fn between_two_relays() -> (World, Relay) {
     let Three { mut world, mut other, ada, ben, .. } = Three::new().await;
     ada.set_relay(other.address.parse().unwrap()).await.unwrap();
@@ -195,7 +197,8 @@ async fn the_command_line_says_of_each_text_whether_it_was_stored() {
     tokio::task::spawn_blocking(check).await.unwrap();
 }
 
-/// Ada reads Ben at one relay and Dan at another, which accepts connections and says nothing.
+/// Ada reads Ben's texts at one relay, and Dan's at another, in whose place a socket accepts
+/// connections and says nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn receiving_from_one_contact_waits_for_the_relays_of_its_mailboxes_alone() {
     let Three { world, mut other, ada, ben, .. } = Three::new().await;
@@ -228,7 +231,8 @@ async fn receiving_from_one_contact_waits_for_the_relays_of_its_mailboxes_alone(
     tokio::task::spawn_blocking(check).await.unwrap();
 }
 
-/// Makes a world in which Ada's receipts wait for a minute, unless a call wants everything to leave.
+/// Makes a world with Ada and Ben, in which Ada's receipts wait for a minute, unless a call flushes
+/// them.
 async fn slow_receipts() -> (World, Client, Client) {
     let world = World::new();
     let slow = Config { receipt_delay: Duration::from_secs(60)..Duration::from_secs(61), ..world.config() };
@@ -244,7 +248,8 @@ async fn slow_receipts() -> (World, Client, Client) {
     (world, ada, ben)
 }
 
-/// Sends a text and waits until it has been read. Returns whether its receipt comes at once.
+/// Lets Ben send a text, and waits until Ada has `count` texts. Returns whether the receipt comes
+/// within 700 ms.
 async fn is_receipted_at_once(ben: &Client, ada: &Client, count: usize) -> bool {
     ben.send("Ada", "and another").await.unwrap();
     texts(ada, "Ben", count).await;
@@ -284,10 +289,11 @@ async fn a_call_that_is_cancelled_leaves_nothing_switched() {
     assert!(!is_receipted_at_once(&ben, &ada, 7).await);
 }
 
-/// Milliseconds after which a call is given up.
+/// Milliseconds after which a call is dropped: from before it begins to about its end.
 const GIVEN_UP_AFTER: [u64; 6] = [0, 1, 3, 8, 20, 50];
 
-/// Makes a call and drops its future after some milliseconds.
+/// Makes a call and drops its future after `after_ms` milliseconds. Returns `None` if the call had
+/// not ended.
 async fn give_up<T>(call: impl Future<Output = T>, after_ms: u64) -> Option<T> {
     timeout(Duration::from_millis(after_ms), call).await.ok()
 }

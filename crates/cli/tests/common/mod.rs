@@ -21,10 +21,11 @@ use std::{
 
 use serde_json::Value;
 
-/// Maximum time of a step of a test. A longer one hangs.
+/// Maximum time of a step of a test. A step that takes longer hangs, and the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Returns the binary under test, without the environment variables of the caller.
+/// Returns a command that runs the binary under test, without the environment variables that it
+/// reads.
 pub fn deaddrop() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_deaddrop"));
     for name in ["DEADDROP_HOME", "DEADDROP_PASSPHRASE", "XDG_DATA_HOME", "HOME", "RUST_LOG"] {
@@ -34,7 +35,7 @@ pub fn deaddrop() -> Command {
     command
 }
 
-/// The result of a finished command.
+/// The exit code, the stdout and the stderr of a command that has ended.
 #[derive(Debug)]
 pub struct Done {
     pub code: i32,
@@ -50,7 +51,8 @@ impl Done {
         self
     }
 
-    /// Asserts that the command failed with a sentence on stderr that holds these words, and without a panic.
+    /// Asserts that the command failed with exit code 1 or 2, without a panic, and that stderr
+    /// holds all of these words.
     #[track_caller]
     pub fn fails(self, words: &[&str]) -> Self {
         assert!(self.code == 1 || self.code == 2, "{self:#?}");
@@ -78,13 +80,14 @@ impl Done {
     }
 }
 
-/// Runs a command to its end.
+/// Runs a command to its end. Kills it and panics if it takes three times [`PATIENCE`].
 #[track_caller]
 pub fn run(command: &mut Command) -> Done {
     run_with_input(command, None)
 }
 
-/// Runs a command to its end with this input on its standard input.
+/// Runs a command to its end with `input` on its standard input; `None` leaves the input that the
+/// command has. Kills it and panics if it takes three times [`PATIENCE`].
 #[track_caller]
 pub fn run_with_input(command: &mut Command, input: Option<&[u8]>) -> Done {
     if input.is_some() {
@@ -123,11 +126,11 @@ pub fn run_with_input(command: &mut Command, input: Option<&[u8]>) -> Done {
     Done { code: status.code().unwrap_or(-1), out: out.join().unwrap(), err: err.join().unwrap() }
 }
 
-/// A process that does not outlive its test.
+/// A process that is killed when the value is dropped, so that it does not outlive its test.
 pub struct Running(pub Child);
 
 impl Running {
-    /// Kills the process by SIGKILL.
+    /// Kills the process by SIGKILL, and waits for its end.
     pub fn kill(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -140,74 +143,77 @@ impl Drop for Running {
     }
 }
 
-/// One person: a folder.
+/// One person, whose vault is in a folder.
 #[derive(Debug, Clone)]
 pub struct Person {
     pub home: PathBuf,
 }
 
 impl Person {
-    /// Returns a command of this person.
+    /// Returns the command `deaddrop` with these arguments, for this person's folder.
     pub fn command<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
         let mut command = deaddrop();
         command.arg("--home").arg(&self.home).args(words);
         command
     }
 
-    /// Runs a command of this person.
+    /// Runs `deaddrop` with these arguments for this person.
     #[track_caller]
     pub fn run(&self, words: &[&str]) -> Done {
         run(&mut self.command(words))
     }
 
-    /// Runs a command of this person with `--json`.
+    /// Runs `deaddrop` with these arguments and `--json` for this person.
     #[track_caller]
     pub fn json(&self, words: &[&str]) -> Done {
         run(self.command(words).arg("--json"))
     }
 
-    /// Returns the texts from `receive`.
+    /// Runs `receive` and returns the texts that are new.
     #[track_caller]
     pub fn texts(&self) -> Vec<String> {
         texts(&self.json(&["receive"]).ok().lines())
     }
 }
 
-/// Returns the texts among events.
+/// Returns the texts among events in JSON.
 pub fn texts(events: &[Value]) -> Vec<String> {
     let texts = events.iter().filter(|event| event["text"].is_string());
     texts.map(|event| event["text"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A relay that is served by the binary under test.
+/// A relay that the binary under test serves in a process of its own.
 pub struct Relay {
     pub folder: PathBuf,
     pub address: String,
-    /// Whether the relay serves without the limits on how fast it may be used; from the next [`serve`](Self::serve) on.
+    /// Whether the relay is served without limits on the speed of messages. A change counts from
+    /// the next [`serve`](Self::serve) on.
     pub is_hasty: bool,
-    /// Whether the relay keeps mailboxes and blobs in memory alone; from the next [`serve`](Self::serve) on.
+    /// Whether the relay keeps mailboxes and blobs in memory only. A change counts from the next
+    /// [`serve`](Self::serve) on.
     pub is_volatile: bool,
-    /// The address to listen at until the relay's own is known.
+    /// The IP address and port 0 to listen at, until the relay's own address is known.
     first_listen: String,
     process: Option<Running>,
 }
 
 impl Relay {
-    /// Makes a relay's data and serves it.
+    /// Makes a relay's data in `folder`, and serves the relay at 127.0.0.1.
     #[track_caller]
     pub fn start(folder: &Path) -> Self {
         Self::start_at(folder, "127.0.0.1", None)
     }
 
-    /// Makes a relay's data and serves it at an IP address of this machine. With a token, it makes mailboxes only for
-    /// those who show it.
+    /// Makes a relay's data in `folder`, and serves the relay at an IP address of this machine.
+    /// With `token`, the relay makes mailboxes only for clients that show it.
     #[track_caller]
     pub fn start_at(folder: &Path, ip: &str, token: Option<&str>) -> Self {
         let settings = token.map(|token| format!("create_token = \"{token}\"\n")).unwrap_or_default();
         Self::start_with(folder, ip, &settings)
     }
 
-    /// Makes a relay's data and serves it at an IP address of this machine, with these lines of configuration.
+    /// Makes a relay's data in `folder`, and serves the relay at an IP address of this machine.
+    /// `settings` are lines at the head of its configuration.
     #[track_caller]
     pub fn start_with(folder: &Path, ip: &str, settings: &str) -> Self {
         fs::create_dir_all(folder).unwrap();
@@ -228,7 +234,8 @@ impl Relay {
         relay
     }
 
-    /// Returns the host and the port of the relay.
+    /// Returns the host and the port of the relay, as `HOST:PORT`; port 0 before it was first
+    /// served.
     pub fn listen(&self) -> &str {
         self.address
             .split_once("://")
@@ -236,7 +243,8 @@ impl Relay {
             .map_or(&self.first_listen, |rest| rest.split('/').next().unwrap())
     }
 
-    /// Serves the relay on the same port as before, if there was one.
+    /// Starts the relay's process, at the same port as before if it was served before, and waits
+    /// until it prints its address.
     #[track_caller]
     pub fn serve(&mut self) {
         let begin = Instant::now();
@@ -271,17 +279,17 @@ impl Relay {
         }
     }
 
-    /// Returns the file that holds the stderr of the relay.
+    /// Returns the path of the file that holds what the relay wrote to stderr.
     pub fn log(&self) -> PathBuf {
         self.folder.join("relay.log")
     }
 
-    /// Kills the relay by SIGKILL.
+    /// Kills the relay's process by SIGKILL. Does nothing if it does not run.
     pub fn kill(&mut self) {
         self.process = None;
     }
 
-    /// Returns everything that an operator sees.
+    /// Returns the output of the relay's `inspect --json`: everything that an operator can see.
     #[track_caller]
     pub fn inspect(&self) -> Value {
         run(deaddrop().args(["relay", "inspect", "--json", "--data"]).arg(self.folder.join("data")))
@@ -299,7 +307,7 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Creates a sandbox with vaults that need no passphrase.
+    /// Makes the relay, Ada and Ben. Their vaults need no passphrase.
     #[track_caller]
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -322,13 +330,13 @@ impl Sandbox {
         sandbox
     }
 
-    /// Makes a new link of Ada's, for Ben.
+    /// Makes an invite of Ada's for Ben, and returns its link.
     #[track_caller]
     pub fn link(&self) -> String {
         self.link_for("ben")
     }
 
-    /// Makes a new link of Ada's, for the person of this name.
+    /// Makes an invite of Ada's for the person called `name`, and returns its link.
     #[track_caller]
     pub fn link_for(&self, name: &str) -> String {
         self.ada.json(&["invite", name]).ok().json()["link"].as_str().unwrap().to_owned()

@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// Makes Ada and Ben. Ada has sent Ben a text that he never got, because his vault is gone.
+/// Makes Ada and Ben. Ben has lost his vault and made a new one; a text of Ada's that he never got
+/// waits. Returns the text's message id, too.
 fn bereft() -> (Sandbox, String) {
     let sandbox = acquainted();
     sandbox.ada.run(&["verify", "ben", "--confirm"]).ok();
@@ -12,7 +13,8 @@ fn bereft() -> (Sandbox, String) {
     (sandbox, waits)
 }
 
-/// Checks that texts flow in both directions, and that the text that waited has come.
+/// Checks that texts flow in both directions, that the text with the message id `waits` has come,
+/// and that both see the same safety number, not verified.
 #[track_caller]
 fn check_flow(sandbox: &Sandbox, shown: &mut [Shown; 2], waits: &str) {
     send(&sandbox.ben, "ada", "again to ada");

@@ -6,9 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Time for which a text is held back behind a missing one.
+/// Time for which a client holds a text back behind a missing one, by default.
 const GAP_WAIT: Duration = Duration::from_secs(30);
-/// Time to wait for a missing text: more than it takes until it is sent again.
+/// Maximum time to wait for a missing text: more than it takes until the sender sends it again.
 const PATIENCE: Duration = Duration::from_secs(240);
 
 #[test]

@@ -13,11 +13,12 @@ use std::{collections::BTreeSet, fs, path::Path, thread, time::Duration};
 use common::{Person, Sandbox};
 use serde_json::Value;
 
-/// Maximum number of times that each person looks before something has to be there.
+/// Maximum number of times that each person runs `receive` before a test fails: more than any
+/// healing takes.
 const ROUNDS: usize = 12;
 
-/// Time after which a vault has noted at its relay that its sessions have moved on; it notes this at most every ten
-/// seconds. A younger copy is not told from the original.
+/// Time after which a vault has noted at its relay how far its sessions are; it does so at most
+/// once in ten seconds. A copy of the vault that is put back sooner cannot be recognised as one.
 const NOTED: Duration = Duration::from_secs(11);
 
 /// The events that one person was shown, in their order.
@@ -25,7 +26,8 @@ const NOTED: Duration = Duration::from_secs(11);
 struct Shown(Vec<Value>);
 
 impl Shown {
-    /// Shows the new events. If a relay does not answer, shows those that are in the vault.
+    /// Runs `receive` for the person, and adds the new events. A relay that does not answer is no
+    /// failure.
     fn look(&mut self, person: &Person) {
         self.0.extend(person.json(&["receive"]).lines());
     }
@@ -42,7 +44,7 @@ impl Shown {
         self.0.iter().any(|event| event["kind"] == kind)
     }
 
-    /// Returns the ids of messages that were told to be delivered.
+    /// Returns the ids of the messages that events have reported as delivered.
     fn delivered(&self) -> BTreeSet<String> {
         let events = self.0.iter().filter(|event| event["kind"] == "delivered");
         events.map(|event| event["message"].as_str().unwrap().to_owned()).collect()
@@ -57,14 +59,15 @@ impl Shown {
     }
 }
 
-/// Sends a text. Returns the message's id.
+/// Sends a text to the contact `to`, with a wait of 5 s. Returns the message's id.
 #[track_caller]
 fn send(from: &Person, to: &str, text: &str) -> String {
     let done = from.json(&["send", "--wait", "5", to, text]).ok().json();
     done["message"].as_str().unwrap().to_owned()
 }
 
-/// Lets both people look in turn until `is_done` holds.
+/// Lets both people run `receive` in turn until `is_done` holds for what they were shown. Panics
+/// after [`ROUNDS`] turns.
 #[track_caller]
 fn look_until(people: [&Person; 2], shown: &mut [Shown; 2], is_done: impl Fn(&[Shown; 2]) -> bool) {
     for _ in 0..ROUNDS {
@@ -80,7 +83,8 @@ fn look_until(people: [&Person; 2], shown: &mut [Shown; 2], is_done: impl Fn(&[S
     panic!("not after {ROUNDS} rounds: {shown:#?} {status:#?} {contacts:#?}");
 }
 
-/// Makes Ada and Ben, who have heard each other, and have nothing on its way.
+/// Makes Ada and Ben, who have had texts and receipts from each other; nothing of them is under
+/// way.
 fn acquainted() -> Sandbox {
     let sandbox = Sandbox::connected();
     settle(&sandbox);
@@ -100,7 +104,8 @@ fn settle(sandbox: &Sandbox) {
     }
 }
 
-/// Plays scenarios side by side: most of their time they wait.
+/// Runs scenarios on threads of their own, because most of their time they wait. Panics with the
+/// names of those that failed.
 #[track_caller]
 fn at_once<const N: usize>(scenarios: [(&str, fn()); N]) {
     thread::scope(|scope| {
@@ -115,7 +120,7 @@ fn at_once<const N: usize>(scenarios: [(&str, fn()); N]) {
     });
 }
 
-/// Copies a person's folder. No process has it open.
+/// Copies a person's folder, which no process may have open. An older copy at `to` is replaced.
 fn copy(from: &Path, to: &Path) {
     if to.exists() {
         fs::remove_dir_all(to).unwrap();
@@ -127,7 +132,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Makes a link of a person.
+/// Makes an invite of `from` for the contact `name`, and returns its link.
 #[track_caller]
 fn link(from: &Person, name: &str) -> String {
     from.json(&["invite", name]).ok().json()["link"].as_str().unwrap().to_owned()

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// The texts that are sent after vaults were put back, and the ids of their messages.
+/// The texts that are sent after vaults were put back, each with its message id before it.
 struct Later {
     to_ada: Vec<(String, String)>,
     to_ben: Vec<(String, String)>,
@@ -20,7 +20,7 @@ impl Later {
         later
     }
 
-    /// Whether every text was shown to its reader and told to be delivered to its sender.
+    /// Whether every text was shown to its reader, and reported as delivered to its sender.
     fn has_arrived(&self, [ada, ben]: &[Shown; 2]) -> bool {
         let arrived = |texts: &[(String, String)], reader: &Shown, sender: &Shown| {
             let delivered = sender.delivered();
@@ -30,7 +30,8 @@ impl Later {
     }
 }
 
-/// Checks that nothing waits, and that nothing was shown twice.
+/// Checks that nothing waits, that no text was shown twice, and that the people in `put_back`, and
+/// no others, were told once that their vault was put back.
 #[track_caller]
 fn check_end(sandbox: &Sandbox, shown: &[Shown; 2], put_back: &[&str]) {
     for (name, shown) in ["ada", "ben"].into_iter().zip(shown) {
@@ -45,7 +46,8 @@ fn check_end(sandbox: &Sandbox, shown: &[Shown; 2], put_back: &[&str]) {
     }
 }
 
-/// Copies folders, lets `undone` happen, and puts the folders back.
+/// Copies the folders of the people in `names`, waits for [`NOTED`], calls `undone`, and puts the
+/// folders back: the vaults have forgotten what `undone` did.
 fn put_back(sandbox: &Sandbox, names: &[&str], undone: impl FnOnce(&Sandbox)) {
     let saved = |name: &str| sandbox.folder.path().join(format!("{name}-saved"));
     for name in names {
@@ -58,7 +60,7 @@ fn put_back(sandbox: &Sandbox, names: &[&str], undone: impl FnOnce(&Sandbox)) {
     }
 }
 
-/// Sends one text from one person, and waits until it has arrived.
+/// Sends one text from `from` to the other person, and waits for its receipt.
 fn one_text(sandbox: &Sandbox, from: &str) {
     let people = [&sandbox.ada, &sandbox.ben];
     let (at, to) = if from == "ada" { (0, "ben") } else { (1, "ada") };
@@ -67,8 +69,8 @@ fn one_text(sandbox: &Sandbox, from: &str) {
     look_until(people, &mut shown, |shown| shown[at].delivered().contains(&message));
 }
 
-/// Checks that two people heal without their users if no turn of the other side was read since the copy was made: a secret
-/// proves that both knew the session.
+/// Checks that two people heal without help of their users if, after the copy was made, only one
+/// text from `from` was sent: both still have a secret that proves the session they knew.
 #[track_caller]
 fn heals_by_itself(names: &[&str], from: &str) {
     let sandbox = acquainted();
@@ -88,15 +90,16 @@ fn vaults_that_were_put_back_a_moment_ago_go_on_by_themselves() {
     ]);
 }
 
-/// The means by which the one whose vault was put back helps.
+/// The command by which the user whose vault was put back heals the conversation.
 #[derive(Clone, Copy)]
 enum Help {
     Invite,
     BeginAgain,
 }
 
-/// Checks that two people heal if more was said since the copy was made than a secret of that time proves: at the latest
-/// when the person whose vault was put back, who is told of it, does what the line says.
+/// Checks that two people heal if `undone`, which happens between the copy of `name`'s vault and
+/// its return, is more than the secrets in the copy can prove: at the latest when the user whose
+/// vault was put back gives the command that the program names.
 #[track_caller]
 fn heals_with_help(name: &str, help: Help, undone: impl FnOnce(&Sandbox)) {
     let sandbox = acquainted();

@@ -1,14 +1,16 @@
-//! The process whose memory is examined: a client that obeys the orders of its parent on its standard input.
+//! The process whose memory is examined: a client that carries out the orders of the parent
+//! process, which come on its standard input.
 
 use super::{COST, Kind, passphrase, planted};
 use deaddrop_client::{Client, Config, EventKind, Unlock};
 use std::{hint::black_box, io::BufRead, path::PathBuf, time::Duration};
 use tokio::time::timeout;
 
-/// Maximum time of a step. A longer one hangs.
+/// Maximum time of a step of the client. A step that takes longer hangs, and the process panics.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Reads one order a line, and answers each with `ok`, or with `ok` and a link. Ends with its standard input.
+/// Reads orders, one a line, and answers each with a line: `ok`, or `ok` and a link. Ends with its
+/// standard input.
 #[allow(clippy::print_stdout, reason = "this is how it answers")]
 pub(crate) fn run(home: &str, kind: Kind) {
     let home = PathBuf::from(home);
@@ -49,7 +51,8 @@ pub(crate) fn run(home: &str, kind: Kind) {
     black_box(&kept);
 }
 
-/// Waits for a text.
+/// Waits for an event with the text `wanted` after the event number `after`, which is moved to that
+/// event.
 async fn heard(client: &Client, wanted: &str, after: &mut u64) {
     loop {
         let event = client.next_event(*after).await.unwrap();
@@ -60,7 +63,8 @@ async fn heard(client: &Client, wanted: &str, after: &mut u64) {
     }
 }
 
-/// Returns settings under which receipts leave soon, so that a test need not wait for them, and Argon2id costs little.
+/// Returns settings under which receipts leave soon, so that the test need not wait for them, and
+/// Argon2id costs little.
 fn config() -> Config {
     Config {
         receipt_delay: Duration::from_millis(20)..Duration::from_millis(100),

@@ -1,4 +1,4 @@
-//! The parent: leads a client through two lives, then looks at its memory.
+//! The parent process: lets a client use a vault twice, then searches the client's memory.
 
 use super::{
     CHILD, KIND, Kind, NAME,
@@ -18,10 +18,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Copies that may be left: by kind of secret the maximum number, and the reason for which our code cannot wipe them.
+/// Copies that are accepted: a kind of secret, the maximum number of its copies, and the reason for
+/// which our code cannot wipe them. None is known.
 const REMAINDERS: &[(&str, usize, &str)] = &[];
 
-/// Kinds of secrets that the vault holds at one of the two looks.
+/// Kinds of secrets of which the vault must have held one when it was closed for the first or the
+/// second time: otherwise the test would search for too little.
 const KINDS: [&str; 6] = [
     "root key",
     "sending chain key",
@@ -108,7 +110,8 @@ pub(super) fn a_closed_client_leaves_no_key_in_memory(kind: Kind) {
     );
 }
 
-/// Compares the hits with the copies that may be left.
+/// Fails if there are more copies of a kind than [`REMAINDERS`] accepts. `wanted` is the number of
+/// secrets that were searched for.
 fn judge(wanted: usize, hits: &[Hit]) {
     let mut counts: BTreeMap<&str, BTreeMap<Place, usize>> = BTreeMap::new();
     for hit in hits {
@@ -129,7 +132,7 @@ fn judge(wanted: usize, hits: &[Hit]) {
     assert!(is_clean, "a closed client has left keys in memory");
 }
 
-/// A process that is a client.
+/// The child process with the client, whose memory is examined.
 struct Subject {
     process: Child,
     orders: ChildStdin,
@@ -146,7 +149,7 @@ impl Subject {
         Self { process, orders, answers }
     }
 
-    /// Gives an order and returns what follows `ok` in the answer.
+    /// Gives the child an order, and returns the words after `ok` in its answer.
     #[track_caller]
     fn order(&mut self, order: &str) -> String {
         writeln!(self.orders, "{order}").unwrap();
@@ -156,7 +159,8 @@ impl Subject {
         answer.trim_start_matches("ok").trim().to_owned()
     }
 
-    /// Asserts that the process lives, and returns its start time in ticks of the system.
+    /// Asserts that the child still runs. Returns its start time in clock ticks of the system: it
+    /// is equal as long as the process is the same.
     fn is_the_same(&mut self) -> String {
         assert!(self.process.try_wait().unwrap().is_none(), "the client has ended");
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
@@ -171,7 +175,7 @@ impl Drop for Subject {
     }
 }
 
-/// Erases the messages that a person has not sent yet.
+/// Erases the messages in a vault that were not sent yet: they are lost on the way.
 fn lose_outbox(home: &Path) {
     const ITEM: u8 = 6;
     let disk = FileDisk::open(home.join("vault")).unwrap();

@@ -19,17 +19,18 @@ mod scan;
 use deaddrop_client::PassphraseCost;
 use zeroize::Zeroizing;
 
-/// The environment variable that names the home of the client that this process is to be.
+/// The environment variable that makes this program the child process. Its value is the folder of
+/// the client.
 const CHILD: &str = "DEADDROP_TEST_MEMORY_OF";
-/// The environment variable that names the kind of secret that opens its vault.
+/// The environment variable with the [`Kind`] of secret that opens the child's vault.
 const KIND: &str = "DEADDROP_TEST_MEMORY_KIND";
 
 const NAME: &str = "a_closed_client_leaves_no_key_in_memory";
 
-/// The cost of one passphrase guess in this test.
+/// The cost of one guess of the passphrase: little, because the strength does not matter here.
 const COST: PassphraseCost = PassphraseCost { memory_kib: 64, passes: 1, lanes: 4 };
 
-/// The key or passphrase that opens a vault.
+/// The kind of secret that opens the vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     KeyFile,
@@ -55,12 +56,13 @@ fn main() {
     }
 }
 
-/// Returns bytes that are in no other place.
+/// Returns bytes that depend on `seed` and occur nowhere else in memory.
 fn planted(seed: u8) -> [u8; 32] {
     core::array::from_fn(|at| u8::try_from(at).unwrap().wrapping_mul(37) ^ seed)
 }
 
-/// Returns the passphrase of a vault, made where it is used: it is in no argument and in no environment.
+/// Returns the passphrase of the vault. It is computed on each call, so that it is in no argument
+/// and in no environment variable.
 fn passphrase() -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(64));
     for byte in planted(0x5c) {

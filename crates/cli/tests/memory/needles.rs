@@ -1,5 +1,5 @@
-//! The secrets of a vault, read with its own key (spec/08-snapshots.md, spec/13-shred.md, spec/14-client.md), and what
-//! derives from them.
+//! The secrets that are searched for (needles): those of a vault, read with its own key
+//! (spec/08-snapshots.md, spec/13-shred.md, spec/14-client.md), and those that derive from them.
 
 use super::{COST, Kind, passphrase, scan::Needle};
 use deaddrop_link::{
@@ -20,10 +20,11 @@ const PEER: u8 = 15;
 const RATCHET: u8 = 16;
 const SENTINEL: u8 = 32;
 
-/// Number of messages of a chain whose keys are looked for.
+/// Number of messages after the present one whose keys are computed and searched for: more than the
+/// client sends or receives at once.
 const STEPS: usize = 4;
 
-/// Returns the key or the passphrase that opens a vault.
+/// Returns the key or the passphrase that opens the vault in a folder.
 pub(crate) fn unlock(home: &Path, kind: Kind) -> Unlock {
     match kind {
         Kind::KeyFile => Unlock::Key(MasterKey::from_bytes(key(home))),
@@ -31,19 +32,19 @@ pub(crate) fn unlock(home: &Path, kind: Kind) -> Unlock {
     }
 }
 
-/// Opens a vault beside a process that has it open.
+/// Opens a vault for reading, while another process has it open.
 pub(crate) fn open(home: &Path, kind: Kind) -> Reader<FileDisk> {
     let disk = FileDisk::open_read_only(home.join("vault")).unwrap();
     Shred::open_read_only(disk, &unlock(home, kind)).unwrap()
 }
 
-/// Returns the rows of a table.
+/// Returns the rows of the table with this number, decrypted.
 pub(crate) fn rows(vault: &Reader<FileDisk>, table: u8) -> Vec<Vec<u8>> {
     let keys = vault.entries().map(|entry| entry.key).filter(|key| key.0[0] == table);
     keys.map(|key| vault.read(&key).unwrap().to_vec()).collect()
 }
 
-/// Adds every secret in the vault.
+/// Adds every secret in a vault, and the secrets that derive from them.
 pub(crate) fn add_vault(home: &Path, kind: Kind, needles: &mut Needles) {
     store(home, kind, needles);
     let vault = open(home, kind);
@@ -75,7 +76,7 @@ pub(crate) fn add_vault(home: &Path, kind: Kind, needles: &mut Needles) {
     }
 }
 
-/// Adds every secret that derives from the link of an invite.
+/// Adds the secret in the link of an invite, and every secret that derives from it.
 pub(crate) fn add_link(link: &str, needles: &mut Needles) {
     let link: deaddrop_client::InviteLink = link.parse().unwrap();
     invite_secret(*link.secret().expose(), needles);
@@ -96,7 +97,8 @@ impl Needles {
         }
     }
 
-    /// Adds the seed, and parts of the secret key that the provider makes of it.
+    /// Adds the two halves of an ML-KEM seed, and parts of the secret key that the provider
+    /// computes from it.
     fn add_seed(&mut self, kind: &'static str, seed: [u8; 64]) {
         self.add(kind, array(&seed, 0));
         self.add(kind, array(&seed, 32));
@@ -106,7 +108,7 @@ impl Needles {
         }
     }
 
-    /// Adds a chain key, and the keys of the messages that follow.
+    /// Adds a chain key, and the keys of the [`STEPS`] messages that follow.
     fn add_chain(&mut self, kind: &'static str, chain: [u8; 32]) {
         self.add(kind, chain);
         // A closed chain is stored as zeros.
@@ -130,7 +132,7 @@ fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     *bytes[at..].first_chunk().unwrap()
 }
 
-/// Adds the store's own keys.
+/// Adds the key or passphrase of the vault, and the keys of its store.
 fn store(home: &Path, kind: Kind, needles: &mut Needles) {
     let file = fs::read(home.join("vault")).unwrap();
     let (file_id, salt) = (&file[24..40], &file[72..104]);
@@ -225,7 +227,8 @@ fn peer(fields: &mut Fields<'_>, needles: &mut Needles) {
     }
 }
 
-/// Adds the secrets of own mailboxes, for peers and for the vault itself.
+/// Adds the capabilities of own mailboxes, and the forms in which relays are shown them. `fields`
+/// is a list of mailboxes in a row.
 fn mailboxes(fields: &mut Fields<'_>, needles: &mut Needles) {
     for _ in 0..fields.number() {
         let _id = fields.number();
@@ -243,7 +246,7 @@ fn mailboxes(fields: &mut Fields<'_>, needles: &mut Needles) {
     }
 }
 
-/// Adds the secrets of the e2ee crate's row of a contact.
+/// Adds the secrets in the row that the e2ee crate keeps for a contact.
 fn ratchet(row: &[u8], needles: &mut Needles) {
     assert_eq!(row[0], 1, "the version of a contact row");
     let mut fields = Fields(&row[1 + 32 + 1 + 4 + 4..]);
@@ -281,7 +284,7 @@ fn invite_secret(secret: [u8; 32], needles: &mut Needles) {
     needles.add("invite: shared key", prk.expand(&[b"deaddrop/1 invite psk\0"]));
 }
 
-/// The fields of a row.
+/// The bytes of a row that were not read yet.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
@@ -299,7 +302,7 @@ impl<'a> Fields<'a> {
         self.take(1)[0]
     }
 
-    /// Reads a number of variable length, seven bits a byte.
+    /// Reads a number of variable length: seven bits in each byte, the lowest first.
     fn number(&mut self) -> u64 {
         let byte = u64::from(self.u8());
         if byte < 0x80 { byte } else { byte - 0x80 + (self.number() << 7) }

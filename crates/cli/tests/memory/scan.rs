@@ -7,28 +7,28 @@ use std::{
     os::unix::fs::FileExt,
 };
 
-/// A secret of 32 bytes that is looked for. Either half counts, because the allocator writes its own marks over the
-/// front of freed memory.
+/// A secret of 32 bytes that is searched for. Either half of it is a hit, because the allocator
+/// writes its own data over the front of freed memory.
 pub(crate) struct Needle {
     pub(crate) kind: &'static str,
     pub(crate) bytes: [u8; 32],
 }
 
-/// A place that holds a needle, or one of its halves.
+/// A copy of a needle, or of one of its halves, in memory.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Hit {
     pub(crate) kind: &'static str,
-    /// Index among the needles of this kind.
+    /// Index of the needle in the list that was searched for.
     pub(crate) needle: usize,
     pub(crate) address: u64,
-    /// The kind of memory that holds it.
+    /// The use of the memory that holds the copy.
     pub(crate) place: Place,
 }
 
-/// The purpose of a mapping of a process.
+/// The use of a part of a process's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Place {
-    /// The main heap, or an arena of the allocator.
+    /// The main heap, or another heap of the allocator (an arena).
     Heap,
     /// Memory below the stack pointer of a thread: returned calls have left it.
     DeadStack,
@@ -38,17 +38,17 @@ pub(crate) enum Place {
     Other,
 }
 
-/// A readable, writable, private mapping.
+/// A readable, writable, private part of the process's address space, from `start` to before `end`.
 struct Mapping {
     start: u64,
     end: u64,
     name: String,
 }
 
-/// Scans everything that the process can have written.
+/// Searches all memory that the process can have written for the needles.
 ///
 /// # Errors
-/// Fails if the system refuses to show the memory.
+/// Fails if the system does not let this process read the memory.
 pub(crate) fn scan(pid: u32, needles: &[Needle]) -> io::Result<Vec<Hit>> {
     let memory = File::open(format!("/proc/{pid}/mem"))?;
     let pointers = stack_pointers(pid);
@@ -86,14 +86,15 @@ fn mappings(pid: u32) -> io::Result<Vec<Mapping>> {
     Ok(parsed.collect())
 }
 
-/// Reads all bytes of a mapping. Pages that were never touched read as zeros.
+/// Reads all bytes of a mapping from `/proc/PID/mem`. Pages that were never touched read as zeros.
 fn read(memory: &File, mapping: &Mapping) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(mapping.end - mapping.start).unwrap()];
     memory.read_exact_at(&mut bytes, mapping.start)?;
     Ok(bytes)
 }
 
-/// Returns the current ends of the threads' stacks; threads that run are left out.
+/// Returns the stack pointers of the process's threads. Threads that run at this moment are left
+/// out.
 fn stack_pointers(pid: u32) -> Vec<u64> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     let pointer = |task: io::Result<fs::DirEntry>| {
@@ -104,11 +105,12 @@ fn stack_pointers(pid: u32) -> Vec<u64> {
     tasks.filter_map(pointer).collect()
 }
 
-/// The needles by the first eight bytes of each half.
+/// An index of the needles, by the first eight bytes of each half.
 struct Wanted<'a> {
     needles: &'a [Needle],
     by_word: HashMap<u64, Vec<(usize, usize)>>,
-    /// Whether any half begins with these two bytes: most windows end here.
+    /// Whether any half of a needle begins with two given bytes, by these bytes as a number: a
+    /// quick test that rules out nearly all positions.
     first: Vec<bool>,
 }
 
@@ -126,7 +128,8 @@ impl<'a> Wanted<'a> {
         Self { needles, by_word, first }
     }
 
-    /// Returns the needle and the offset of each copy. Both halves of one copy count once.
+    /// Returns the index of the needle and the offset of each copy in `bytes`. Both halves of one
+    /// copy count once.
     fn find(&self, bytes: &[u8]) -> Vec<(usize, usize)> {
         let mut found = Vec::new();
         for (offset, window) in bytes.windows(16).enumerate() {

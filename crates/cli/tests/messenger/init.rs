@@ -9,7 +9,8 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Makes a vault where no file may grow beyond `blocks` blocks: as on a full disk, each write behind that fails.
+/// Runs `init` with the arguments `words` where no file may grow beyond `blocks` blocks of 512
+/// bytes: each write behind that fails, as on a full disk.
 fn init_with_limit(person: &Person, blocks: u32, words: &str) -> Done {
     let script = format!(
         "trap '' XFSZ; ulimit -f {blocks}; exec '{}' --home '{}' init {words}",

@@ -1,10 +1,10 @@
-//! A person moves to another relay, and the old one is no longer needed.
+//! A person moves to another relay, and the old relay is no longer needed.
 
 use std::{fs, time::Instant};
 
 use crate::common::{PATIENCE, Person, Relay, Sandbox};
 
-/// Returns the relays at which a person is read.
+/// Returns the addresses of the relays through which a person receives.
 fn relays(person: &Person) -> Vec<String> {
     let lines = person.json(&["relays"]).ok().lines();
     lines.iter().map(|line| line["relay"].as_str().unwrap().to_owned()).collect()
@@ -61,7 +61,8 @@ fn texts_flow_while_a_relay_is_changed_and_without_the_old_one() {
     );
 }
 
-/// Whether Ada waits only for Cara, because Ben may still write to the old relay.
+/// Whether Ben may still write to Ada at the relay with the address `old`, as `relays` shows; so
+/// Ada does not wait for Cara alone.
 fn ada_waits_only_for_cara(ada: &Person, old: &str) -> bool {
     let lines = ada.json(&["relays"]).ok().lines();
     lines

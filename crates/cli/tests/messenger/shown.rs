@@ -1,4 +1,4 @@
-//! Events that were shown are not shown again, and remembering them does not grow.
+//! Events that were shown are not shown again, and no file grows with their number.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -16,7 +16,7 @@ fn chat(person: &Person, name: &str) -> Vec<Value> {
     run_with_input(&mut person.command(["chat", name, "--json"]), Some(b"")).ok().lines()
 }
 
-/// Connects a third person, whom Ada calls cara.
+/// Makes a third person and connects her with Ada, who calls her cara.
 fn with_cara(sandbox: &Sandbox) -> Person {
     let cara = sandbox.person("cara");
     cara.run(&["init", "--no-passphrase", "--relay", &sandbox.relay.address]).ok();

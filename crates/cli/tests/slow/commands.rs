@@ -7,10 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Address of the slow line to a relay; its port is the relay's.
+/// IP address at which the slow line to a relay begins; its port is the relay's port.
 const LINE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
-/// The setting: Ada and Ben, who have talked over a line to their relay.
+/// Ada and Ben, who reach their relay over a line whose rate the test sets, and have talked.
 struct Behind {
     sandbox: Sandbox,
     relay: SocketAddr,
@@ -44,7 +44,8 @@ impl Behind {
         behind
     }
 
-    /// Sets the number of bytes that the line passes in a second from now on.
+    /// Sets the number of bytes that the line passes in a second, in each direction. Connections
+    /// are lost.
     fn set_rate(&mut self, rate: u32) {
         let _entered = self.runtime.enter();
         self.line = None;
@@ -80,7 +81,7 @@ fn a_long_text_leaves_over_a_slow_line_with_one_command() {
     assert!(said.err.contains("going on as long as something moves"), "{said:?}");
 }
 
-/// Listens at a relay's address instead of it, accepts connections and says nothing.
+/// Kills a relay and listens at its address: connections are accepted and never answered.
 fn black_hole(relay: &mut Relay) -> TcpListener {
     let address = relay.listen().to_owned();
     relay.kill();
@@ -94,7 +95,7 @@ fn black_hole(relay: &mut Relay) -> TcpListener {
     }
 }
 
-/// Makes Ada and Ben, who have talked, and whose relay has become a black hole.
+/// Makes Ada and Ben, who have talked, and whose relay was replaced by a [`black_hole`].
 fn in_the_dark() -> (Sandbox, TcpListener) {
     let mut sandbox = Sandbox::connected();
     for _ in 0..2 {
@@ -131,7 +132,7 @@ fn no_agreement_about_the_clock_is_shown_before_a_relay_was_asked() {
     assert_eq!(status["clock"]["agrees"], serde_json::Value::Null, "{status}");
 }
 
-/// Types into a chat with Ben. Returns the output and the time that it took.
+/// Runs `chat` with Ben and these typed lines. Returns the output and the time that it took.
 fn chat(ada: &Person, typed: &str) -> (Done, Duration) {
     let begun = Instant::now();
     let done = run_with_input(&mut ada.command(["chat", "ben"]), Some(typed.as_bytes())).ok();

@@ -23,7 +23,8 @@ use deaddrop_testkit::line::Rates;
 use tokio::time::{sleep, timeout};
 use world::{PATIENCE, World, exchange, receive};
 
-/// A text takes more than twice as long as the answer to a put may, and longer than the silence that ends a link at this relay.
+/// Sending a text takes more than twice as long as a put may wait for its answer, and longer than
+/// the silence that ends a link at this relay.
 #[tokio::test(flavor = "multi_thread")]
 async fn long_texts_cross_a_slow_line_both_ways_over_links_that_stand() {
     let limits = Limits { stall_ms: 2_000, ping_min_s: 2, ping_max_s: 2, ..Limits::DEFAULT };
@@ -43,7 +44,8 @@ async fn an_invite_over_a_slow_line_takes_as_long_as_its_connections_and_answers
     ada.close().await.unwrap();
 }
 
-/// Silence of 5 s ends a link of this relay. All links wait for longer: one that reads, and one that puts.
+/// A relay that ends a link after 5 s of silence. A reading link and a putting link are idle for
+/// longer, so they have to send pings.
 #[tokio::test(flavor = "multi_thread")]
 async fn links_stand_at_a_relay_that_wants_to_hear_something_every_five_seconds() {
     let limits = Limits { ping_max_s: 2, ..Limits::DEFAULT };

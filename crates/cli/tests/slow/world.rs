@@ -29,14 +29,15 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// The addresses at which the relay listens and at which the line to it begins, with the same port.
+/// IP address at which the relay listens. The line to it begins at [`LINE`], with the same port.
 const RELAY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
 const LINE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
-/// Maximum time of a step before the slow part. A longer one hangs.
+/// Maximum time of a step that does not measure the slow line. A step that takes longer hangs, and
+/// the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A resolver that leads every name to one address.
+/// A resolver that resolves every host name to this IP address.
 struct Leads(IpAddr);
 
 impl Resolve for Leads {
@@ -78,7 +79,8 @@ impl World {
         self.folder.path().join(name)
     }
 
-    /// Makes a person whose connections go to this address.
+    /// Makes a person whose connections to the relay go to the IP address `by`: the relay itself,
+    /// or the line.
     async fn person(&self, name: &str, by: Ipv4Addr) -> Client {
         let mut config = Config {
             receipt_delay: Duration::from_millis(20)..Duration::from_millis(100),
@@ -91,12 +93,13 @@ impl World {
         Client::create(self.home(name), Unlock::KeyFile, Some(self.address.clone()), config).await.unwrap()
     }
 
-    /// Makes Ada, behind the line.
+    /// Makes Ada, who reaches the relay over the line.
     pub async fn ada(&self) -> Client {
         self.person("ada", LINE).await
     }
 
-    /// Makes Ada, behind the line, and Ben, who have talked: each has the other's private mailbox, and nothing waits.
+    /// Makes Ada, who reaches the relay over the line, and Ben, who reaches it directly. They have
+    /// talked: each knows the other's private mailbox, and nothing waits.
     pub async fn pair(&self) -> (Client, Client) {
         let (ada, ben) = (self.ada().await, self.person("ben", RELAY).await);
         let link = ada.invite("Ben").await.unwrap();
@@ -111,7 +114,7 @@ impl World {
     }
 }
 
-/// Waits until everything that was sent is receipted.
+/// Waits until everything that was sent has its receipt.
 pub async fn settled(client: &Client) {
     let begun = Instant::now();
     loop {
@@ -124,7 +127,8 @@ pub async fn settled(client: &Client) {
     }
 }
 
-/// Waits for the next texts behind an event, and returns them in their order.
+/// Waits for the next `count` texts after the event number `after`, and returns them in their
+/// order. Prints the time of each since `begun`.
 pub async fn receive(client: &Client, mut after: u64, count: usize, begun: Instant) -> Vec<String> {
     let mut texts = Vec::new();
     while texts.len() < count {
@@ -138,8 +142,10 @@ pub async fn receive(client: &Client, mut after: u64, count: usize, begun: Insta
     texts
 }
 
-/// Lets both send `count` texts of `length` bytes at once, after a rest in which putting links may end: then all texts
-/// wait for the new link together. Returns the number of connections that Ada's line carried meanwhile.
+/// Lets Ada and Ben send each other `count` texts of `length` bytes at the same time, and checks
+/// that all arrive in order within `patience`. Before that, both are idle for `rest`: putting links
+/// may end in it, so that all texts wait for a new link together. Returns the number of connections
+/// that Ada's line carried for the texts.
 pub async fn exchange(
     world: &World,
     rest: Duration,

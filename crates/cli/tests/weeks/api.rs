@@ -1,4 +1,5 @@
-//! The parts of the client that the simulation uses, and its view of events: all that depends on how the client names them.
+//! The part of the client that the simulation uses, in the simulation's own terms: only this file
+//! depends on the client's names.
 
 use std::time::Duration;
 
@@ -8,10 +9,10 @@ use deaddrop_client::{Client, ClientError, Config, Event, EventKind, MessageId, 
 
 use super::time::SimulatedTime;
 
-/// The key of a message, as `send` returns it and as `Delivered` names it.
+/// The id of a message: `send` returns it, and the event `Delivered` names it.
 pub type MessageKey = MessageId;
 
-/// Returns settings that wait for nothing in real time.
+/// Returns settings for the simulated clock, under which no wait takes long in real time.
 pub fn config(time: &SimulatedTime) -> Config {
     let time = time.clone();
     Config {
@@ -30,15 +31,15 @@ pub async fn send(client: &Client, to: &str, text: &str) -> Result<MessageKey, C
     client.send(to, text).await
 }
 
-/// The meaning of an event for the simulated user.
+/// An event, as far as it matters to the simulated user.
 pub enum Told {
     Text {
         text: String,
-        /// Whether the text was shown after a later one, and marked so.
+        /// Whether the text was marked as late: shown after a text that was sent later.
         late: bool,
     },
     Delivered(MessageKey),
-    /// The own vault was put back from a copy.
+    /// The user's own vault was put back from a copy.
     Restored,
     /// The contact asks for something that the user has to agree to.
     Asked,
@@ -55,7 +56,7 @@ pub fn told(event: &Event) -> Told {
     }
 }
 
-/// Agrees to what a contact has asked for.
+/// Agrees to the first request of a contact.
 pub async fn agree(client: &Client, name: &str) -> Result<(), ClientError> {
     let contacts = client.contacts()?;
     let asks = contacts.iter().find(|contact| contact.name == name).and_then(|contact| contact.asks.first());
@@ -63,7 +64,7 @@ pub async fn agree(client: &Client, name: &str) -> Result<(), ClientError> {
     client.agree(name, asks).await
 }
 
-/// The counts in `status`.
+/// The counts in the client's [`Status`](deaddrop_client::Status) that the simulation checks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub unsent: usize,

@@ -1,4 +1,4 @@
-//! All texts that `send` has accepted, and their fates.
+//! All texts that `send` has accepted, and what became of each.
 
 use std::collections::HashMap;
 
@@ -7,9 +7,9 @@ use super::{
     people::{Entry, Person, Who},
 };
 
-/// A text.
+/// A text that `send` has accepted.
 pub struct Text {
-    /// The first line of the text. No two texts have the same.
+    /// The first line of the text, which no other text has.
     pub name: String,
     pub from: Who,
     pub to: Who,
@@ -18,18 +18,21 @@ pub struct Text {
     pub key: MessageKey,
 }
 
-/// The fate of a text.
+/// The fate of a text: what both vaults know of it. A moment is a number that orders the events of
+/// the simulation.
 #[derive(Clone, Debug, Default)]
 pub struct Fate {
     /// Whether the sender's vault was put back from a copy that is older than the text.
     pub is_undone: bool,
-    /// The moments at which the receiver's present vault has shown the text.
+    /// The moments at which the receiver's present vault has shown the text: one, if all is well.
     pub shown: Vec<u64>,
-    /// Whether a vault of the receiver that was put back later had shown the text, and the copy does not know this.
+    /// Whether the receiver's vault had shown the text and was then put back from a copy that does
+    /// not know this.
     pub is_forgotten: bool,
-    /// The moments at which the sender's present vault has told that the text is delivered.
+    /// The moments at which the sender's present vault has reported the text as delivered.
     pub delivered: Vec<u64>,
-    /// Whether a vault of the sender that was put back later had told that the text is delivered.
+    /// Whether the sender's vault had reported the text as delivered and was then put back from a
+    /// copy.
     pub was_delivered: bool,
 }
 
@@ -39,12 +42,13 @@ pub struct Ledger {
     pub texts: Vec<Text>,
 }
 
-/// Returns the name of a text.
+/// Returns the name of a text: its first line.
 pub fn name_of(text: &str) -> &str {
     text.split_once('\n').map_or(text, |(name, _)| name)
 }
 
-/// Returns the texts that a log shows: the entry of each, the text, and whether it was late.
+/// Returns the texts that a log shows, each as its entry, the text, and whether it was marked as
+/// late.
 pub fn shown(log: &[Entry]) -> impl Iterator<Item = (&Entry, String, bool)> {
     log.iter().filter_map(|entry| match told(&entry.event) {
         Told::Text { text, late } => Some((entry, text, late)),
@@ -53,13 +57,14 @@ pub fn shown(log: &[Entry]) -> impl Iterator<Item = (&Entry, String, bool)> {
 }
 
 impl Ledger {
-    /// Whether the sender's vault was put back from an older copy after this text.
+    /// Whether the sender's vault was put back, after this text was sent, from a copy that was made
+    /// before.
     fn is_undone(text: &Text, people: &[Person]) -> bool {
         let mut restores = people[text.from].forgotten.iter();
         restores.any(|restore| restore.copied < text.moment && text.moment < restore.restored)
     }
 
-    /// Returns the fate of each text, in their order.
+    /// Returns the fate of each text, in the order of [`texts`](Self::texts).
     pub fn fates(&self, people: &[Person]) -> Vec<Fate> {
         let by_name: HashMap<&str, usize> =
             self.texts.iter().enumerate().map(|(at, text)| (text.name.as_str(), at)).collect();

@@ -17,24 +17,27 @@ use super::{
     time::SimulatedTime,
 };
 
-/// A person, as an index.
+/// A person, as the index in the list of people.
 pub type Who = usize;
 
-/// The maximum wait for a relay that does not answer.
+/// Maximum time for which an exchange waits for a relay that does not answer.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Time without any event at an open client after which an exchange is taken to be over.
+/// Time without an event at any open client after which an exchange ends: longer than a receipt
+/// takes.
 const QUIET: Duration = Duration::from_millis(100);
-/// The maximum time of an exchange.
+/// Maximum time of an exchange without the waits for relays.
 const LONGEST: Duration = Duration::from_secs(4);
 
-/// An event and the moment of the exchange in which the user saw it.
+/// An event, and the moment of the exchange in which the user saw it. A moment is a number that
+/// orders what happens in the simulation.
 #[derive(Clone)]
 pub struct Entry {
     pub moment: u64,
     pub event: Event,
 }
 
-/// The past that a vault that was put back has forgotten.
+/// The events that a vault has forgotten because it was put back: those between the moments of the
+/// copy and of its return.
 pub struct Forgotten {
     pub copied: u64,
     pub restored: u64,
@@ -52,7 +55,7 @@ pub struct Person {
     pub name: &'static str,
     home: PathBuf,
     pub client: Option<Client>,
-    /// The events that the present vault has shown.
+    /// The events that the present vault has shown, and has not forgotten.
     pub log: Vec<Entry>,
     cursor: u64,
     pub forgotten: Vec<Forgotten>,
@@ -77,7 +80,8 @@ impl Person {
         }
     }
 
-    /// Looks at the new events. Returns whether anything is new.
+    /// Adds the client's new events to the log. Returns whether there are any, or a count of the
+    /// status has changed.
     fn look(&mut self, moment: u64) -> bool {
         let Some(client) = &self.client else { return false };
         let before = (self.cursor, self.counts);
@@ -91,7 +95,7 @@ impl Person {
         before != (self.cursor, self.counts)
     }
 
-    /// Copies the folder. The client must be closed.
+    /// Copies the person's folder. The client must be closed.
     pub fn copy(&mut self, moment: u64) {
         assert!(self.client.is_none());
         let folder = self.home.with_extension("copy");
@@ -99,7 +103,8 @@ impl Person {
         self.copied = Some(Copied { folder, moment, shown: self.log.len(), cursor: self.cursor });
     }
 
-    /// Puts the copy back. The client must be closed.
+    /// Replaces the person's folder by the copy, and moves the later part of the log to the
+    /// forgotten. The client must be closed.
     pub fn put_back(&mut self, moment: u64) {
         assert!(self.client.is_none());
         let copied = self.copied.take().unwrap();
@@ -113,7 +118,7 @@ impl Person {
         self.cursor = copied.cursor;
     }
 
-    /// Returns every event that the vault holds now, read from the beginning.
+    /// Returns every event that the vault holds now. The client must be open.
     pub fn events_in_vault(&self) -> Vec<Event> {
         let client = self.client.as_ref().unwrap();
         let mut all: Vec<Event> = Vec::new();
@@ -140,7 +145,7 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// Opens the vaults of these people at once.
+/// Opens the clients of these people, all at the same time. Does nothing for a client that is open.
 pub async fn open(people: &mut [Person], time: &SimulatedTime, who: &[Who]) {
     let mut opening = JoinSet::new();
     for who in who.iter().copied().filter(|who| people[*who].client.is_none()) {
@@ -162,14 +167,14 @@ pub async fn open(people: &mut [Person], time: &SimulatedTime, who: &[Who]) {
     }
 }
 
-/// Drops the clients of these people, as if the power had failed.
+/// Drops the clients of these people without closing them, as if the power had failed.
 pub fn pull_the_plug(people: &mut [Person], who: &[Who]) {
     for who in who {
         drop(people[*who].client.take());
     }
 }
 
-/// Closes the clients of these people at once.
+/// Closes the clients of these people, all at the same time.
 pub async fn close(people: &mut [Person], who: &[Who]) {
     let mut closing = JoinSet::new();
     for who in who {
@@ -182,7 +187,8 @@ pub async fn close(people: &mut [Person], who: &[Who]) {
     }
 }
 
-/// Lets all open clients exchange their messages, until each has read what waited for it and nothing happens any more.
+/// Lets all open clients exchange their messages, until each has read what waited for it and no
+/// event comes for [`QUIET`].
 pub async fn exchange(people: &mut [Person], moment: u64) {
     // A relay that is down makes both fail, which is no matter here: what counts is what comes in the end.
     at_once(people, |client| async move {
@@ -211,7 +217,7 @@ pub async fn exchange(people: &mut [Person], moment: u64) {
     }
 }
 
-/// Runs `work` with each open client, all at once.
+/// Runs `work` with each open client, all at the same time. `work` returns the client.
 async fn at_once<F>(people: &mut [Person], work: impl Fn(Client) -> F)
 where
     F: Future<Output = Client> + Send + 'static,

@@ -1,4 +1,5 @@
-//! Real relays in this process: on a socket of loopback, over a store on the disk, by the simulated time.
+//! Real relays in this process: each on a socket of loopback, with a store on the disk, by the
+//! simulated time.
 
 use std::{
     fs,
@@ -34,7 +35,7 @@ use tokio::{
 
 use super::time::SimulatedTime;
 
-/// The store of a relay, and the last day on which it has destroyed everything that had expired.
+/// The store of a relay. It notes the last day on which everything that had expired was destroyed.
 struct Swept {
     inner: KeptStore<ShredBacking>,
     day: Arc<AtomicU32>,
@@ -87,18 +88,18 @@ impl Store for Swept {
     }
 }
 
-/// A relay and its folder.
+/// A relay with its data in a folder, which runs or has ended.
 pub struct Relay {
     folder: PathBuf,
     time: SimulatedTime,
     pub address: RelayAddress,
     swept: Arc<AtomicU32>,
     running: Option<(mpsc::Sender<Order>, JoinHandle<ServerEnd>)>,
-    /// The port of a relay that is gone, kept so that nothing else answers there.
+    /// The bound port of a relay that has ended, so that nothing else answers there.
     port: Option<TcpSocket>,
 }
 
-/// Returns the default limits, except those that would make the test wait in real time.
+/// Returns the default limits of a relay, except those that would make the test wait in real time.
 fn limits() -> Limits {
     Limits { sweep_every_ms: 20, takeover_ms: 0, full_pause_ms: 0, ..Limits::DEFAULT }
 }
@@ -144,7 +145,7 @@ impl Relay {
         assert_eq!(running.await.unwrap(), ServerEnd::Asked);
     }
 
-    /// Stops the relay for good. Connections to its port are refused from now on.
+    /// Stops the relay for good. Its port stays reserved, and refuses connections.
     pub async fn end(&mut self) {
         self.stop().await;
         let socket = TcpSocket::new_v4().unwrap();
@@ -165,7 +166,8 @@ impl Relay {
         self.serve(TcpListener::bind(self.listen()).await.unwrap());
     }
 
-    /// Waits until the relay has seen the present day and has destroyed what has expired on it.
+    /// Waits until the relay has seen the present day of the simulation and has destroyed what
+    /// expired. Does nothing if the relay has ended.
     pub async fn reach_today(&self) {
         let begin = Instant::now();
         while self.running.is_some()

@@ -12,13 +12,14 @@ use deaddrop_relay::clock::TimeSource;
 use deaddrop_wire::Day;
 
 pub const DAY_S: u64 = 86_400;
-/// The day on which the people meet.
+/// The day on which the people meet, in days since 1970-01-01. Day 0 of the simulation; the number
+/// does not matter.
 const FIRST_DAY: u64 = 20_800;
 
-/// The simulated time.
+/// The simulated time. Clones share it.
 #[derive(Clone)]
 pub struct SimulatedTime {
-    /// Seconds since 1970-01-01.
+    /// The time in seconds since 1970-01-01.
     now: Arc<AtomicU64>,
     /// The start in real time. Relays count real milliseconds too, so that their short waits end although the simulated
     /// time does not move.
@@ -30,14 +31,15 @@ impl SimulatedTime {
         Self { now: Arc::new(AtomicU64::new(FIRST_DAY * DAY_S)), begun: Instant::now() }
     }
 
-    /// Moves to an hour of a day of the simulation.
+    /// Moves the time forward to an hour (0 to 23) of a day of the simulation. Panics if it would
+    /// go back.
     pub fn move_to(&self, day: u32, hour: u64) {
         let time = (FIRST_DAY + u64::from(day)) * DAY_S + hour * 3_600;
         assert!(time >= self.seconds(), "time does not go back");
         self.now.store(time, Ordering::SeqCst);
     }
 
-    /// Returns the day of the simulation.
+    /// Returns the day of the simulation, from 0.
     pub fn day(&self) -> u32 {
         day_of(Day::of_unix_seconds(self.seconds()))
     }
@@ -47,7 +49,7 @@ impl SimulatedTime {
     }
 }
 
-/// Returns the day of the simulation that a date is.
+/// Returns the day of the simulation, from 0, on which a date is.
 pub fn day_of(date: Day) -> u32 {
     date.since(Day::of_unix_seconds(FIRST_DAY * DAY_S))
 }

@@ -1,4 +1,5 @@
-//! The checks of the end, and a report that names every text for which one of them fails.
+//! The checks at the end of the simulation, and a report that names every text for which a check
+//! fails.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -12,17 +13,19 @@ use super::{
     time::day_of,
 };
 
-/// Maximum number of days on which both people are there and a text is still not shown. Healing by a new invite takes most of them.
+/// Maximum number of days on which sender and receiver are both there and a text is not shown yet.
+/// Healing by a new invite takes the most.
 const MAX_DAYS_TOGETHER: usize = 7;
-/// Maximum number of faults of one kind that the report spells out.
+/// Maximum number of faults of one kind that the report describes; of further ones it gives the
+/// number.
 const SPELT_OUT: usize = 12;
 
-/// The faults, by kind.
+/// The faults that the checks have found, by kind.
 pub struct Verdict<'a> {
     people: &'a [Person],
     ledger: &'a Ledger,
     fates: Vec<Fate>,
-    /// The person whose relay is dead throughout.
+    /// The person whose relay does not answer from the second day on.
     dead: Who,
     faults: BTreeMap<&'static str, Vec<String>>,
 }
@@ -47,7 +50,8 @@ impl<'a> Verdict<'a> {
         self.people[who].name
     }
 
-    /// Whether a text cannot arrive, because the receiver's relay does not answer from the second day on.
+    /// Whether a text need not arrive, because it was sent when the receiver's relay did not answer
+    /// any more.
     fn is_to_the_dead(&self, text: &Text) -> bool {
         text.to == self.dead && text.day > 0
     }
@@ -99,8 +103,9 @@ impl<'a> Verdict<'a> {
         }
     }
 
-    /// Returns the number of days on which both people were there and the receiver's vault had not shown a text that it
-    /// shows now: since it was sent, or since the vault was put back that has forgotten it.
+    /// Returns the number of days on which sender and receiver were both there before the
+    /// receiver's vault showed the text. The days count from the sending or, if the vault was put
+    /// back and had forgotten the text, from the day when it was put back.
     fn days_until_shown(&self, text: &Text, fate: &Fate) -> usize {
         let Some(shown) = fate.shown.first() else { return 0 };
         let restored = self.people[text.to].forgotten.iter().map(|restore| restore.restored).max();
@@ -113,7 +118,8 @@ impl<'a> Verdict<'a> {
         days(text.from).intersection(&days(text.to)).count()
     }
 
-    /// Checks that texts of one contact are shown in the order in which they were sent, or marked as late.
+    /// Checks that a person was shown the texts of each contact in the order in which they were
+    /// sent, or marked as late.
     fn check_order(&mut self, who: Who) {
         let numbers: HashMap<&str, usize> =
             self.ledger.texts.iter().enumerate().map(|(at, text)| (text.name.as_str(), at)).collect();
@@ -186,12 +192,12 @@ impl<'a> Verdict<'a> {
         }
     }
 
-    /// Whether nothing is left that a few more days could mend.
+    /// Whether the faults that were found include none that a few more days could mend.
     pub fn is_settled(&self) -> bool {
         !self.faults.keys().any(|kind| ["4 ", "5 ", "10 "].iter().any(|wait| kind.starts_with(wait)))
     }
 
-    /// Fails with all faults, if there are any.
+    /// Panics with a report if there are faults. `notes` are added to the report.
     pub fn pass(self, notes: &[String]) {
         if self.faults.is_empty() {
             return;
@@ -235,7 +241,8 @@ impl<'a> Verdict<'a> {
     }
 }
 
-/// Describes all events but texts since the first day, with their days, and the number of texts.
+/// Describes a log: the number of texts and of deliveries, and every other event after the first
+/// day with its day.
 fn tell(log: &[Entry]) -> String {
     let (mut texts, mut delivered, mut other) = (0, 0, String::new());
     for Entry { event, .. } in log {

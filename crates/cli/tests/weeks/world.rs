@@ -1,4 +1,4 @@
-//! The people, the relays, and the events of a day.
+//! The people and the relays of the simulation, and what they do on each day.
 
 use std::path::{Path, PathBuf};
 
@@ -19,45 +19,49 @@ pub const BEN: Who = 1;
 pub const CARA: Who = 2;
 pub const DAN: Who = 3;
 pub const EVE: Who = 4;
-/// The person whose relay is dead from the second day on, and who is not there from then on.
+/// The person whose relay does not answer from the second day on, and who is away from then on.
 pub const FINN: Who = 5;
 const NAMES: [&str; 6] = ["ada", "ben", "cara", "dan", "eve", "finn"];
 
 const NORTH: usize = 0;
 pub const SOUTH: usize = 1;
 const WEST: usize = 2;
-/// The relay of each person.
+/// The index of the relay of each person.
 const RELAY_OF: [usize; 6] = [NORTH, SOUTH, NORTH, SOUTH, NORTH, WEST];
 
-/// Pairs of people who know each other; the first of each invites.
+/// Pairs of people who know each other. The first person of a pair invites the second.
 const PAIRS: [(Who, Who); 8] =
     [(ADA, BEN), (ADA, CARA), (DAN, ADA), (ADA, EVE), (ADA, FINN), (BEN, CARA), (BEN, DAN), (EVE, BEN)];
 
-/// The hours at which people write.
+/// The hours of the day, from 0 to 23, at which people write and exchange.
 const HOURS: [u64; 2] = [8, 18];
-/// Number of bytes of a long text: its envelope is of the largest class, which a relay keeps for a week.
+/// Number of bytes of a long text: its envelope is of the largest class, which a relay keeps for 7
+/// days.
 const LONG_TEXT: usize = 20_000;
-/// Number of days in which both are there and a text is not delivered, after which two people meet again by a new invite.
+/// Number of days that a text between two people may stay undelivered, while both are there, before
+/// they meet again by a new invite.
 const PATIENCE_DAYS: u32 = 2;
 
-/// The whole simulated world.
+/// The simulated world: the time, the relays, the people, and all texts.
 pub struct World {
     time: SimulatedTime,
     relays: Vec<Relay>,
     people: Vec<Person>,
     ledger: Ledger,
     rng: StdRng,
-    /// The order of sends, exchanges, copies and restores: a thousand times the day, and a count.
+    /// The number of the last action (a send, exchange, copy or restore), which orders the actions:
+    /// a thousand times the day, and a count.
     moment: u64,
-    /// Actions of the simulated users in response to events, and failures.
+    /// Notes for the report: the seed, and what the simulated users did in response to events.
     pub notes: Vec<String>,
-    /// The day since which each person has been there; `None` for those who are away.
+    /// For each person the day since which it has been there without a break; `None` while it is
+    /// away.
     there_since: [Option<u32>; 6],
-    /// The day on which each vault was put back.
+    /// For each person the day on which its vault was put back last; `None` if it never was.
     put_back_on: [Option<u32>; 6],
-    /// The moment up to which each person has done what events asked for.
+    /// For each person the moment up to which it has done what events asked for.
     answered: [u64; 6],
-    /// Pairs that have met again, each with the day.
+    /// Pairs that have met again by a new invite: the index in [`PAIRS`], and the day.
     met_again: Vec<(usize, u32)>,
 }
 
@@ -90,7 +94,7 @@ impl World {
         }
     }
 
-    /// Plays the first day: all meet and talk, then the relay of one of them dies.
+    /// Plays the first day: all people meet and talk, then the relay of [`FINN`] ends.
     pub async fn meet(&mut self) {
         for (inviter, guest) in PAIRS {
             let [inviter, guest] = [inviter, guest].map(|who| &self.people[who]);
@@ -114,27 +118,28 @@ impl World {
         self.relays[WEST].end().await;
     }
 
-    /// Lets a relay lose its disk.
+    /// Lets the relay with this index lose its disk; it goes on with an empty store.
     pub async fn lose_relay(&mut self, relay: usize) {
         self.relays[relay].lose_everything().await;
     }
 
-    /// Copies the folder of a person.
+    /// Copies the folder of a person, whose client must be closed.
     pub fn copy(&mut self, who: Who) {
         let moment = self.next_moment();
         self.people[who].copy(moment);
     }
 
-    /// Puts the folder of a person back.
+    /// Puts the copy of a person's folder back on the morning of `day`. The client must be closed.
     pub fn put_back(&mut self, who: Who, day: u32) {
         let moment = self.next_moment();
         self.put_back_on[who] = Some(day);
         self.people[who].put_back(moment);
     }
 
-    /// Lets people open, talk in the morning and in the evening, and close. Some of those who may stay connected over
-    /// night do so, and some clients are dropped as if the power had failed. Those who are cut short close with texts
-    /// in the outbox.
+    /// Lets the people in `present` open their clients, talk in the morning and in the evening, and
+    /// close. Some of those for whom `may_stay` is true stay connected over night, and some clients
+    /// are dropped as if the power had failed. The people in `cut_short` close with texts in the
+    /// outbox.
     pub async fn live_a_day(
         &mut self,
         day: u32,
@@ -175,8 +180,8 @@ impl World {
         people::close(&mut self.people, &leaving).await;
     }
 
-    /// Plays a day on which all are there and write nothing new. Returns whether nothing is left that another such day
-    /// could mend; if so, all stay open.
+    /// Plays a day on which all but [`FINN`] are there and write nothing new. Returns whether no
+    /// fault is left that another such day could mend; their clients stay open then.
     pub async fn settle_a_day(&mut self, day: u32) -> bool {
         let present: Vec<Who> = (ADA..FINN).collect();
         self.begin_day(day, &present).await;
@@ -193,7 +198,7 @@ impl World {
         false
     }
 
-    /// Looks once more at what all vaults hold.
+    /// Opens all clients but that of [`FINN`], and lets them exchange once more.
     pub async fn look_at_all(&mut self) {
         let present: Vec<Who> = (ADA..FINN).collect();
         people::open(&mut self.people, &self.time, &present).await;
@@ -212,7 +217,7 @@ impl World {
         }
     }
 
-    /// Moves the time, and lets the relays do the work that is due.
+    /// Moves the time to an hour of a day, and waits until the relays have destroyed what expired.
     async fn reach(&mut self, day: u32, hour: u64) {
         self.time.move_to(day, hour);
         for relay in &self.relays {
@@ -239,9 +244,9 @@ impl World {
         }
     }
 
-    /// Lets the users do what events have asked them to do. If a vault of two people was put back, and texts between
-    /// them still wait after days in which both were there, they meet again: the one whose vault it was invites, the
-    /// other accepts.
+    /// Lets the users agree to what events have asked for. If the vault of one of two people was
+    /// put back, and texts between them stay undelivered for days while both are there, they meet
+    /// again: the person whose vault it was invites the other.
     async fn do_as_told(&mut self, day: u32) {
         let mut is_done = false;
         for who in ADA..FINN {
@@ -270,7 +275,8 @@ impl World {
         }
     }
 
-    /// Whether a vault of the two was put back days ago, both have been there since, and a text has not been delivered all the time.
+    /// Whether a vault of `a` or `b` was put back days ago, both have been there since, and a text
+    /// between them that is as old is still not delivered.
     fn is_stuck(&self, a: Who, b: Who, day: u32) -> bool {
         let is_long_ago = |since: u32| since + PATIENCE_DAYS <= day;
         let is_there = |who: Who| self.there_since[who].is_some_and(is_long_ago);

@@ -20,15 +20,17 @@ use std::{
 /// The result of [`Client::sync`]: what was read and sent, and what waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncReport {
-    /// The state of each relay on which own mailboxes lie. [`CaughtUp`](Connectivity::CaughtUp) means that everything that lay
-    /// there was read in this call.
+    /// The state of each relay on which own mailboxes lie, by the relay's address.
+    /// [`CaughtUp`](Connectivity::CaughtUp) means that everything that lay there was read in this
+    /// call.
     pub relays: BTreeMap<String, Connectivity>,
-    /// The contacts for which an item was stored or is waiting, by name.
+    /// The contacts for which an item was stored at a relay or is waiting, sorted by name.
     pub contacts: Vec<ContactSync>,
 }
 
 impl SyncReport {
-    /// Whether everything was read and sent. Texts for a contact that has not accepted the invite yet do not count.
+    /// Whether everything was read and sent. Texts for a contact that has not accepted the invite
+    /// yet do not count.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.relays.values().all(|state| *state == Connectivity::CaughtUp)
@@ -36,24 +38,27 @@ impl SyncReport {
     }
 }
 
-/// The texts that were sent to one contact, and those that wait.
+/// The number of texts that a call has sent to one contact, and the texts that still wait for a
+/// relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContactSync {
     /// The contact's name.
     pub name: String,
     /// Number of texts that a relay has stored in this call.
     pub stored: u64,
-    /// The texts that no relay has stored yet, oldest first.
+    /// Ids of the texts that no relay has stored yet, oldest first.
     pub waiting: Vec<MessageId>,
-    /// The reason for which texts, receipts or an answer to an invite wait. `None`: nothing waits.
+    /// The reason for which something for the contact (texts, receipts, the answer to an invite) is
+    /// not sent. `None`: nothing waits.
     pub why: Option<SendWait>,
 }
 
-/// The reason for which an item for a contact waits.
+/// The reason for which an item for a contact (a text, a receipt, the answer to an invite) is not
+/// sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendWait {
-    /// The item is on its way: there was not enough time.
+    /// Nothing hinders the item: the time of the call ended before a relay had stored it.
     UnderWay,
     /// No link to the contact's relay is open yet, and no attempt has failed.
     Connecting,
@@ -67,7 +72,8 @@ pub enum SendWait {
     WrongRelay,
     /// The contact's relay and this build speak no version of the protocol in common: one of the two must be updated.
     NoCommonVersion,
-    /// No TLS connection to the contact's relay was made, for this reason. The client tries again by itself.
+    /// No TLS connection to the contact's relay was made, because of this fault. The client tries
+    /// again by itself.
     Tls(TlsFault),
     /// The contact's address leads to this IP address of a private network, or of this machine, which the user has not allowed: see
     /// [`Client::allow_private_address`].
@@ -84,16 +90,17 @@ pub enum SendWait {
     },
     /// No known address of the contact takes messages. The client tries again by itself.
     NoAddress,
-    /// An own mailbox has to be made first, and its relay makes none without a token: see [`Client::set_create_token`].
+    /// An own mailbox has to be made first, and its relay makes none without a token: see
+    /// [`Client::set_create_token`].
     NeedsToken {
-        /// The relay.
+        /// Address of the relay.
         relay: String,
     },
-    /// An own mailbox has to be made first, and its relay is in this state.
+    /// An own mailbox has to be made first, and its relay has not made it yet.
     OwnMailbox {
-        /// The relay.
+        /// Address of the relay.
         relay: String,
-        /// The state of the relay.
+        /// State of the links to the relay, which tells the reason.
         state: Connectivity,
     },
     /// The contact has to answer first: the client has sent as much without an answer as the protocol allows.
@@ -139,7 +146,7 @@ impl core::fmt::Display for SendWait {
 }
 
 impl SendWait {
-    /// Returns the error with which a call fails when it waited until the contact was ready and its time is over.
+    /// Returns the error of a call that waited for this reason until its time was over.
     fn error(&self) -> ClientError {
         match self {
             Self::RelayDown | Self::OwnMailbox { state: Connectivity::Down, .. } => ClientError::RelayDown,
@@ -162,56 +169,63 @@ impl SendWait {
     }
 }
 
-/// The aim of a caller that waits.
+/// The work that a call waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
     /// Wait until everything that lies at the relays is read.
     Read,
-    /// Wait until the mailboxes at these relays are read.
+    /// Wait until everything that lies at the relays with these addresses is read.
     ReadAt(BTreeSet<String>),
-    /// Wait until everything that waits for contacts is sent: for all, or for one.
+    /// Wait until everything that waits for contacts is sent: for all (`None`), or for the contact
+    /// with this number.
     Send(Option<u32>),
-    /// Wait for both, for all contacts.
+    /// Wait until everything at the relays is read, and everything that waits for any contact is
+    /// sent.
     All,
 }
 
-/// The limit up to which a caller waits for states that can change by themselves.
+/// The rule by which a call stops to wait for a relay that fails now and may recover by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Persistence {
-    /// The caller waits until the deadline.
+    /// The call waits for the relay until its deadline.
     Deadline,
-    /// The caller does not wait for what is known to have failed. `is_silent` tells whether that includes a relay that has not
-    /// answered for [`SILENCE`].
+    /// The call does not wait for a relay that is known to have failed. `is_silent` tells whether a
+    /// relay counts as failed that has not answered yet: true after [`SILENCE`].
     FirstFailure { is_silent: bool },
 }
 
-/// Maximum time for a relay's first answer, for a caller that stops at the first failure.
+/// Maximum time for a relay's first answer, for a call that stops at the first failure. One second,
+/// because an app that closes is not to be held up.
 pub(super) const SILENCE: Duration = Duration::from_secs(1);
 
-/// A task that is not done.
+/// A piece of work that a call waits for and that is not done: a relay to read, an item to send, a
+/// mailbox to make.
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
-    /// The error if the task stays undone. `None`: the caller did not ask for it.
+    /// The error of the call if this work stays undone. `None`: the caller did not ask for this
+    /// work, so the call succeeds without it.
     pub(super) error: Option<ClientError>,
-    /// Whether waiting longer does not help.
+    /// Whether the call stops to wait for this work, because waiting longer does not help.
     pub(super) is_settled: bool,
-    /// Whether bytes of the task move over a slow line.
+    /// Whether bytes of this work move over a slow line, so that waiting longer helps.
     pub(super) is_moving: bool,
 }
 
 impl Pending {
-    /// Creates a task that is not moving.
+    /// Creates a piece of work of which no bytes move.
     const fn still(error: Option<ClientError>, is_settled: bool) -> Self {
         Self { error, is_settled, is_moving: false }
     }
 }
 
-/// A view of what is not done at one moment.
+/// The states of all links at one moment. They tell why work is not done, and whether to wait for
+/// it.
 struct View {
     links: BTreeMap<String, Dated<Connectivity>>,
     putting: BTreeMap<u32, Dated<PutState>>,
     moving: Moving,
-    /// The round. A state that is older may have changed.
+    /// The number of the round that the call began (see [`Dated`]). A state of an earlier round may
+    /// be out of date.
     round: u64,
     now: Moment,
     persistence: Persistence,
@@ -234,19 +248,21 @@ impl View {
         self.persistence == Persistence::Deadline
     }
 
-    /// Whether a relay that is still being connected to is not waited for any more.
+    /// Whether a relay counts as failed while it is still being connected to for the first time.
     fn is_silence_failure(&self) -> bool {
         self.persistence == Persistence::FirstFailure { is_silent: true }
     }
 
-    /// Returns the state of a relay with own mailboxes, and whether it is of this round.
+    /// Returns the state of a relay with own mailboxes, and whether the state is of this round or a
+    /// later one.
     fn link(&self, relay: &str) -> (Connectivity, bool) {
         self.links
             .get(relay)
             .map_or((Connectivity::Connecting, false), |link| (link.state, link.round >= self.round))
     }
 
-    /// Whether a relay is being read in this round, and was not read to its end.
+    /// Whether reading at a relay may still bring messages: it is being connected to or read, or
+    /// was read to the end before this round only.
     fn may_tell_more(&self, relay: &str) -> bool {
         match self.link(relay) {
             (Connectivity::Connecting | Connectivity::Fetching, _) => true,
@@ -292,7 +308,7 @@ impl View {
         }
     }
 
-    /// Whether an item for a contact makes progress.
+    /// Whether bytes that an item for a contact waits for move.
     fn is_moving(&self, contact: u32, need: &Need) -> bool {
         match need {
             Need::Put => {
@@ -305,7 +321,7 @@ impl View {
         }
     }
 
-    /// Whether the reading link of a relay makes progress, or the handshake of its first one.
+    /// Whether bytes move over the reading link of a relay, or in the handshake of its first one.
     fn is_reading_link_moving(&self, relay: &str) -> bool {
         matches!(self.link(relay).0, Connectivity::Connecting | Connectivity::Fetching)
             && self.moving.relays.contains(relay)
@@ -328,7 +344,8 @@ impl View {
 }
 
 impl Client {
-    /// Returns the tasks of a scope that are not done, as far as they concern the caller.
+    /// Returns the undone work of a scope. Work that the caller did not ask for is left out, unless
+    /// the caller waits for it all the same; its `error` is `None` then.
     pub(super) fn pending(
         &self,
         scope: &Scope,
@@ -370,7 +387,8 @@ impl Client {
         Ok(pending)
     }
 
-    /// Adds the relays whose mailboxes are not read yet; `None` asks for all relays.
+    /// Adds to `pending` the relays whose mailboxes are not read yet: of those in `at`, or of all
+    /// relays if `at` is `None`.
     fn pending_reading(
         &self,
         view: &View,
@@ -410,8 +428,9 @@ impl Client {
         Ok(())
     }
 
-    /// Adds everything that concerns own mailboxes. Tidying up holds back no message: the caller waits for it as long as it makes
-    /// progress, and it never fails.
+    /// Adds to `pending` the own mailboxes that are to be made, deleted or emptied. No message
+    /// waits for deleting and emptying: the call waits for them while their relay can be reached,
+    /// and never fails because of them.
     fn pending_mailboxes(&self, view: &View, needs: &MailboxNeeds, pending: &mut Vec<Pending>) {
         for relay in &needs.make {
             let (reason, is_settled) = view.own_mailbox(relay);
@@ -432,7 +451,8 @@ impl Client {
         }
     }
 
-    /// Returns the texts that were sent to the contacts since the given numbers of stored texts, and those that wait.
+    /// Returns what was sent to each contact since the call began, and what waits. `before` holds
+    /// the number of stored texts of each contact at that time; `only` asks for one contact.
     pub(super) fn contacts_since(
         &self,
         before: &BTreeMap<u32, u64>,

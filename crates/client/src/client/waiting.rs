@@ -10,18 +10,20 @@ use deaddrop_wire::Day;
 use std::{collections::BTreeMap, pin::pin, time::Duration};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// The state of a client.
+/// The state of a client at one moment: its relays, the messages that wait, the clock, the vault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// The state of each relay on which own mailboxes lie.
+    /// The state of each relay on which own mailboxes lie, by the relay's address.
     pub relays: BTreeMap<String, Connectivity>,
     /// Number of messages of any kind that no relay has taken yet.
     pub unsent: usize,
-    /// Number of texts whose receipt has not come.
+    /// Number of sent messages that the contact has not confirmed by a receipt yet.
     pub unreceipted: usize,
-    /// Number of contents that have come before an earlier one that is missing, whether they were shown already or not.
+    /// Number of received contents that came before an earlier one that is missing, whether they
+    /// were shown already or not.
     pub held: usize,
-    /// Number of sent messages that a contact misses, as its receipts show. They are sent again.
+    /// Number of sent messages that have not reached their contact, as its receipts show. They are
+    /// sent again.
     pub missing: usize,
     /// Number of rows of the vault that are lost because the disk is damaged. It is not known which rows they were: tell the
     /// user.
@@ -34,7 +36,8 @@ pub struct Status {
     pub vault: VaultStatus,
 }
 
-/// The days that the clock of this machine and the relays say.
+/// The days that the clock of this machine and the relays say, and the day that the client
+/// believes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClockStatus {
     /// The day that the clock of this machine shows.
@@ -42,11 +45,12 @@ pub struct ClockStatus {
     /// The day by which invites and sessions end. It follows the clock in small steps; a larger step is believed once one of the
     /// relays says the same, or after the clock has kept to it for a day.
     pub believed: Day,
-    /// The days that own relays with an open link say.
+    /// The days that own relays with an open link say, by the relay's address. Own relays are those
+    /// with own mailboxes and the one on which new mailboxes are made.
     pub relays: BTreeMap<String, Day>,
 }
 
-/// The time for which a call waits. A [`Duration`] is a time that is kept exactly.
+/// The time for which a call waits. A [`Duration`] converts to a time that is not extended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
     least: Duration,
@@ -54,8 +58,8 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// Creates a patience of `least`, which extends as long as what the call waits for makes progress over a slow line, but not
-    /// beyond `most`.
+    /// Creates a time of `least` that is extended, up to `most`, as long as what the call waits for
+    /// makes progress over a slow line.
     #[must_use]
     pub const fn while_moving(least: Duration, most: Duration) -> Self {
         Self { least, most }
@@ -68,12 +72,14 @@ impl From<Duration> for Patience {
     }
 }
 
-/// Time between two looks at progress.
+/// Length of one extension of a wait, see [`Patience::while_moving`]: short against 10 s, the time
+/// for which progress counts as recent.
 const LOOK: Duration = Duration::from_secs(1);
 
 impl ClockStatus {
-    /// Returns the first relay that says another day than the clock shows, more than two days apart; `None` if there is none. Tell
-    /// the user to set the clock, or to ask the relay's operator.
+    /// Returns the first relay, by address, whose day is more than two days from the day that the
+    /// clock shows, and the relay's day; `None` if there is none. Tell the user to set the clock,
+    /// or to ask the relay's operator.
     #[must_use]
     pub fn disagreement(&self) -> Option<(&str, Day)> {
         let mut relays = self.relays.iter();
@@ -83,7 +89,7 @@ impl ClockStatus {
 }
 
 impl Client {
-    /// Returns the present state.
+    /// Returns the state of the client now.
     ///
     /// # Errors
     /// Returns the error of the vault.
@@ -140,13 +146,15 @@ impl Client {
         Ok(SyncReport { relays: self.links(round)?, contacts: self.contacts_since(&before, None)? })
     }
 
-    /// Waits until everything that lay at the relays is read, and messages that have waited for long enough behind missing ones
-    /// are shown. A relay that cannot be read does not end the wait as long as another one can be.
+    /// Waits until everything that lay at the relays is read, and messages that have waited for
+    /// long enough behind missing ones are shown. A relay that cannot be read does not end the wait
+    /// as long as another one can be.
     ///
     /// # Errors
-    /// Fails with [`ClientError::VaultFull`], [`ClientError::WrongRelay`], [`ClientError::NoCommonVersion`],
-    /// [`ClientError::Tls`], [`ClientError::PrivateAddress`] or [`ClientError::Displaced`] once everything else was read; with
-    /// these, [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`.
+    /// Fails with [`ClientError::VaultFull`], [`ClientError::WrongRelay`],
+    /// [`ClientError::NoCommonVersion`], [`ClientError::Tls`], [`ClientError::PrivateAddress`] or
+    /// [`ClientError::Displaced`] once everything else was read. After `patience` it fails with one
+    /// of these, [`ClientError::RelayDown`] or [`ClientError::TimedOut`].
     pub async fn wait_caught_up(&self, patience: impl Into<Patience>) -> Result<(), ClientError> {
         result_of(&self.wait(Scope::Read, Persistence::Deadline, patience.into()).await?)
     }
@@ -166,18 +174,21 @@ impl Client {
         result_of(&self.wait(scope, Persistence::Deadline, patience.into()).await?)
     }
 
-    /// Sends what waits, receipts that are due included, and waits until relays have taken all of it.
+    /// Sends what waits, receipts that are due included, and waits until relays have taken all of
+    /// it.
     ///
     /// # Errors
-    /// Fails with [`ClientError::NeedsToken`], [`ClientError::PrivateAddress`], [`ClientError::WrongRelay`],
-    /// [`ClientError::NoCommonVersion`] or [`ClientError::Tls`] once nothing else is left that can be sent; with these,
-    /// [`ClientError::RelayDown`] or [`ClientError::TimedOut`] after `patience`. The messages are sent later then.
+    /// Fails with [`ClientError::NeedsToken`], [`ClientError::PrivateAddress`],
+    /// [`ClientError::WrongRelay`], [`ClientError::NoCommonVersion`] or [`ClientError::Tls`] once
+    /// nothing else is left that can be sent. After `patience` it fails with one of these,
+    /// [`ClientError::RelayDown`] or [`ClientError::TimedOut`]. What was not sent is sent later.
     pub async fn flush(&self, patience: impl Into<Patience>) -> Result<(), ClientError> {
         result_of(&self.wait(Scope::Send(None), Persistence::Deadline, patience.into()).await?)
     }
 
-    /// Does the same as [`flush`](Self::flush), but does not wait for what is known to have failed: meant for an app that is
-    /// about to close. A relay that is down takes no time from the others, and one that does not answer at all takes a second.
+    /// Does the same as [`flush`](Self::flush), but does not wait for a relay that is known to have
+    /// failed: meant for an app that is about to close. A relay that is down does not delay what is
+    /// sent to the others, and a relay that does not answer at all is waited for one second.
     ///
     /// # Errors
     /// Fails as [`flush`](Self::flush) does.
@@ -186,8 +197,8 @@ impl Client {
         result_of(&self.wait(Scope::Send(None), persistence, patience.into()).await?)
     }
 
-    /// Sends what waits for one contact, and returns what was done and what waits. The state of other contacts' relays does not
-    /// matter.
+    /// Sends what waits for one contact, and returns what was sent and what still waits. The state
+    /// of other contacts' relays does not matter.
     ///
     /// # Errors
     /// Fails with [`ClientError::UnknownContact`], or with the error of the vault.
@@ -204,7 +215,8 @@ impl Client {
         contacts.pop().ok_or(ClientError::UnknownContact)
     }
 
-    /// Waits until a scope is done or waiting longer does not help, at most for `patience`. Returns the tasks that are not done.
+    /// Waits until a scope is done or waiting longer does not help, at most for `patience`. Returns
+    /// the work of the scope that is not done.
     async fn wait(
         &self,
         scope: Scope,
@@ -258,7 +270,8 @@ impl Client {
         }
     }
 
-    /// Returns the state of each relay, as of a round.
+    /// Returns the state of each relay with own mailboxes. A relay that was last read to its end
+    /// before this round counts as [`Fetching`](Connectivity::Fetching).
     fn links(&self, round: u64) -> Result<BTreeMap<String, Connectivity>, ClientError> {
         let known = self.shared.progress.links();
         let relays = self.shared.look(Engine::reading_relays)?;
@@ -272,7 +285,8 @@ impl Client {
     }
 }
 
-/// Returns the error that best describes why a task is not done.
+/// Fails with the error that best describes why work is not done: the first of a fixed order. `Ok`
+/// if no work has an error.
 fn result_of(pending: &[Pending]) -> Result<(), ClientError> {
     let order = [
         ClientError::VaultFull,

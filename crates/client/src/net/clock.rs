@@ -13,12 +13,12 @@ impl ClientClock {
         Self(Instant::now())
     }
 
-    /// Returns the present moment.
+    /// Returns the time since the clock was started.
     pub(super) fn moment(self) -> Moment {
         Moment::after_start(self.0.elapsed())
     }
 
-    /// Converts a moment of this clock. Returns `None` if it is too far ahead.
+    /// Converts a moment of this clock for tokio's timers. Returns `None` if it is too far ahead.
     pub(super) fn instant(self, moment: Moment) -> Option<Instant> {
         self.0.checked_add(moment.since_start())
     }

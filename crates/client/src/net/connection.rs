@@ -21,33 +21,38 @@ use deaddrop_wire::{ClientToken, Item, RelayAddress};
 use std::time::Duration;
 use tokio::time::{sleep_until, timeout};
 
-/// Time between two looks at the progress of a slow line.
+/// Time between two checks that a slow line still moves: short against the 10 s without progress
+/// after which the link ends.
 const LOOK: Duration = Duration::from_secs(1);
-/// Maximum number of bytes of unsent answers to the relay's own items. Above it the link is not read.
+/// Maximum number of unsent bytes that answer the relay's own items (pings, unknown items), about
+/// one record of the largest size. Above it the link is not read, so a relay that reads no answers
+/// cannot fill the memory.
 const MAX_UNSENT_REPLIES: usize = 262_144;
 
-/// A connected link.
+/// A link with its connection and the watch on its progress.
 pub(crate) struct Connection {
     stream: Box<dyn MessageStream>,
     link: Box<Link>,
     clock: ClientClock,
-    /// The items that came with the Hello of the relay.
+    /// The items that came in one record with the relay's Hello and are not returned yet.
     received: Vec<Item>,
     write_pace: Pace,
     read_pace: Pace,
     next_look: Moment,
     ahead: Ahead,
-    /// The record of the progress of long messages.
+    /// The record in which the progress of long messages is noted.
     moved: Moved,
-    /// Number of bytes written and read at the last look.
+    /// Numbers of bytes written and read when [`note_moved`](Self::note_moved) was called last.
     passed: (u64, u64),
-    /// The day that an own relay says, which counts while the link is open.
+    /// The day in the relay's Hello, if the relay is an own one: it counts as long as this value
+    /// lives.
     _heard_day: Option<HeardDay>,
 }
 
 impl Connection {
-    /// Waits for a turn, connects, sends Hello, and awaits the relay's. `token` names this client's own earlier connection; zeros
-    /// name none. `moved` records the progress.
+    /// Waits for a turn to open a link ([`Turn`]), connects, sends Hello, and awaits the relay's
+    /// Hello. `token` lets the relay know an earlier connection of this client; zeros name none.
+    /// Progress is noted in `moved`.
     pub(crate) async fn open(
         shared: &Shared,
         relay: &RelayAddress,
@@ -59,8 +64,9 @@ impl Connection {
         Self::open_in(turn, shared, relay, token, Consent::Rule, moved).await
     }
 
-    /// Does the same as [`open`](Self::open) in a turn that was taken, and with the user's consent for this connection. The time
-    /// for it begins now, and the turn ends with it.
+    /// Does the same as [`open`](Self::open) in a turn that was taken before, and with the user's
+    /// consent to a private address, if given. The time for connecting begins now; the turn ends
+    /// when this returns.
     pub(crate) async fn open_in(
         turn: Turn,
         shared: &Shared,
@@ -78,8 +84,8 @@ impl Connection {
         connected
     }
 
-    /// Queues items in their order. They leave while [`receive`](Self::receive), [`proceed`](Self::proceed) or
-    /// [`close`](Self::close) is awaited.
+    /// Queues items in their order. They are sent while [`receive`](Self::receive),
+    /// [`proceed`](Self::proceed) or [`close`](Self::close) is awaited.
     pub(crate) fn send(&mut self, items: &[Item]) -> Result<(), LinkClosed> {
         let now_ms = self.now_ms();
         for record in self.link.seal(items)? {
@@ -89,17 +95,17 @@ impl Connection {
         Ok(())
     }
 
-    /// Returns the end of the queue, as a position in the line's byte stream.
+    /// Returns the position in the stream of sent bytes at which the queue ends now.
     pub(crate) fn end_of_queue(&self) -> u64 {
         self.stream.bytes_written().saturating_add(self.stream.unsent_bytes() as u64)
     }
 
-    /// Returns what the relay's Hello says, and the address at which the relay was reached.
+    /// Returns the facts in the relay's Hello, and the address at which the relay was reached.
     pub(crate) fn opened(&self) -> LinkInfo {
         self.link.opened()
     }
 
-    /// Returns the state of the line.
+    /// Returns the counts of bytes that the connection has moved and still holds.
     pub(crate) fn line(&self) -> LineState {
         LineState {
             is_sending: self.stream.is_sending(),
@@ -109,8 +115,8 @@ impl Connection {
         }
     }
 
-    /// Returns the items of the next record, without those that concern the link alone. Sends the queued items meanwhile. Safe to
-    /// cancel.
+    /// Returns the items of the next record, without those that the link answers itself, such as
+    /// pings. Sends the queued items meanwhile. Safe to cancel.
     pub(crate) async fn receive(&mut self) -> Result<Vec<Item>, LinkClosed> {
         loop {
             if let Some(items) = self.proceed().await? {
@@ -119,7 +125,8 @@ impl Connection {
         }
     }
 
-    /// Does the same as [`receive`](Self::receive), but returns `None` when everything that waited for the relay has been taken.
+    /// Does the same as [`receive`](Self::receive), but returns `None` as soon as the line has
+    /// taken everything that was queued.
     pub(crate) async fn proceed(&mut self) -> Result<Option<Vec<Item>>, LinkClosed> {
         if !self.received.is_empty() {
             return Ok(Some(std::mem::take(&mut self.received)));
@@ -163,7 +170,8 @@ impl Connection {
         }
     }
 
-    /// Notes that a part of an incomplete message has passed.
+    /// Notes progress if bytes of a message that is not complete were sent or received since the
+    /// last call.
     fn note_moved(&mut self) {
         let now = (self.stream.bytes_written(), self.stream.bytes_read());
         let (written, read) = std::mem::replace(&mut self.passed, now);
@@ -172,7 +180,8 @@ impl Connection {
         }
     }
 
-    /// Checks that the line still moves and the relay is heard, and sends a ping that is due.
+    /// Fails if the line has stopped or the relay is silent for too long; queues a ping if one is
+    /// due. `read` tells whether the link is being read.
     fn look(&mut self, read: bool) -> Result<(), LinkClosed> {
         let now = self.clock.moment();
         if now >= self.next_look {
@@ -185,7 +194,8 @@ impl Connection {
         }
     }
 
-    /// Fails if bytes have waited too long without progress in either direction.
+    /// Fails if bytes wait to be sent and too few were taken for 20 s, or a message has begun and
+    /// too little of it came for 10 s. The latter counts only if the link is being read (`read`).
     fn check_pace(&mut self, read: bool) -> Result<(), LinkClosed> {
         let now_ms = self.now_ms();
         let (stream, waits) = (&self.stream, read && self.stream.is_in_message());
@@ -200,7 +210,7 @@ impl Connection {
         u64::try_from(self.clock.moment().since_start().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Sends what is queued and closes. A relay that does not take it in time is left.
+    /// Sends what is queued and a close frame, and waits for that at most a second.
     pub(crate) async fn close(self) {
         let _ = timeout(Duration::from_secs(1), self.stream.close()).await;
     }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// The days that relays said in the Hellos of open links.
+/// The days that relays said in the Hellos of open links. They go on with the time that passes.
 #[derive(Default)]
 pub(crate) struct RelayDays {
     links: Mutex<(u64, BTreeMap<u64, Heard>)>,
@@ -23,20 +23,21 @@ struct Heard {
 }
 
 impl Heard {
-    /// Returns the day that the relay would say now.
+    /// Returns the day that the relay would say now: the day in its Hello and the days since.
     fn now(&self) -> Day {
         self.day.plus(u32::try_from(self.at.elapsed().as_secs() / DAY.as_secs()).unwrap_or(u32::MAX))
     }
 }
 
-/// A day that a relay said. It counts as long as this value lives, which the link holds.
+/// A day that a relay said on one link. Dropping it, which ends with the link, takes the day out of
+/// [`RelayDays`].
 pub(super) struct HeardDay {
     days: Arc<RelayDays>,
     link: u64,
 }
 
 impl RelayDays {
-    /// Notes the day in a relay's Hello.
+    /// Notes the day in the Hello of a relay, until the returned value is dropped.
     pub(super) fn hear(self: &Arc<Self>, relay: String, day: Day) -> HeardDay {
         let (next, links) = &mut *self.lock();
         *next += 1;
@@ -44,12 +45,12 @@ impl RelayDays {
         HeardDay { days: Arc::clone(self), link: *next }
     }
 
-    /// Returns the days that these relays would say now.
+    /// Returns the days that the relays with an open link would say now, one for each link.
     pub(crate) fn now(&self) -> Vec<Day> {
         self.lock().1.values().map(Heard::now).collect()
     }
 
-    /// Returns the same days by the relays' addresses.
+    /// Returns the days that the relays with an open link would say now, by the relay's address.
     pub(crate) fn by_relay(&self) -> BTreeMap<String, Day> {
         self.lock().1.values().map(|heard| (heard.relay.clone(), heard.now())).collect()
     }

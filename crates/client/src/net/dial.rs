@@ -14,12 +14,15 @@ use deaddrop_wire::RelayAddress;
 use std::net::{IpAddr, SocketAddr};
 use tokio::{net::TcpStream, time::timeout};
 
-/// Maximum number of addresses of one name that are tried.
+/// Maximum number of allowed addresses of one name to which a connection is tried. It bounds the
+/// connections that a name chosen by a contact can cause (spec/14-client.md section 6.1).
 const MAX_TRIED: usize = 8;
-/// Maximum number of addresses of one name that are looked at.
+/// Maximum number of addresses of one name that are checked; the rest is ignored. It bounds the
+/// work that a name chosen by a contact can cause (spec/14-client.md section 6.1).
 const MAX_RESOLVED: usize = 64;
 
-/// Connects to a relay. Returns the connection, and the address to which it goes in its canonical form.
+/// Opens a TCP connection to a relay. Returns the connection, and the address to which it goes in
+/// its canonical form. Fails with [`ConnectError::Private`] if every address is refused.
 pub(super) async fn dial(
     config: &Config,
     target: &Destination<'_>,
@@ -42,7 +45,8 @@ pub(super) async fn dial(
     Ok((stream, ip))
 }
 
-/// Returns the addresses of a host; none if it has none or cannot be resolved now.
+/// Returns the addresses of a host in their canonical form, at most [`MAX_RESOLVED`]; none if the
+/// host has none or cannot be resolved now.
 async fn resolve(config: &Config, host: &str) -> Vec<IpAddr> {
     let found = match host.parse() {
         Ok(ip) => vec![ip],
@@ -52,18 +56,22 @@ async fn resolve(config: &Config, host: &str) -> Vec<IpAddr> {
     found.iter().take(MAX_RESOLVED).map(IpAddr::to_canonical).collect()
 }
 
-/// The addresses that the user allows by having named relays, or addresses.
+/// The private addresses that the user allows: those of relays that the user has named, and those
+/// allowed one by one.
 #[derive(Default)]
 struct Own {
-    /// Whether the user has named this very host as a relay.
+    /// Whether the user has named the host that is dialled as a relay, so that all its addresses
+    /// are allowed.
     is_named: bool,
-    /// The addresses that the relays named by the user have now, and addresses that the user has allowed.
+    /// The addresses that the hosts of named relays have now, and the addresses that the user has
+    /// allowed.
     addresses: Vec<IpAddr>,
 }
 
 impl Own {
-    /// Resolves the names of all own relays at once, until these private addresses are all known to be allowed. A name that is
-    /// not resolved within half of the patience allows nothing this time.
+    /// Collects the allowed addresses for a connection to `target`: resolves the hosts of all named
+    /// relays at once, until all of `private` are known to be allowed. A host that is not resolved
+    /// within half of [`Config::patience`] allows nothing this time.
     async fn of(config: &Config, target: &Destination<'_>, private: &[IpAddr]) -> Self {
         let Some(Reach { named, allowed }) = (target.reach)() else { return Self::default() };
         if named.iter().any(|own| own.host() == target.relay.host()) {
@@ -87,7 +95,8 @@ impl Own {
     }
 }
 
-/// Whether the app, or the user in this call, allows a connection to an address that is not public.
+/// Whether the settings of the app, or the user's consent for this connection, allow an address
+/// that is not public.
 fn is_consented(config: &Config, relay: &RelayAddress, ip: IpAddr, consent: Consent) -> bool {
     let in_call = match consent {
         Consent::Given => true,

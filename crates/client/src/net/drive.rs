@@ -15,16 +15,17 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// The properties that all links of a conversation have in common.
+/// The properties that all links of one conversation have in common.
 pub(super) struct Links {
-    /// The token that names this client's own earlier connection; zeros name none.
+    /// The token by which the relay knows an earlier connection of this client; zeros name none.
     pub(super) token: ClientToken,
-    /// The record of a link's progress.
+    /// The record in which the progress of the links is noted.
     pub(super) moved: Moved,
 }
 
-/// Runs a conversation until it is over, or the client closes. Calls `show` with each state that the app is told, and the round
-/// that had begun before; without a state, a link is being opened.
+/// Runs a conversation until it is over, or the client closes. Calls `show` with each state for the
+/// app and the number of the round that had begun before the state was reached; with `None` when a
+/// link is about to be opened.
 pub(super) async fn drive<C: LinkConversation<Engine<FileDisk>>>(
     shared: &Arc<Shared>,
     conversation: C,
@@ -73,7 +74,7 @@ struct Driver<'a, C> {
 }
 
 impl<C: LinkConversation<Engine<FileDisk>>> Driver<'_, C> {
-    /// Looks for work. Returns whether the vault is still open.
+    /// Lets the conversation look at the engine for work. Returns `false` if the vault has stopped.
     fn look(&mut self) -> bool {
         self.changed.mark_unchanged();
         let (at, conversation) = (self.situation(), &mut self.conversation);
@@ -86,7 +87,8 @@ impl<C: LinkConversation<Engine<FileDisk>>> Driver<'_, C> {
         Situation { now: self.shared.moment(), round: self.shared.newest_round(), line }
     }
 
-    /// Tells the conversation of the user's wishes up to now.
+    /// Passes a wish of the user to try again at once, if there was one since the last call, to the
+    /// conversation.
     fn note_retries(&mut self) {
         if self.retries.has_changed().unwrap_or(false) {
             self.retries.mark_unchanged();
@@ -94,7 +96,7 @@ impl<C: LinkConversation<Engine<FileDisk>>> Driver<'_, C> {
         }
     }
 
-    /// Performs an action. `Break`: the conversation is over.
+    /// Performs an action of the conversation. Returns `Break` if the conversation is over.
     async fn perform(
         &mut self,
         action: Action<C::Step, C::State>,
@@ -153,7 +155,8 @@ impl<C: LinkConversation<Engine<FileDisk>>> Driver<'_, C> {
         self.conversation.on_lost(self.shared.moment());
     }
 
-    /// Waits for an event or the deadline of the conversation.
+    /// Waits until items come, the link ends, the engine may have work, the user wants a retry, the
+    /// conversation's deadline has come, or the client closes. Tells the conversation of it.
     async fn wait(&mut self) {
         let now = self.shared.moment();
         let deadline = self.conversation.deadline(now);
@@ -184,8 +187,8 @@ impl<C: LinkConversation<Engine<FileDisk>>> Driver<'_, C> {
     }
 }
 
-/// Returns the items of the next record. With `until_sent`, returns none if everything that waited for the relay has been taken
-/// before.
+/// Returns the items of the next record. With `until_sent`, returns no items as soon as the line
+/// has taken everything that was queued. Without a link, the wait never ends.
 pub(super) async fn receive(
     link: &mut Option<Connection>,
     until_sent: bool,
@@ -194,7 +197,7 @@ pub(super) async fn receive(
     if until_sent { Ok(link.proceed().await?.unwrap_or_default()) } else { link.receive().await }
 }
 
-/// Waits until a moment. Without one, the wait never ends.
+/// Waits until a moment; with `None`, the wait never ends.
 pub(super) async fn sleep_to(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,

@@ -1,4 +1,5 @@
-//! Performs the actions of an errand, within its time.
+//! Performs the actions of an errand: a conversation with a relay that ends with a result, within a
+//! time limit.
 
 use super::{
     connection::Connection,
@@ -17,11 +18,12 @@ pub(super) struct ErrandLinks<'a> {
     pub(super) relay: &'a RelayAddress,
     pub(super) consent: Consent,
     pub(super) haste: Haste,
-    /// The record of the links' progress.
+    /// The record in which the progress of the links is noted.
     pub(super) moved: &'a Moved,
 }
 
-/// Runs an errand to its end. `link` is the link that is open when the errand begins.
+/// Runs an errand to its end and returns its result. `link` is a link to the relay that is open
+/// already, if there is one.
 pub(super) async fn run<E: Errand>(
     shared: &Shared,
     links: &ErrandLinks<'_>,
@@ -71,7 +73,8 @@ pub(super) async fn run<E: Errand>(
     }
 }
 
-/// Waits for a future. Returns `None` if the errand has an action to perform before, because of its deadline.
+/// Awaits `waiting` while the errand has nothing to do. Returns `None` if the errand has an action
+/// to perform before, because its deadline has come.
 async fn within<E: Errand, F: Future>(
     shared: &Shared,
     moved: &Moved,

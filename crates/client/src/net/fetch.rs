@@ -11,7 +11,8 @@ use deaddrop_engine::conversation::{FoundBundle, Haste, Purpose, Visit};
 use deaddrop_link::capability::ReadCapability;
 use deaddrop_wire::RelayAddress;
 
-/// Reads an invite mailbox, with the user's consent about its address.
+/// Reads an invite mailbox and leaves its content there. `consent` is the user's consent to a
+/// private address of its relay.
 pub(crate) async fn fetch_bundle(
     shared: &Shared,
     relay: &RelayAddress,
@@ -23,7 +24,8 @@ pub(crate) async fn fetch_bundle(
     run(shared, &links, visit, None).await
 }
 
-/// Acks what lies in an invite mailbox. An empty or missing mailbox counts as success.
+/// Reads an invite mailbox and acks its content, so that the relay destroys it. A mailbox that is
+/// empty or gone counts as success.
 pub(super) async fn empty(
     shared: &Shared,
     relay: &RelayAddress,

@@ -7,16 +7,18 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// Time for which progress counts as recent. A link with less progress ends by itself.
+/// Time for which progress counts as recent: the time without progress after which a link ends by
+/// itself.
 pub(super) const MOVING: Duration = Duration::from_millis(STALL_MS);
 
-/// The time of the last progress of a message or handshake over the links for one purpose. Short messages on an open link do not
-/// count: a relay that sends much must not look like one that accepts much.
+/// The time of the last progress of a message or handshake over the links of one purpose (reading
+/// at a relay, putting for a contact, an errand). Clones share it. Short messages on an open link
+/// do not count: a relay that sends much must not look like one that accepts much.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Moved(Arc<Mutex<Option<Instant>>>);
 
 impl Moved {
-    /// Notes progress.
+    /// Sets the time of the last progress to now.
     pub(super) fn note(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }

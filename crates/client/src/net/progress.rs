@@ -1,5 +1,6 @@
-//! The states of a client's links, as its tasks see them. A caller that waits begins a *round*: a state that is older than the
-//! round does not answer the caller.
+//! The states of a client's links, as its tasks see them. A call that waits begins a *round*, a
+//! number that grows by one: from then on each relay is asked again, and a state of an earlier
+//! round is out of date for this call.
 
 use super::moved::Moved;
 use deaddrop_engine::conversation::{Connectivity, PutState};
@@ -8,37 +9,37 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// A state and the round in which it began to hold.
+/// A state and its age, as the number of a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Dated<T> {
     pub(crate) state: T,
-    /// The round that had begun before the events that led to the state.
+    /// The newest round that had begun before the events that led to the state.
     pub(crate) round: u64,
 }
 
-/// The states of all links.
+/// The states of all links, and the records of their progress.
 #[derive(Default)]
 pub(crate) struct Progress(Mutex<States>);
 
 #[derive(Default)]
 struct States {
     links: BTreeMap<String, Dated<Connectivity>>,
-    /// The states of putting, by contact.
+    /// The states of sending to each contact, by the contact's number.
     putting: BTreeMap<u32, Dated<PutState>>,
-    /// The contacts whose invite mailbox could not be emptied at the last try.
+    /// The numbers of the contacts whose invite mailbox could not be emptied at the last try.
     not_emptied: BTreeSet<u32>,
-    /// The progress of putting links, by contact.
+    /// The progress of links over which envelopes are put, by the contact's number.
     moved_for: BTreeMap<u32, Moved>,
-    /// The progress of reading links, by relay.
+    /// The progress of links over which own mailboxes are read, by the relay's address.
     moved_at: BTreeMap<String, Moved>,
 }
 
-/// The links and errands that make progress now.
+/// The links that make progress now.
 #[derive(Default)]
 pub(crate) struct Moving {
-    /// The contacts whose putting links make progress.
+    /// The numbers of the contacts whose putting links make progress.
     pub(crate) contacts: BTreeSet<u32>,
-    /// The relays whose reading links make progress.
+    /// The addresses of the relays whose reading links make progress.
     pub(crate) relays: BTreeSet<String>,
 }
 
@@ -47,12 +48,12 @@ impl Progress {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether nothing is known of a relay yet.
+    /// Whether no state of a relay's reading link was set yet.
     pub(super) fn is_new(&self, relay: &str) -> bool {
         !self.lock().links.contains_key(relay)
     }
 
-    /// Sets the state of a relay. Returns whether anything changed.
+    /// Sets the state of a relay's reading link. Returns whether the state or its round changed.
     pub(super) fn set_link(&self, relay: &str, state: Connectivity, round: u64) -> bool {
         let dated = Dated { state, round };
         let mut states = self.lock();
@@ -66,13 +67,14 @@ impl Progress {
         self.lock().links.clone()
     }
 
-    /// Sets the state of putting to a contact. Returns whether anything changed.
+    /// Sets the state of sending to a contact. Returns whether the state or its round changed.
     pub(super) fn set_putting(&self, contact: u32, state: PutState, round: u64) -> bool {
         let dated = Dated { state, round };
         self.lock().putting.insert(contact, dated) != Some(dated)
     }
 
-    /// Notes that a link for a contact is being opened. A known failure stays until the link is open. Returns whether anything
+    /// Sets the state of sending to a contact to [`PutState::Connecting`], unless the present state
+    /// is a failure: a failure stays until a link is open. Returns whether the state or its round
     /// changed.
     pub(super) fn note_connecting(&self, contact: u32, round: u64) -> bool {
         let mut states = self.lock();
@@ -85,12 +87,14 @@ impl Progress {
         states.putting.insert(contact, dated) != Some(dated)
     }
 
-    /// Returns the record of progress of the putting links for a contact.
+    /// Returns the record of progress of the putting links for a contact. All calls return the same
+    /// record.
     pub(super) fn moved_for(&self, contact: u32) -> Moved {
         self.lock().moved_for.entry(contact).or_default().clone()
     }
 
-    /// Returns the record of progress of the reading links of a relay.
+    /// Returns the record of progress of the reading links of a relay. All calls return the same
+    /// record.
     pub(super) fn moved_at(&self, relay: &str) -> Moved {
         self.lock().moved_at.entry(relay.to_owned()).or_default().clone()
     }
@@ -106,18 +110,21 @@ impl Progress {
         self.lock().putting.clone()
     }
 
-    /// Forgets the refusals of private addresses, because the user has allowed another address.
+    /// Removes all states that say that a private address was refused, because the user has allowed
+    /// another address.
     pub(super) fn forget_private(&self) {
         self.lock().putting.retain(|_, dated| !matches!(dated.state, PutState::Private(_)));
     }
 
-    /// Sets whether the invite mailbox of a contact was emptied. Returns whether anything changed.
+    /// Notes whether the last try to empty the invite mailbox of a contact has succeeded. Returns
+    /// whether that is news.
     pub(super) fn set_emptied(&self, contact: u32, is_emptied: bool) -> bool {
         let mut states = self.lock();
         if is_emptied { states.not_emptied.remove(&contact) } else { states.not_emptied.insert(contact) }
     }
 
-    /// Returns the contacts whose invite mailbox could not be emptied at the last try.
+    /// Returns the numbers of the contacts whose invite mailbox could not be emptied at the last
+    /// try.
     pub(crate) fn not_emptied(&self) -> BTreeSet<u32> {
         self.lock().not_emptied.clone()
     }

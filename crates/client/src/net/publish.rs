@@ -1,4 +1,4 @@
-//! Publishing an invite.
+//! Publishing an invite: its mailboxes are made at a relay, and its bundle is put there.
 
 use super::{
     connection::Connection,
@@ -15,7 +15,8 @@ use deaddrop_engine::{
 use deaddrop_wire::{ClientToken, RelayAddress};
 use std::sync::Arc;
 
-/// Makes an invite for this name that is valid for `days` days, and publishes it. Returns the number of the contact.
+/// Makes an invite for this name that is valid for `days` days, and publishes it. Returns the
+/// number of the contact. If the invite was made before and not published, publishes that one.
 pub(crate) async fn make_invite(shared: &Arc<Shared>, name: &str, days: u32) -> Result<u32, ClientError> {
     let mut relay = shared.look(|engine| engine.relay_of_invite(name))??;
     let moved = Moved::default();
@@ -38,7 +39,8 @@ pub(crate) async fn make_invite(shared: &Arc<Shared>, name: &str, days: u32) -> 
     }
 }
 
-/// Opens a link for an errand at a relay.
+/// Opens a link for an errand at a relay, before the links of background work that wait for their
+/// turn.
 pub(super) async fn open_link(
     shared: &Shared,
     relay: &RelayAddress,
@@ -48,8 +50,8 @@ pub(super) async fn open_link(
     Connection::open_in(turn, shared, relay, ClientToken::from_bytes([0; 16]), Consent::Rule, moved).await
 }
 
-/// Makes the mailboxes of an invite over a link to its relay, and puts the bundle into the invite mailbox over another one.
-/// Repeating it changes nothing.
+/// Makes the mailboxes of an invite over a link to its relay, and puts the bundle into the invite
+/// mailbox over another link. Repeating the call changes nothing.
 pub(super) async fn publish(
     shared: &Shared,
     link: Connection,

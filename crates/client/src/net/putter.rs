@@ -1,4 +1,5 @@
-//! Putting links: each goes to one relay for one contact, and lives shortly. Nothing is read over them.
+//! Putting links: each goes to one relay for one contact, carries the envelopes that wait, and is
+//! closed soon. Nothing is read over them.
 
 use super::{
     drive::{Links, drive},
@@ -8,7 +9,7 @@ use deaddrop_engine::conversation::{PutConversation, PutTimes};
 use deaddrop_wire::ClientToken;
 use std::sync::Arc;
 
-/// Puts the envelopes for a contact, until none waits.
+/// Puts the envelopes for a contact at the contact's relay, and ends when no envelope waits.
 pub(super) async fn put(shared: Arc<Shared>, contact: u32) {
     let times = PutTimes { backoff: shared.config.backoff.clone(), idle: shared.config.putter_idle };
     let putting = PutConversation::new(contact, times, Arc::clone(&shared.openings));

@@ -6,11 +6,12 @@
 use std::{future::poll_fn, io, net::IpAddr, pin::Pin, task::Poll, time::Duration};
 use tokio::time::sleep;
 
-/// Time for which one attempt is alone before the next address is tried beside it.
+/// Time for which one attempt is alone before the next address is tried as well: the value that RFC
+/// 8305 section 8 recommends.
 pub(super) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Orders addresses for a race: the families take turns, that of the first address begins, and each address is there once. Within
-/// a family the order stays.
+/// Orders addresses for a race, each once: IPv4 and IPv6 alternate, the family of the first address
+/// begins. Within a family the order stays.
 pub(super) fn interleave(addresses: &[IpAddr]) -> Vec<IpAddr> {
     let mut once: Vec<IpAddr> = Vec::with_capacity(addresses.len());
     for ip in addresses {
@@ -59,7 +60,8 @@ where
     }
 }
 
-/// Waits for the first future that ends, and takes it out. Without futures the wait never ends.
+/// Waits for the first future that ends. Takes it out of the list and returns its key and output.
+/// With an empty list the wait never ends.
 pub(super) async fn first_done<K: Copy, F: Future>(futures: &mut Vec<(K, Pin<Box<F>>)>) -> (K, F::Output) {
     poll_fn(|context| {
         for at in 0..futures.len() {

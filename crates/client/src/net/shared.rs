@@ -24,42 +24,48 @@ use deaddrop_wire::{Day, Fingerprint, RelayAddress};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::{sync::watch, time::Instant};
 
-/// Number of bytes of stack that are wiped after a step of the engine, because it passes rows and capabilities by value.
+/// Number of bytes of stack that are wiped after each step of the engine, because a step passes
+/// rows and capabilities by value.
 pub(crate) const STEP_STACK: usize = 64 << 10;
 
 /// One client's engine, signals and settings.
 pub(crate) struct Shared {
     engine: Mutex<Option<Engine<FileDisk>>>,
     pub(crate) config: Config,
-    /// The clock to which the moments of the conversations belong.
+    /// The clock that gives the moments for all conversations of this client.
     pub(super) clock: ClientClock,
-    /// The transport that carries the links.
+    /// The means by which connections to relays are made.
     pub(super) transport: Box<dyn Transport>,
-    /// The secret from which the tokens derive that name this client's reading links, one token for each relay. It is in memory
-    /// only.
+    /// The secret from which a client token derives for each relay: by it the relay knows this
+    /// client's earlier reading link. The secret is drawn at each start and never stored.
     pub(crate) tokens: ClientTokenSecret,
-    /// The signal that the engine may have something new to do.
+    /// A count that grows when the engine or the state of a link may have changed, so that tasks
+    /// look for work.
     pub(crate) changed: watch::Sender<u64>,
     /// The number of the newest event.
     pub(crate) events: watch::Sender<u64>,
-    /// The signal that waits for a relay are to end, because the user wants something now.
+    /// A count that grows when the user wants something now: waits before the next try to connect
+    /// end then.
     pub(crate) retries: watch::Sender<u64>,
-    /// The signal that the client closes, `true` from then on.
+    /// Whether the client closes; once `true`, it stays so.
     pub(crate) closing: watch::Sender<bool>,
-    /// The number of callers that wait until everything is sent. As long as there is one, receipts that are due leave at once.
+    /// The number of calls that wait until everything is sent. Above 0, receipts that are due leave
+    /// at once.
     receipt_flushes: watch::Sender<usize>,
-    /// The number of rounds that callers have begun. In each round each reading link asks its relay whether it is still there.
+    /// The number of rounds that calls have begun (see [`Dated`](super::Dated)). In each round each
+    /// reading link asks its relay whether it is still there.
     pub(crate) round: watch::Sender<u64>,
     pub(crate) progress: Progress,
-    /// The start times of the putting links.
+    /// The start times of the putting links for each contact, which keep links from being opened
+    /// too often.
     pub(super) openings: Arc<Openings>,
-    /// The queue for opening links.
+    /// The queues in which tasks wait for a turn to open a link.
     pub(super) turns: Turns,
-    /// The days that own relays say now.
+    /// The days that own relays with an open link say.
     pub(crate) days: Arc<RelayDays>,
 }
 
-/// A guard. As long as it lives, receipts that are due leave at once.
+/// A guard of [`Shared::flush_receipts`]: as long as it lives, receipts that are due leave at once.
 pub(crate) struct ReceiptFlush<'a>(&'a watch::Sender<usize>);
 
 impl Drop for ReceiptFlush<'_> {
@@ -99,13 +105,15 @@ impl Shared {
         })
     }
 
-    /// Looks at the engine. Fails after a step that was not stored: memory is ahead of the disk then, and nothing that only
-    /// memory holds may be sent or shown.
+    /// Calls `look` with the engine. Fails with [`ClientError::VaultStopped`] after a step that was
+    /// not stored: memory is ahead of the disk then, and nothing that only memory holds may be sent
+    /// or shown.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&Engine<FileDisk>) -> T) -> Result<T, ClientError> {
         self.look_if(|engine| !engine.is_dead(), look)
     }
 
-    /// Looks at what is read from the disk, which is true also after a step that was not stored.
+    /// Calls `look` with the engine, also after a step that was not stored. `look` must use only
+    /// what the engine reads from the disk.
     pub(crate) fn look_at_stored<T>(
         &self,
         look: impl FnOnce(&Engine<FileDisk>) -> T,
@@ -122,8 +130,9 @@ impl Shared {
         engine.as_ref().filter(|engine| may_look(engine)).map(look).ok_or(ClientError::VaultStopped)
     }
 
-    /// Runs a step of the engine on a blocking thread, because it waits for the disk. A step that has begun is done to its end,
-    /// also if the future is dropped.
+    /// Runs a step (a change of the engine, which is given the day that is believed) on a blocking
+    /// thread, because it waits for the disk. A step that has begun is done to its end, also if the
+    /// future is dropped.
     pub(crate) async fn step<T, E>(
         self: &Arc<Self>,
         step: impl FnOnce(&mut Engine<FileDisk>, Day) -> Result<T, E> + Send + 'static,
@@ -135,7 +144,8 @@ impl Shared {
         self.step_then(step, |_| {}).await
     }
 
-    /// Runs a [`step`](Self::step), and `then` if it does not fail. Both are done also if the future is dropped.
+    /// Runs a [`step`](Self::step), and calls `then` if the step succeeds. Both are done also if
+    /// the future is dropped.
     pub(crate) async fn step_then<T, E>(
         self: &Arc<Self>,
         step: impl FnOnce(&mut Engine<FileDisk>, Day) -> Result<T, E> + Send + 'static,
@@ -171,7 +181,8 @@ impl Shared {
         done.await.unwrap_or(Err(ClientError::VaultStopped))
     }
 
-    /// Makes tasks that wait before they try a relay again try it now, or as soon as a wait may end.
+    /// Ends the waits of tasks that wait before they try a relay again: they try it now, or as soon
+    /// as a minimum wait is over.
     pub(crate) fn retry_now(&self) {
         self.retries.send_modify(|count| *count = count.wrapping_add(1));
     }
@@ -182,7 +193,7 @@ impl Shared {
         self.changed.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Returns whole seconds since 1970-01-01 UTC.
+    /// Returns the time that the app's clock shows, in whole seconds since 1970-01-01 UTC.
     pub(crate) fn now(&self) -> u64 {
         (self.config.now)()
     }
@@ -197,19 +208,21 @@ impl Shared {
         self.clock.instant(moment)
     }
 
-    /// Returns the seconds for which a message waits behind a missing one.
+    /// Returns the number of seconds for which a message is held back behind a missing one.
     pub(crate) fn gap_wait(&self) -> u64 {
         self.config.gap_wait.min(MAX_GAP_WAIT).as_secs()
     }
 
-    /// Notes the day that an own relay says, for as long as its link is open.
+    /// Notes the day in the Hello of an own relay, until the returned value is dropped with the
+    /// link.
     pub(super) fn hear_day(&self, relay: &RelayAddress, day: Day) -> HeardDay {
         let heard = self.days.hear(relay.to_string(), day);
         self.changed.send_modify(|count| *count = count.wrapping_add(1));
         heard
     }
 
-    /// Looks at the clock, and stores the changes. Returns the day that is believed.
+    /// Gives the engine the time of the clock and the days of the relays, if they change something.
+    /// Returns the day that the engine believes then.
     pub(crate) async fn look_at_clock(self: &Arc<Self>) -> Result<Day, ClientError> {
         let (now, days) = (self.now(), self.days.now());
         if self.look(|engine| engine.is_clock_due(now, &days))? {
@@ -218,7 +231,8 @@ impl Shared {
         self.look(Engine::believed_day)
     }
 
-    /// Returns the day that the machine's clock shows. Fails if the relay's day does not agree.
+    /// Returns the day that the machine's clock shows. Fails with [`ClientError::WrongClock`] if
+    /// the relay's day is more than two days from it.
     pub(crate) fn check_clock(&self, relay: Day) -> Result<Day, ClientError> {
         let clock = Day::of_unix_seconds(self.now());
         if is_same_day(clock, relay) {
@@ -232,18 +246,19 @@ impl Shared {
         *self.closing.borrow()
     }
 
-    /// Makes receipts that are due leave at once, until the result is dropped.
+    /// Makes receipts that are due leave at once, until the returned guard is dropped.
     pub(crate) fn flush_receipts(&self) -> ReceiptFlush<'_> {
         self.receipt_flushes.send_modify(|callers| *callers = callers.saturating_add(1));
         ReceiptFlush(&self.receipt_flushes)
     }
 
-    /// Returns the number of callers that wait until everything is sent.
+    /// Returns a receiver of the number of calls that wait until everything is sent.
     pub(super) fn receipt_flushes(&self) -> watch::Receiver<usize> {
         self.receipt_flushes.subscribe()
     }
 
-    /// Begins a round. Tasks that wait try again, and open links ask their relays whether they are still there.
+    /// Begins a round and returns its number. Tasks that wait try again, and open links ask their
+    /// relays whether they are still there.
     pub(crate) fn begin_round(&self) -> u64 {
         let mut number = 0;
         self.round.send_modify(|round| {
@@ -254,40 +269,44 @@ impl Shared {
         number
     }
 
-    /// Returns the newest round.
+    /// Returns the number of the newest round.
     pub(super) fn newest_round(&self) -> u64 {
         *self.round.borrow()
     }
 
-    /// Notes the state of a relay with own mailboxes. `round` had begun before what led to the state.
+    /// Sets the state of the reading link of a relay, and wakes the tasks if that is news. `round`
+    /// is the newest round that had begun before the events that led to the state.
     pub(super) fn set_link(&self, relay: &str, state: Connectivity, round: u64) {
         if self.progress.set_link(relay, state, round) {
             self.changed.send_modify(|count| *count = count.wrapping_add(1));
         }
     }
 
-    /// Notes the state of a contact's putting link. `round` had begun before what led to the state.
+    /// Sets the state of sending to a contact, and wakes the tasks if that is news. `round` is the
+    /// newest round that had begun before the events that led to the state.
     pub(super) fn set_putting(&self, contact: u32, state: PutState, round: u64) {
         if self.progress.set_putting(contact, state, round) {
             self.changed.send_modify(|count| *count = count.wrapping_add(1));
         }
     }
 
-    /// Notes that a link for a contact is being opened.
+    /// Notes that a putting link for a contact is being opened; a failure that is known stays as
+    /// the state until then. `round` is the newest round that had begun before.
     pub(super) fn note_connecting(&self, contact: u32, round: u64) {
         if self.progress.note_connecting(contact, round) {
             self.changed.send_modify(|count| *count = count.wrapping_add(1));
         }
     }
 
-    /// Notes whether the invite mailbox of a contact could be emptied.
+    /// Notes whether the last try to empty the invite mailbox of a contact has succeeded.
     pub(super) fn set_emptied(&self, contact: u32, is_emptied: bool) {
         if self.progress.set_emptied(contact, is_emptied) {
             self.changed.send_modify(|count| *count = count.wrapping_add(1));
         }
     }
 
-    /// Forgets that a relay wanted a token, because the relay's token has changed.
+    /// Removes the state that a relay wants a token, because the user has set or removed the
+    /// relay's token. The reading link finds out whether the new one is right.
     pub(crate) fn forget_token_wanted(&self, relay: &Fingerprint) {
         for (text, link) in self.progress.links() {
             let is_it = text.parse::<RelayAddress>().is_ok_and(|link| link.fingerprint() == relay);
@@ -297,25 +316,28 @@ impl Shared {
         }
     }
 
-    /// Tries connections to private addresses again, because the user has allowed another address.
+    /// Lets contacts whose private address was refused be tried again, because the user has allowed
+    /// another address.
     pub(crate) fn retry_private(&self) {
         self.progress.forget_private();
         self.wake_all();
     }
 
-    /// Takes the engine out; `None` if it was taken before, or if a step has panicked. Every later step fails.
+    /// Takes the engine out, so that every later step fails. Returns `None` if it was taken before,
+    /// or if a step has panicked.
     pub(crate) fn take_engine(&self) -> Option<Engine<FileDisk>> {
         self.lock().ok()?.take()
     }
 
-    /// Locks the engine. Fails after a step that panicked: memory may be ahead of the disk, so nothing more is answered from it.
-    /// The vault has to be opened again.
+    /// Locks the engine. Fails with [`ClientError::VaultStopped`] after a step that panicked:
+    /// memory may be ahead of the disk, so nothing more is answered from it. The vault has to be
+    /// opened again.
     fn lock(&self) -> Result<MutexGuard<'_, Option<Engine<FileDisk>>>, ClientError> {
         self.engine.lock().map_err(|_| ClientError::VaultStopped)
     }
 }
 
-/// Waits until the client closes.
+/// Waits until the flag is `true`: the client closes.
 pub(super) async fn closed(closing: &mut watch::Receiver<bool>) {
     // An error means that the client is gone altogether.
     let _ = closing.wait_for(|closing| *closing).await;
@@ -351,7 +373,8 @@ mod tests {
         assert!(!retries.has_changed().unwrap(), "a step that failed is followed by nothing");
     }
 
-    /// Changes of a step that are in memory and not stored must not reach a relay: an open link asks for them at once.
+    /// Changes of a step that are in memory and not stored must not reach a relay: an open link
+    /// would ask the engine for them at once.
     #[tokio::test]
     async fn after_a_step_that_was_not_stored_nothing_is_told_but_what_was_stored_before() {
         let folder = tempfile::tempdir().unwrap();

@@ -16,12 +16,14 @@ enum Class {
     Carries(usize),
 }
 
-/// A range: its first address, the length of its prefix, its class. The first range that holds an address decides.
+/// A range: its first address, the length of its prefix in bits, its class. The first range of a
+/// table that holds an address decides.
 type Range<A> = (A, u32, Class);
 
 use Class::{Carries, Public, Special};
 
-/// The ranges of IPv4, from the IANA IPv4 special-purpose address registry.
+/// The ranges of IPv4, from the IANA IPv4 special-purpose address registry. Other addresses are
+/// public.
 const V4: &[Range<Ipv4Addr>] = &[
     // This network, RFC 791.
     (Ipv4Addr::new(0, 0, 0, 0), 8, Special),

@@ -1,4 +1,5 @@
-//! Starts the links that the schedule wants, does its steps, and ends all of them with the client.
+//! Runs the schedule: starts the links that it wants, does its steps of the engine, and ends all
+//! links with the client.
 
 use super::{
     drive::{sleep_to, step_error},
@@ -14,14 +15,16 @@ use deaddrop_wire::Day;
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinSet};
 
-/// The task that ended.
+/// The name of a task that has ended: reading at a relay, putting for a contact, or emptying a
+/// contact's invite mailbox, with its success.
 enum Ended {
     Reader(String),
     Putter(u32),
     Emptier(u32, bool),
 }
 
-/// Runs until the client closes, and then ends all that it started.
+/// Runs until the client closes or the vault fails, and then ends all tasks that it started, for
+/// which it waits at most 2 s.
 pub(crate) async fn supervise(shared: Arc<Shared>) {
     let mut changed = shared.changed.subscribe();
     let mut closing = shared.closing.subscribe();
@@ -60,7 +63,8 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    /// Does all that is due now. `Break`: the vault has failed.
+    /// Does all that the schedule wants now. `flushes_receipts`: receipts that are due leave at
+    /// once. Returns `Break` if the vault has failed.
     async fn pass(&mut self, today: Day, flushes_receipts: bool) -> ControlFlow<()> {
         let links = self.shared.progress.links();
         let read = links.into_iter().filter(|(_, link)| link.state.is_read()).map(|(relay, _)| relay);
@@ -136,8 +140,8 @@ impl Supervisor {
     }
 }
 
-/// Runs a task's work. If it panics, the task ends like any other, but only after a pause, so that it is not started again at
-/// once.
+/// Runs the work of a task. If it panics, waits for `pause`, or until the client closes, so that
+/// the task is not started again at once.
 async fn outlive(
     work: impl Future<Output = ()> + Send + 'static,
     pause: Duration,

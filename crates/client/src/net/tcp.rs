@@ -22,8 +22,8 @@ use tokio::{
 /// A transport by WebSockets over TCP.
 pub(super) struct TcpTransport {
     config: Config,
-    /// The TLS configuration. It is made for the first relay with TLS, because the certificates of the system are read from its
-    /// disk.
+    /// The TLS configuration. It is made when the first relay with TLS is connected to, because the
+    /// certificates of the system have to be read from its disk.
     tls: OnceCell<Arc<ClientConfig>>,
 }
 

@@ -69,14 +69,15 @@ fn close() -> Reply {
     Reply { items: Vec::new(), closes: true }
 }
 
-/// A function of the number of a connection, from 0, and of an item. Returns the answer to it. The first item is the client's
-/// Hello.
+/// A script: its arguments are the number of a connection, from 0, and an item that came over it;
+/// it returns the answer. The first item of each connection is the client's Hello.
 type Script = dyn Fn(usize, &Item) -> Reply + Send + Sync;
 
-/// An item that a relay got: the number of the connection, the time, the item's kind.
+/// An item that a relay got: the number of the connection, the time, and the item's kind (see
+/// `kind`).
 type Heard = (usize, Instant, &'static str);
 
-/// A relay that follows a script.
+/// A relay that answers by a script, and notes when connections and items came.
 struct Scripted {
     address: RelayAddress,
     opened: Arc<Mutex<Vec<Instant>>>,
@@ -122,7 +123,7 @@ impl Scripted {
         self.opened.lock().unwrap().len()
     }
 
-    /// Returns the times at which items of a kind came.
+    /// Returns the times at which items of a kind came, over all connections.
     fn heard(&self, wanted: &str) -> Vec<Instant> {
         let heard = self.heard.lock().unwrap();
         heard.iter().filter(|(_, _, kind)| *kind == wanted).map(|(_, at, _)| *at).collect()
@@ -207,7 +208,7 @@ fn kind(item: &Item) -> &'static str {
     }
 }
 
-/// Returns the answer of a relay with nothing amiss and nothing in its mailboxes.
+/// Returns the answer of a correct relay whose mailboxes are empty.
 fn obey(item: &Item) -> Reply {
     say(match item {
         Item::Create(create) => vec![done(create.req)],
@@ -230,7 +231,8 @@ fn done(req: u32) -> Item {
     answer(req, AnswerCode::Done, 0)
 }
 
-/// A client that reads at a relay, and a contact of it that does so, too.
+/// A client with own mailboxes at one relay, and a contact, Eve, whose mailbox is at another or the
+/// same relay.
 struct World {
     _folder: tempfile::TempDir,
     shared: Arc<Shared>,
@@ -243,19 +245,20 @@ impl Drop for World {
 }
 
 impl World {
-    /// Creates a client with own mailboxes at a relay, and a contact at another one with nothing amiss.
+    /// Creates a client with own mailboxes at the relay `own`, and a contact at a new relay that
+    /// behaves correctly, which is returned too.
     async fn at(own: &RelayAddress) -> (Scripted, Self) {
         let peer = Scripted::start(|_, item| obey(item)).await;
         let world = Self::new(own, &peer.address).await;
         (peer, world)
     }
 
-    /// Creates a client with own mailboxes at one relay and a contact at another.
+    /// Creates a client with own mailboxes at the relay `own` and a contact at the relay `peer`.
     async fn new(own: &RelayAddress, peer: &RelayAddress) -> Self {
         Self::with_transport(own, peer, None).await
     }
 
-    /// Does the same as [`new`](Self::new), over another transport than TCP.
+    /// Does the same as [`new`](Self::new), over this transport; `None` stands for TCP.
     async fn with_transport(
         own: &RelayAddress,
         peer: &RelayAddress,
@@ -298,7 +301,7 @@ impl World {
         tokio::spawn(supervise(Arc::clone(&self.shared)));
     }
 
-    /// Does the same as [`Client::send`](crate::Client::send).
+    /// Sends a text to the contact as [`Client::send`](crate::Client::send) does.
     async fn send(&self, text: &str) {
         let text = text.to_owned();
         let send = move |engine: &mut Engine<_>, _| engine.send_text("Eve", &text, 0);
@@ -309,7 +312,7 @@ impl World {
         self.shared.progress.links().get(&relay.to_string()).map(|link| link.state)
     }
 
-    /// Waits until a relay is in a state, at most for a minute.
+    /// Waits until the client reports this state of a relay. Panics after a minute.
     async fn until(&self, relay: &RelayAddress, wanted: Connectivity) {
         let begin = Instant::now();
         while self.link(relay) != Some(wanted) {

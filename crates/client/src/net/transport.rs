@@ -1,7 +1,4 @@
-//! The seam below the links: transports carry their messages to a relay.
-//!
-//! A link needs a connection that carries messages whole and in order. A [`Transport`] decides how a connection is made: this
-//! build has WebSockets over TCP ([`TcpTransport`](super::tcp::TcpTransport)).
+//! The interface below the links: a transport carries their messages to a relay.
 
 use deaddrop_engine::{Reach, conversation::ConnectError};
 use deaddrop_wire::RelayAddress;
@@ -12,43 +9,47 @@ use std::{
     task::{Context, Poll},
 };
 
-/// An exception from the rule about addresses, for one connection.
+/// An exception from the rule about addresses that are not public (see `net/dial.rs`), for one
+/// connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Consent {
     /// No exception: only the rule decides.
     Rule,
-    /// The user has pasted this relay's address and has no other relay. An IP address in it is allowed.
+    /// The user has pasted the address of this relay and has no other relay: an IP address, or
+    /// `localhost`, in it is allowed.
     Shown,
-    /// The user allows a private address for this connection.
+    /// The user allows any address to which this relay's name leads, for this connection.
     Given,
 }
 
-/// The destination of a connection.
+/// The destination of a connection, and the means to check its IP address.
 pub(crate) struct Destination<'a> {
-    /// The relay.
+    /// Address of the relay.
     pub(crate) relay: &'a RelayAddress,
     /// The exception that the caller makes.
     pub(crate) consent: Consent,
-    /// A function that reads the addresses that the user has allowed. `None`: the vault cannot be read now.
+    /// A function that returns the relays that the user has named and the addresses that the user
+    /// has allowed; `None` if the vault cannot be read now.
     pub(crate) reach: &'a (dyn Fn() -> Option<Reach> + Send + Sync),
 }
 
-/// A connection, and the address to which it goes, in its canonical form.
+/// A connection to a relay, and the IP address to which it goes, in its canonical form.
 pub(crate) struct ConnectedStream {
     pub(crate) stream: Box<dyn MessageStream>,
     pub(crate) address: IpAddr,
 }
 
-/// The future of a connection. Dropping it gives the connection up.
+/// The future of a connection to a relay. Dropping it ends the attempt.
 pub(crate) type Connecting<'a> =
     Pin<Box<dyn Future<Output = Result<ConnectedStream, ConnectError>> + Send + 'a>>;
 
 /// A way to make connections to relays.
 pub(crate) trait Transport: Send + Sync {
-    /// Fails at once for an address to which this transport makes no connection.
+    /// Fails if this transport never connects to such an address. Does not connect.
     fn check(&self, relay: &RelayAddress) -> Result<(), ConnectError>;
 
-    /// Connects. The caller bounds the time. Messages are not longer than `max_message`.
+    /// Connects to a relay. The caller limits the time. A message of more than `max_message` bytes
+    /// from the relay ends the connection.
     fn open_stream<'a>(&'a self, target: Destination<'a>, max_message: usize) -> Connecting<'a>;
 }
 
@@ -57,7 +58,7 @@ pub(crate) trait Transport: Send + Sync {
 pub(crate) enum StreamEvent {
     /// A message came.
     Message(Vec<u8>),
-    /// All queued bytes have been taken, or a message has begun to come.
+    /// All queued bytes were handed to the line, or the relay has begun a message.
     Moved,
     /// The connection has ended.
     Over,
@@ -65,43 +66,46 @@ pub(crate) enum StreamEvent {
 
 /// A connection that carries messages, whole and in order.
 pub(crate) trait MessageStream: Send {
-    /// Sets the longest message that is received from here on.
+    /// Sets the maximum length in bytes of messages that are received from now on.
     fn set_max_message(&mut self, max_message: usize);
 
-    /// Queues a message, of which `reply_bytes` answer items of the relay.
+    /// Queues a message. `reply_bytes` of its bytes answer items of the relay, see
+    /// [`unsent_reply_bytes`](Self::unsent_reply_bytes).
     fn send(&mut self, message: Vec<u8>, reply_bytes: usize);
 
-    /// Sends what is queued and, with `read`, waits for the next message.
+    /// Sends what is queued and, if `read`, receives. Ready with the next event.
     fn poll_event(&mut self, context: &mut Context<'_>, read: bool) -> Poll<StreamEvent>;
 
-    /// Whether bytes wait for the relay.
+    /// Whether queued bytes were not handed to the line yet.
     fn is_sending(&self) -> bool;
 
-    /// Whether the relay has begun a message and not ended it.
+    /// Whether a part of a message of the relay has come, and not its end.
     fn is_in_message(&self) -> bool;
 
-    /// Returns the number of bytes that came.
+    /// Returns the number of bytes that came since the connection was opened.
     fn bytes_read(&self) -> u64;
 
-    /// Returns the number of bytes that the line has taken.
+    /// Returns the number of bytes that were handed to the line since the connection was opened.
     fn bytes_written(&self) -> u64;
 
-    /// Returns the number of bytes that the line has not taken yet.
+    /// Returns the number of queued bytes that were not handed to the line yet.
     fn unsent_bytes(&self) -> usize;
 
-    /// Returns the part of [`unsent_bytes`](Self::unsent_bytes) that answers items of the relay.
+    /// Returns the number of bytes in [`unsent_bytes`](Self::unsent_bytes) that answer items of the
+    /// relay.
     fn unsent_reply_bytes(&self) -> usize;
 
-    /// Sends what is queued and a close frame. The caller bounds the time.
+    /// Sends what is queued and a close frame. The caller limits the time.
     fn close(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
-/// Waits for the next event. Safe to cancel.
+/// Sends what is queued and waits for the next event; receives only if `read`. Safe to cancel.
 pub(super) async fn next_event(stream: &mut dyn MessageStream, read: bool) -> StreamEvent {
     poll_fn(|context| stream.poll_event(context, read)).await
 }
 
-/// Waits for the next message, and sends what is queued meanwhile.
+/// Waits for the next message, and sends what is queued meanwhile. Fails with
+/// [`ConnectError::Down`] at the end of the connection.
 pub(super) async fn next_message(stream: &mut dyn MessageStream) -> Result<Vec<u8>, ConnectError> {
     loop {
         match next_event(stream, true).await {

@@ -1,4 +1,5 @@
-//! Waiting for a turn to open a link.
+//! Waiting for a turn to open a link: only a few links to one address of a relay are opened at
+//! once, so that a slow line gets each done.
 
 use super::moved::Moved;
 use deaddrop_engine::conversation::{Haste, Ticket, TurnQueues};
@@ -9,11 +10,12 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// The queues for all relays.
+/// The queues in which tasks wait for a turn to open a link, one for each address of a relay.
+/// Clones share them.
 #[derive(Clone, Default)]
 pub(crate) struct Turns(Arc<Mutex<Waiting>>);
 
-/// The queues, and the tasks that wait in them.
+/// The queues, and the tasks that wait, each by its place in a queue.
 #[derive(Default)]
 struct Waiting {
     queues: TurnQueues,
@@ -25,7 +27,8 @@ struct Waiter {
     moved: Moved,
 }
 
-/// The right to open one link, or the wait for it. Dropping it passes the turn to the next one.
+/// The right to open one link, or a place in the queue for it. Dropping it lets the next task have
+/// its turn.
 pub(crate) struct Turn {
     turns: Turns,
     relay: RelayAddress,
@@ -37,7 +40,8 @@ impl Turns {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a turn. Safe to cancel. As long as others open their links, the wait counts as progress.
+    /// Waits for a turn to open a link to a relay. Safe to cancel. Whenever another task opens its
+    /// link, progress is noted in `moved`.
     pub(crate) async fn take(&self, relay: &RelayAddress, haste: Haste, moved: &Moved) -> Turn {
         let (turn, awaited) = {
             let mut waiting = self.lock();
@@ -58,7 +62,7 @@ impl Turns {
 }
 
 impl Turn {
-    /// Notes that the link is open: the queue behind it makes progress.
+    /// Notes that this turn's link was opened: progress for all that wait in the same queue.
     pub(super) fn note_opened(&self) {
         let waiting = self.turns.lock();
         for ticket in waiting.queues.waiting(&self.relay) {

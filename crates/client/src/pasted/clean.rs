@@ -4,7 +4,7 @@ use core::ops::Deref;
 use deaddrop_engine::is_invisible;
 use zeroize::Zeroizing;
 
-/// Entities of HTML that stand for a character in links or around them.
+/// Entities of HTML, each with the character for which it is written in links or around them.
 const ENTITIES: [(&str, &str); 8] = [
     ("&amp;", "&"),
     ("&#35;", "#"),
@@ -15,10 +15,11 @@ const ENTITIES: [(&str, &str); 8] = [
     ("&#39;", "'"),
     ("&nbsp;", " "),
 ];
-/// Number of times that a forwarded text may be percent-encoded.
+/// Number of times that percent-encoding is undone: a text that was forwarded may be encoded twice.
 const PERCENT_PASSES: usize = 2;
 
-/// A text in which a link is unchanged, but perhaps in several lines.
+/// A text without the changes that mail programs make. A link in it is unchanged, but may be broken
+/// into several lines.
 pub(super) struct Cleaned(Zeroizing<String>);
 
 impl Deref for Cleaned {
@@ -46,14 +47,16 @@ impl Cleaned {
         Self(cleaned)
     }
 
-    /// Returns the number of underscores before a place: the same number may follow the link that begins there.
+    /// Returns the number of underscores before the position `start` of a link. They mark emphasis,
+    /// so as many may follow the link.
     pub(super) fn emphasis(&self, start: usize) -> usize {
         let before = self.get(..start).unwrap_or_default();
         before.len() - before.trim_end_matches('_').len()
     }
 }
 
-/// Removes characters that are not visible, and replaces hyphens by plain ones.
+/// Removes characters that are not visible, and replaces typographic hyphens by `-` and dashes by
+/// `--`.
 fn without_invisible(text: &str) -> Zeroizing<String> {
     // A dash of three bytes becomes two hyphens, so nothing grows.
     let mut plain = Zeroizing::new(String::with_capacity(text.len()));
@@ -80,7 +83,8 @@ fn without_quoting(text: &str) -> Zeroizing<String> {
     lines
 }
 
-/// Removes the `=` that quoted-printable puts at the ends of lines, and decodes its code for `=`.
+/// Removes the `=` that quoted-printable puts at the ends of lines, and decodes its codes for `=`
+/// and `#`.
 fn without_soft_breaks(text: &str) -> Zeroizing<String> {
     let mut joined = Zeroizing::new(String::with_capacity(text.len()));
     let mut is_encoded = false;
@@ -96,7 +100,7 @@ fn without_soft_breaks(text: &str) -> Zeroizing<String> {
     if is_encoded { Zeroizing::new(joined.replace("=3D", "=").replace("=23", "#")) } else { joined }
 }
 
-/// Decodes percent signs that stand for visible ASCII characters. No link holds a percent sign.
+/// Decodes percent-encoded bytes that are visible ASCII characters. No link holds a percent sign.
 fn without_percent(text: &str) -> Zeroizing<String> {
     let mut decoded = Zeroizing::new(String::with_capacity(text.len()));
     let mut rest = text;

@@ -25,7 +25,7 @@ fn read(text: &str) -> Result<String, PasteError> {
     read_pasted_invite(text).map(|link| link.to_text().to_string())
 }
 
-/// Breaks a text into lines of this many characters.
+/// Breaks a text into lines of this many characters, with `end` after each but the last.
 fn wrapped(text: &str, columns: usize, end: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     chars.chunks(columns).map(|line| line.iter().collect::<String>()).collect::<Vec<_>>().join(end)
@@ -186,7 +186,8 @@ fn addresses_of_relays_are_read_in_the_same_way() {
     }
 }
 
-/// A piece of a link can look like a word. Such a link is refused as cut off, and rarely.
+/// A piece of a wrapped link can look like a word. Such a link is refused as cut off; the test
+/// checks that this is rare.
 #[test]
 fn nearly_all_wrapped_links_are_read() {
     let (mut read_ones, mut all) = (0, 0);
@@ -209,7 +210,8 @@ fn nearly_all_wrapped_links_are_read() {
     assert!(read_ones * 100 >= all * 98, "{read_ones} of {all}");
 }
 
-/// Returns texts that hold a link, with the changes that a program or a person makes.
+/// Returns texts that hold the link, with changes that a program or a person makes, each with
+/// whether the changes spoil the link.
 fn mangled(link: String) -> impl Strategy<Value = (String, bool)> {
     let harmless = prop_oneof![
         (

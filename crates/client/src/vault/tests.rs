@@ -73,7 +73,7 @@ fn the_spec_names_the_least_weight_of_a_row() {
     assert!(spec.contains(&row), "{row}");
 }
 
-/// A person whose vault is in a store.
+/// A person whose vault is in a store in memory.
 struct Person {
     stored: Stored,
     engine: Option<MemoryEngine>,
@@ -92,7 +92,7 @@ impl Person {
         self.engine.as_mut().unwrap()
     }
 
-    /// Drops everything in memory and opens the vault again, with what was committed.
+    /// Drops everything in memory and opens the vault again, with the rows that were committed.
     fn crash(&mut self, day: Day) {
         let disk = Arc::new(MemoryDisk::from_bytes(self.stored.disk.to_bytes()));
         drop(self.engine.take());
@@ -100,7 +100,8 @@ impl Person {
         self.engine = Some(Engine::open(self.stored.open(), SystemRandom, day.unix_seconds()).unwrap());
     }
 
-    /// Creates and deletes mailboxes as the relay does.
+    /// Notes that the relay has made the mailboxes that are wanted, and has deleted those that are
+    /// not.
     fn make_mailboxes(&mut self) {
         for mailbox in self.engine().mailboxes_at(RELAY) {
             match mailbox.state {
@@ -113,7 +114,7 @@ impl Person {
         }
     }
 
-    /// Takes the texts that were received, and forgets them.
+    /// Returns the texts that were received, and erases their events.
     fn take_texts(&mut self) -> Vec<String> {
         let events = self.engine().events_after(0, usize::MAX).unwrap().into_iter();
         let texts = events.filter_map(|event| match event.kind {
@@ -127,7 +128,8 @@ impl Person {
     }
 }
 
-/// Passes all messages from `from` to the other one by the relay. Messages for which the receiver has no room stay with `from`.
+/// Passes all messages of the person `from` (0 or 1) to the other person, as the relay does. Fails
+/// if the receiver has no room; messages that were not taken stay with `from`.
 fn pass(people: &mut [Person; 2], from: usize, day: Day) -> Result<(), VaultError> {
     let to = 1 - from;
     if let Some(id) = people[from].engine().receipts_due().first().copied() {
@@ -150,7 +152,7 @@ fn pass(people: &mut [Person; 2], from: usize, day: Day) -> Result<(), VaultErro
     }
 }
 
-/// Returns two people who have met.
+/// Returns two people who have met and talked, with stores of these geometries.
 fn friends(geometries: [Geometry; 2]) -> [Person; 2] {
     let mut people = geometries.map(Person::new);
     let [ada, ben] = &mut people;

@@ -17,7 +17,7 @@ use deaddrop_e2ee::{
 };
 use deaddrop_wire::{Fingerprint, RelayAddress};
 
-/// The offsets at which the fields of a body begin.
+/// Offset of the identity in a body; below, those of the fields behind it (chapter 03).
 const IDENTITY: usize = 38;
 pub(super) const X25519: usize = IDENTITY + 32;
 pub(super) const ML_KEM: usize = IDENTITY + 64;
@@ -25,13 +25,13 @@ pub(super) const PREKEY_X25519: usize = IDENTITY + 1_248;
 pub(super) const PREKEY_ML_KEM: usize = PREKEY_X25519 + 32;
 pub(super) const ADDRESS_LEN: usize = PREKEY_ML_KEM + 1_184;
 
-/// Returns the body of a world's bundle.
+/// Returns the body (all but signature and padding) of the bundle in a world.
 fn body(world: &World) -> Vec<u8> {
     let padded = unsealed(world.invite.secret().expose(), &world.blob);
     padded[..ADDRESS_LEN + 2 + ADDRESS.len()].to_vec()
 }
 
-/// Returns the padded plaintext of a sealed bundle.
+/// Returns the padded plaintext of a sealed bundle. `h` is the hash that the invite's link carries.
 fn unsealed(h: &[u8; 32], blob: &[u8]) -> Vec<u8> {
     let keys = hazmat::invite(h);
     let (nonce, sealed) = blob.split_first_chunk().expect("a blob");

@@ -30,7 +30,7 @@ fn message(number: u64, text: &str) -> Object {
         .with("text", text)
 }
 
-/// Returns a message's body with these parts behind its scope.
+/// Returns the body of a message item: fixed fields, this scope, and behind it these parts.
 pub(super) fn core(scope: u8, parts: &[u8]) -> Vec<u8> {
     let place = [&[0x5a; 16][..], &1_u64.to_le_bytes(), &0_u64.to_le_bytes(), &1_u16.to_le_bytes()].concat();
     let head = [&[0xd1; 16][..], &12_u64.to_le_bytes(), &0_u64.to_le_bytes(), &[scope]].concat();
@@ -214,7 +214,7 @@ pub(super) fn safety_numbers() -> Vec<Case> {
     f.cases
 }
 
-/// Returns the cases of attachments.
+/// Returns the cases of the family of attachments.
 pub(super) fn attachments() -> Vec<Case> {
     let mut f = Family::new("attachment");
     let mut r = Recorder::new(61);
@@ -350,7 +350,7 @@ pub(super) fn attachments() -> Vec<Case> {
     f.cases
 }
 
-/// Returns an attachment of two segments: 65,508 bytes 0x61, and one 0x62.
+/// Returns the input of an attachment of two segments: 65,508 bytes 0x61, and one 0x62.
 fn two_segments(key: &[u8; 32]) -> Object {
     const LENGTH: u64 = 65_509;
     let seal = |segment: u32, body: &[u8], sealed_len: usize| {
@@ -372,7 +372,7 @@ fn two_segments(key: &[u8; 32]) -> Object {
         .with("segments", segments.to_vec())
 }
 
-/// Returns the cases of seeds as words.
+/// Returns the cases of the family of identity seeds as 24 words.
 pub(super) fn words() -> Vec<Case> {
     let mut f = Family::new("words");
     for (name, seed) in [("zeros", [0; 32]), ("ones", [0xff; 32]), ("seed", Recorder::new(62).bytes())] {

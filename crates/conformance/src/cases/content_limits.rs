@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{json::Object, vector::Case};
 
-/// Maximum number of bytes of an attachment.
+/// Maximum number of bytes of an attachment (chapter 06 section 2, item 7).
 const LONGEST: u64 = 68_182_605_824;
 
 pub(super) fn cases() -> Vec<Case> {
@@ -72,7 +72,7 @@ fn decoded(f: &mut Family) {
     }
 }
 
-/// Returns the numbers from 1 to `count`, eight bytes each.
+/// Returns the numbers from 1 to `count`, encoded as eight bytes each.
 fn numbers(count: u64) -> Vec<u8> {
     (1..=count).flat_map(u64::to_le_bytes).collect()
 }

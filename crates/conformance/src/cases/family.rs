@@ -2,7 +2,7 @@
 
 use crate::{json::Object, vector::Case};
 
-/// The cases of one family, in their order.
+/// The cases of one family so far, in the order of the files.
 pub(super) struct Family {
     pub(super) name: &'static str,
     pub(super) cases: Vec<Case>,

@@ -202,7 +202,7 @@ pub(super) fn cases() -> Vec<Case> {
     f.cases
 }
 
-/// Returns the faults of a first message with one fault alone.
+/// Returns faults of a first message, each alone, as (end of the case's name, comment, fault).
 pub(super) fn single_faults() -> Vec<(&'static str, &'static str, Tweak)> {
     let of_low_order = |ephemeral| Tweak {
         ephemeral: Some(ephemeral),
@@ -238,7 +238,8 @@ pub(super) fn single_faults() -> Vec<(&'static str, &'static str, Tweak)> {
     ]
 }
 
-/// Returns first contents with numbered items that this version does not know.
+/// Returns first contents with numbered items or parts that this version does not know, as (name of
+/// the case, comment, content).
 pub(super) fn first_contents() -> [(&'static str, &'static str, Vec<u8>); 4] {
     let core = [&[0; 10][..], &[0xd1; 16], &[0; 17]].concat();
     let (says, newer) = ([1, 0, 1, 3, 0, 0, b'o', b'a', b'k'], [9, 0, 1, 0, 0, 0]);
@@ -267,14 +268,15 @@ pub(super) fn first_contents() -> [(&'static str, &'static str, Vec<u8>); 4] {
     ]
 }
 
-/// Returns a numbered item, number 1 of a stream.
+/// Returns an item of this type and with these flags that is number 1 of a stream. `rest` is its
+/// body behind the number.
 fn placed(kind: u16, flags: u8, rest: &[u8]) -> Vec<u8> {
     let body = [&[0x5a; 16][..], &1_u64.to_le_bytes(), rest].concat();
     let [a, b, c, _] = u32::try_from(body.len()).expect("short").to_le_bytes();
     [&kind.to_le_bytes()[..], &[flags, a, b, c], &body].concat()
 }
 
-/// Returns an item of the unknown type 999, with these flags.
+/// Returns an item of the unknown type 999, with these flags and one byte.
 pub(super) fn unknown(flags: u8) -> Vec<u8> {
     vec![0xe7, 3, flags, 1, 0, 0, b'?']
 }

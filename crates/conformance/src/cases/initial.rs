@@ -1,4 +1,5 @@
-//! InitialMessages that no honest initiator makes, written from the formulas of chapters 04 and 05.
+//! InitialMessages that no honest initiator makes, written from the formulas of chapters 04 and 05,
+//! whose names (E, Id_A, x_B, px, rk_0) the comments use.
 
 use super::world::{World, hello, person};
 use crate::{
@@ -8,44 +9,48 @@ use crate::{
 use deaddrop_e2ee::{hazmat, identity::IdentityKeyPair};
 use deaddrop_primitives::{aead, kem, x25519};
 
-/// The differences between a first message and an honest one.
+/// The differences of a first message from an honest one.
 #[derive(Clone, Default)]
 pub(super) struct Tweak {
-    /// E, if it is not the public key of e.
+    /// The ephemeral key E that is shown, if it is not the public key of the secret e.
     pub(super) ephemeral: Option<[u8; 32]>,
     /// Whether the top bit of E is set, which X25519 itself ignores.
     pub(super) ephemeral_top_bit: bool,
-    /// DH(x_B, E) and DH(px, E), if e does not yield them.
+    /// The products DH(x_B, E) and DH(px, E) to use, if they are not those of e.
     pub(super) ephemeral_products: Option<Products>,
-    /// Id_A, if it is not the identity of the seed.
+    /// The identity Id_A that is shown, if it is not that of the sender's seed.
     pub(super) identity: Option<Vec<u8>>,
-    /// DH(x_B, x_A) and DH(px, x_A), if the seed does not yield them.
+    /// The products DH(x_B, x_A) and DH(px, x_A) to use, if they are not those of the sender's
+    /// seed.
     pub(super) identity_products: Option<Products>,
-    /// The seed of the sender, if it is not the initiator.
+    /// The identity seed of the sender, if the sender is not the initiator.
     pub(super) speaker: Option<[u8; 32]>,
     pub(super) changed_identity_box: bool,
-    /// rk_0, if it is not the honest one.
+    /// The ratchet key rk_0 in the header, if it is not the honest one.
     pub(super) ratchet: Option<[u8; 32]>,
-    /// ek_0, if it is not the honest one.
+    /// The ML-KEM key ek_0 in the header, if it is not the honest one.
     pub(super) kem: Option<Vec<u8>>,
     pub(super) previous_chain_length: u32,
     pub(super) message_number: u32,
     pub(super) changed_header: bool,
     pub(super) changed_body: bool,
     pub(super) content: Option<Vec<u8>>,
-    /// The bytes behind the content, up to the zeros, if they are not 0x80.
+    /// The bytes behind the content and in front of the zeros of the padding, if they are not the
+    /// one byte 0x80.
     pub(super) padding: Option<Vec<u8>>,
     /// Number of bytes of the envelope, if it is not 16 KiB.
     pub(super) envelope_len: Option<usize>,
 }
 
-/// Products of a key with the identity key and with the prekey of a bundle's owner.
+/// The X25519 products of one key with two others: the identity key and the prekey of a bundle's
+/// owner.
 pub(super) type Products = [[u8; 32]; 2];
 
-/// The products of a key of low order, such as zero.
+/// The products of a key of low order, such as zero: all are zero.
 pub(super) const ZERO_PRODUCTS: Products = [[0; 32]; 2];
 
-/// p + 9: above p, and to X25519 the same as 9, the base point. The products of it are the public keys themselves.
+/// The value p + 9: above p, and to X25519 the same as 9, the base point. Products with the base
+/// point are the public keys themselves.
 pub(super) const ABOVE_P: [u8; 32] = {
     let mut bytes = [0xff; 32];
     bytes[0] = 0xf6;
@@ -53,7 +58,7 @@ pub(super) const ABOVE_P: [u8; 32] = {
     bytes
 };
 
-/// The owner of a bundle, and the secrets that the formulas need.
+/// The owner of a bundle, with the secrets that the formulas of a first message need.
 pub(super) struct Addressee {
     pub(super) identity: IdentityKeyPair,
     pub(super) h: [u8; 32],
@@ -66,7 +71,7 @@ pub(super) struct Addressee {
 }
 
 impl Addressee {
-    /// Returns the products of the base point.
+    /// Returns the products of the base point with the owner's two keys.
     pub(super) fn public_products(&self) -> Products {
         let x_b = &self.identity.identity_key().as_bytes()[32..64];
         let px = x25519::SecretKey::from_bytes(&self.px);
@@ -74,7 +79,7 @@ impl Addressee {
     }
 }
 
-/// Returns the owner of a world's invite.
+/// Returns the owner of the invite in a world.
 pub(super) fn addressee(world: &World) -> Addressee {
     // The stored invite: version 1, h 32, day 4, X25519 prekey 32, ML-KEM seed 64.
     let stored = world.invite.to_bytes();
@@ -90,12 +95,13 @@ pub(super) fn addressee(world: &World) -> Addressee {
     }
 }
 
-/// Returns an InitialMessage on the invite of a world.
+/// Returns an InitialMessage from the initiator of a world on its invite, with these differences.
 pub(super) fn initial_message(world: &mut World, tweak: &Tweak) -> Vec<u8> {
     initial_message_to(&addressee(world), world.initiator_seed, &mut world.recorder, tweak)
 }
 
-/// Returns an InitialMessage on any bundle.
+/// Returns an InitialMessage to the owner of any bundle. `initiator` is the identity seed of the
+/// sender, `r` the source of all randomness.
 pub(super) fn initial_message_to(
     to: &Addressee,
     initiator: [u8; 32],

@@ -11,7 +11,7 @@ use crate::{
 };
 use deaddrop_wire::Day;
 
-/// Every label of the two crates whose bytes others must match, in the order of spec/labels.md.
+/// Each crate and all its labels whose bytes others must match, in the order of spec/labels.md.
 pub(super) const LABELS: [(&str, &[&str]); 2] = [
     (
         "e2ee",
@@ -152,7 +152,8 @@ pub(super) fn cases() -> Vec<Case> {
     f.cases
 }
 
-/// Adds turn 1 (with the ciphertext to the identity) and turn 2 of a real conversation.
+/// Adds the derivations of turn 1 (with the ciphertext to the identity) and of turn 2 of a real
+/// conversation.
 fn turns(f: &mut Family) {
     let mut world = World::new(2);
     let today = Day::from_number(super::world::TODAY);

@@ -19,8 +19,9 @@ fn ping(nonce: u32) -> Vec<u8> {
     one_item(Ping { nonce }.into())
 }
 
-/// Returns the steps that must come first, and `steps` behind them: the client sends nothing before the relay's first
-/// record has opened. `steps` are numbered from 2.
+/// Returns the two steps that must come first, and `steps` behind them: the client sends nothing
+/// before it has opened a record of the relay. Steps are numbered from 0, so the first of `steps`
+/// is number 2.
 fn proven(steps: impl IntoIterator<Item = Object>) -> Vec<Object> {
     [seal("relay", &ping(7)), open("client", 0)].into_iter().chain(steps).collect()
 }
@@ -101,7 +102,7 @@ fn honest(f: &mut Family, shake: &Shake) {
     );
 }
 
-/// Returns the encoding of one sample item.
+/// Returns the encoding of the sample item with this name.
 fn one(name: &str) -> Vec<u8> {
     one_item(wire::samples().into_iter().find(|sample| sample.0 == name).expect("a sample").1)
 }
@@ -190,7 +191,7 @@ fn at_the_relay(f: &mut Family, shake: &Shake) {
     );
 }
 
-/// Returns the key of the client's records.
+/// Returns the key of the client's records after this handshake.
 fn k_client(shake: &Shake) -> [u8; 32] {
     let values = crate::ops::run("link", &shake.input(vec![])).expect("honest").intermediate;
     values.array("k_client").expect("a key")
@@ -250,7 +251,8 @@ fn at_the_client(f: &mut Family, shake: &Shake) {
     take("refused-k-12-retry", "K-12: a second Retry.", input);
 }
 
-/// Returns an S1 of a relay that shows any identity. The client never reaches its confirmation.
+/// Returns an S1 of a relay that shows any bytes as its identity. The confirmation at its end is
+/// zero, because the client refuses the identity before.
 fn s1_with_identity(c1: &[u8], public: &[u8]) -> Vec<u8> {
     let mut r = Recorder::new(71);
     let hello = &c1[c1.len() - 1_216..];

@@ -142,7 +142,8 @@ fn refused_anywhere(f: &mut Family) {
     );
 }
 
-/// Adds the messages from which the forged ones below are made: without a fault they open.
+/// Adds messages written from the formulas that open. The forged ones below are made in the same
+/// way, with one fault.
 fn from_the_formulas(f: &mut Family) {
     let mut talk = Talk::accepted(57);
     talk.send(B, &plain("held back"));
@@ -175,7 +176,8 @@ fn from_the_formulas(f: &mut Family) {
     );
 }
 
-/// Adds messages that are right except for the one rule that they break; the message of c-28 breaks two.
+/// Adds messages that are right except for the one rule that they break; the message of
+/// `c-28-low-order` breaks two.
 fn refused_in_a_new_turn(f: &mut Family) {
     // B's first message of turn 1 is held back; a forged one of the same turn, whose header opens, comes before it.
     let mut held = |seed, name: &str, comment: &str, forge: &dyn Fn(&mut Talk) -> Vec<u8>| {
@@ -233,7 +235,8 @@ fn refused_in_a_new_turn(f: &mut Family) {
     }
 }
 
-/// Returns a conversation in which one message of turn 1 and one of turn 2 have been read.
+/// Returns a conversation in which one message of turn 1, by B, and one of turn 2, by A, have been
+/// read.
 fn two_turns(seed: u64) -> Talk {
     let mut talk = Talk::accepted(seed);
     for by in [B, A] {

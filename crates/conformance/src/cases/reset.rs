@@ -11,7 +11,7 @@ use crate::{
     vector::Case,
 };
 
-/// Returns flights of sessions that have nothing to do with this one.
+/// Returns the hashes of this many flights that are not the flight of the case's session.
 fn others(count: u8) -> Vec<Json> {
     (0..count).map(|n| hex([n; 32])).collect()
 }

@@ -16,17 +16,18 @@ use crate::{
 use deaddrop_e2ee::hazmat;
 use deaddrop_primitives::{aead, hash::sha256};
 
-/// Number of bytes of a flight.
+/// Number of bytes of a flight, the part of an InitialMessage for the handshake (chapter 04).
 const FLIGHT_LEN: usize = 3_472;
 
-/// Returns the hash of the flight in a first message.
+/// Returns the hash of the flight in a first message to this owner of a bundle.
 fn flight_of(to: &Addressee, envelope: &[u8]) -> [u8; 32] {
     let (nonce, sealed) = envelope.split_first_chunk().expect("long");
     let plain = aead::open(&to.k_init, nonce, &label("initial"), sealed).expect("just sealed");
     sha256(&[&plain[..FLIGHT_LEN]])
 }
 
-/// A message that arrives at the owner of a scene's bundle.
+/// A message that arrives at the owner of a scene's bundle, with the state that the rules of a
+/// reset ask for.
 struct Arrival<'a> {
     scene: &'a Scene,
     peer: [u8; 32],
@@ -35,7 +36,7 @@ struct Arrival<'a> {
     envelope: Vec<u8>,
 }
 
-/// Returns a message from the contact, to whose reset the user has not agreed.
+/// Returns the arrival of a message from the contact itself. The user has not agreed to a reset.
 fn arrival(scene: &Scene, envelope: Vec<u8>) -> Arrival<'_> {
     Arrival { scene, peer: hash_of(scene.initiator), agreed: "no", begun: vec![], envelope }
 }
@@ -48,7 +49,7 @@ impl Arrival<'_> {
     }
 }
 
-/// Adds the cases. `whole` is a scene whose messages the initiator itself makes.
+/// Adds the cases. `whole` is a scene whose messages the honest initiator makes.
 pub(super) fn add(f: &mut Family, whole: &Scene) {
     let mut r = Recorder::new(91);
     let (scene, old) = (Scene::new(92, NOT_AFTER), Scene::new(93, TODAY - 1));

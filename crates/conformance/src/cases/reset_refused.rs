@@ -11,10 +11,11 @@ use super::{
 use crate::{json::Object, random::Recorder, second::hash};
 use deaddrop_e2ee::hazmat;
 
-/// The range of the identity in a body.
+/// The range of the identity in the body of a reset bundle.
 const IDENTITY: core::ops::Range<usize> = 38..38 + 1_248;
 
-/// A body that the contact of its maker takes, or refuses.
+/// A reset bundle's body that arrives, and what its receiver knows: the hashes of the own and of
+/// the expected identity, and the day.
 struct Arrived {
     body: Vec<u8>,
     own: [u8; 32],
@@ -31,7 +32,8 @@ impl Arrived {
             .with("today", self.today)
     }
 
-    /// Returns the body with other bytes in one place. The contact is the identity that is in it then.
+    /// Returns the arrival of a body with other bytes at `at`. The receiver expects the identity
+    /// that is in the body then.
     fn with(&self, at: usize, bytes: &[u8]) -> Self {
         let mut body = self.body.clone();
         body[at..at + bytes.len()].copy_from_slice(bytes);
@@ -39,7 +41,8 @@ impl Arrived {
         Self { body, expected, ..*self }
     }
 
-    /// Returns the body with an address of `bytes` bytes and the length field `len`.
+    /// Returns the arrival of a body whose address has `bytes` bytes, and whose length field says
+    /// `len`.
     fn with_address(&self, len: u16, bytes: usize) -> Self {
         let mut body = self.body[..ADDRESS_LEN].to_vec();
         body.extend_from_slice(&len.to_le_bytes());
@@ -48,7 +51,7 @@ impl Arrived {
     }
 }
 
-/// Adds bundles that arrive in a content.
+/// Adds the cases of reset bundles.
 pub(super) fn bundles(f: &mut Family) {
     let scene = Scene::new(72, NOT_AFTER);
     let hash_of = |seed| *person(seed).identity_key().hash().as_bytes();
@@ -99,7 +102,8 @@ pub(super) fn bundles(f: &mut Family) {
     );
 }
 
-/// Adds first messages that arrive at the owner of a bundle, all proved by a secret that counts.
+/// Adds the cases of first messages that arrive at the owner of a reset bundle, all proved by a
+/// secret that counts.
 pub(super) fn messages(f: &mut Family) {
     let scene = Scene::new(73, NOT_AFTER);
     let (mut r, to) = (Recorder::new(74), addressee(&scene));
@@ -182,14 +186,15 @@ pub(super) fn hash_of(seed: [u8; 32]) -> [u8; 32] {
     *person(seed).identity_key().hash().as_bytes()
 }
 
-/// Returns the owner of the bundle, with the psk of the first proof.
+/// Returns the owner of the scene's bundle, with the psk that the newest reset secret gives.
 pub(super) fn addressee(scene: &Scene) -> Addressee {
     let bundle = &scene.bundle;
     let (k_init, psk, _) = hazmat::reset(&bundle.hash, &scene.proofs[0]);
     Addressee { identity: person(scene.responder), h: bundle.hash, k_init, psk, px: bundle.px, pk: bundle.pk }
 }
 
-/// Returns faults of the message itself. `known` are the products of the base point.
+/// Returns faults of a first message, as (end of the case's name, comment, fault). `known` are the
+/// owner's products with the base point.
 fn tweaks(known: Option<[[u8; 32]; 2]>) -> Vec<(&'static str, &'static str, Tweak)> {
     let one = Tweak::default;
     let ek = person([1; 32]).identity_key().as_bytes()[64..].to_vec();

@@ -9,7 +9,8 @@ use deaddrop_e2ee::hazmat::{self, ResetBundleTrace};
 use deaddrop_primitives::hash::sha256;
 use deaddrop_wire::Day;
 
-/// One reset before it is varied.
+/// One reset that cases vary: the identity seeds of both people, the reset secrets that they share
+/// (newest first), and the responder's reset bundle.
 pub(super) struct Scene {
     pub(super) initiator: [u8; 32],
     pub(super) responder: [u8; 32],
@@ -67,7 +68,8 @@ impl Scene {
         self.rules_of(peer, input, agreed, held, begun)
     }
 
-    /// Returns `input` with the fields of the rules of a reset. `peer` is the hash of the contact's identity.
+    /// Returns `input` with the fields that the rules of a reset ask for. `peer` is the hash of the
+    /// contact's identity.
     pub(super) fn rules_of(
         &self,
         peer: [u8; 32],
@@ -85,7 +87,8 @@ impl Scene {
             .with("begun", begun)
     }
 
-    /// Returns the session that the message begins, and the hash of its flight.
+    /// Returns the id of the session that the scene's first message begins, and the hash of the
+    /// message's flight. `proof` is the reset secret; `None` makes a reset without one.
     pub(super) fn begin(&self, proof: Option<[u8; 32]>) -> ([u8; 16], [u8; 32]) {
         let mut random = crate::random::Script::new(self.random.0.clone());
         let (initiator, responder) = (person(self.initiator), person(self.responder));

@@ -12,7 +12,7 @@ pub(super) fn cases(f: &mut Family) {
     told_apart(f);
 }
 
-/// Adds edges of the rule that distinguishes two messages of one number.
+/// Adds limits of the rule that distinguishes two messages with one number.
 fn told_apart(f: &mut Family) {
     let mut talk = Talk::accepted(170);
     let first = talk.send(B, &plain("first"));

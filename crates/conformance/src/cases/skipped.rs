@@ -77,7 +77,7 @@ fn late_twice(f: &mut Family) {
     );
 }
 
-/// Lets A answer and B speak again until B has begun turn `last`, one message each.
+/// Lets A and B take turns, one message each, from turn 2 (by A) until turn `last` has been read.
 fn turns(talk: &mut Talk, last: u32) {
     for by in (2..=last).map(|turn| turn % 2 == 0) {
         let sent = talk.send(by, &MEDIUM);
@@ -176,8 +176,9 @@ fn initial_messages(f: &mut Family) {
     );
 }
 
-/// Adds a case in which keys are dropped: turn 1 has 68 messages; of turns 3 and 5 the last of 2,000 is read first.
-/// With `gap_is_seen`, number 65 of turn 1 is read in its turn.
+/// Adds a case in which keys of skipped messages are dropped: turn 1 has 68 messages, of which the
+/// last is never read; of turns 3 and 5 the last of 2,000 is read first. With `gap_is_seen`, number
+/// 65 of turn 1 is read before turn 3.
 fn dropped(f: &mut Family, seed: u64, gap_is_seen: bool, name: &str, comment: &str) {
     let mut talk = Talk::accepted(seed);
     let first = talk.send(B, &MEDIUM);

@@ -16,21 +16,22 @@ use deaddrop_e2ee::{
 use deaddrop_primitives::aead;
 use deaddrop_wire::Day;
 
-/// The value of `by` for the initiator.
+/// The initiator (A), as the value of parameters `by`.
 pub(super) const A: bool = true;
-/// The value of `by` for the responder.
+/// The responder (B), as the value of parameters `by`.
 pub(super) const B: bool = false;
 
-/// Number of bytes of a flight (chapter 04).
+/// Number of bytes of a flight, the part of an InitialMessage for the handshake (chapter 04).
 const FLIGHT_LEN: usize = 3_472;
-/// A row of reset secrets that holds none.
+/// The row of reset secrets of a session that has none.
 const NO_RESETS: [u8; 112] = {
     let mut row = [0; 112];
     row[0] = 1;
     row
 };
 
-/// Both sides, and the steps that they did.
+/// A conversation of both sides, and the steps so far, which become a case. Steps are numbered from
+/// 0; `envelopes` has an entry for each, empty unless the step sent one.
 pub(super) struct Talk {
     pub(super) world: World,
     responder: Option<Session>,
@@ -79,7 +80,7 @@ impl Talk {
         self.push(step, blob.into_bytes())
     }
 
-    /// Sends a message whose nonces derive from 32 random bytes. Returns its step.
+    /// Sends a message whose nonces derive from 32 random bytes. Returns the number of the step.
     pub(super) fn send_hedged(&mut self, by: bool, content: &[u8]) -> usize {
         let session =
             if by { &mut self.world.session } else { self.responder.as_mut().expect("B has accepted") };
@@ -93,7 +94,8 @@ impl Talk {
         self.push(step, blob.into_bytes())
     }
 
-    /// Sends `times` more messages of a turn that has begun, all with the same content and the same r.
+    /// Sends `times` more messages of a turn that has begun, as one step, all with the same content
+    /// and the same nonce r. Returns the number of the step, whose envelope is the last one.
     pub(super) fn send_times(&mut self, by: bool, content: &[u8], times: u32) -> usize {
         let random = vec![0x5a; 12 * usize::try_from(times).expect("few")];
         let mut script = Script::new(random.clone());
@@ -110,7 +112,7 @@ impl Talk {
         self.push(step, last)
     }
 
-    /// Adds a step of a content that cannot be sent. It draws nothing.
+    /// Adds a step that sends a content which is refused. The step draws no random bytes.
     pub(super) fn send_refused(&mut self, by: bool, content: &[u8]) {
         let sent = self.session(by).hazmat_encrypt(content, &mut Script::new(Vec::new()));
         assert!(sent.is_err(), "nothing to refuse");
@@ -156,7 +158,7 @@ impl Talk {
     }
 }
 
-/// Returns the next message of a side whose state was put back to this one.
+/// Returns the next message of a side whose state was put back to `snapshot`.
 pub(super) fn sent_again(talk: &mut Talk, snapshot: &[u8], content: &[u8]) -> Vec<u8> {
     let mut old = Session::load(snapshot, &NO_RESETS, []).expect("a snapshot");
     let (blob, _) = old.hazmat_encrypt(content, &mut talk.world.recorder).expect("short");
@@ -164,13 +166,14 @@ pub(super) fn sent_again(talk: &mut Talk, snapshot: &[u8], content: &[u8]) -> Ve
     blob.into_bytes()
 }
 
-/// Returns a message of a turn whose header key and chain are known, with any header; sealed under the key of its
-/// number.
+/// Returns a forged message of 4,096 bytes in the turn of `trace`, whose header key and chain are
+/// known. `head` is the header without the number, `n` the number, under whose key the message is
+/// sealed.
 pub(super) fn crafted(talk: &mut Talk, trace: &SendingTrace, head: &[u8], n: u32) -> Vec<u8> {
     crafted_of(talk, trace, head, n, 4_096)
 }
 
-/// Returns a message of such a turn with the nonce r.
+/// Returns a forged message like [`crafted`], with the honest header and this nonce r.
 pub(super) fn crafted_with(trace: &SendingTrace, n: u32, nonce: &[u8; 12]) -> Vec<u8> {
     let keys = MessageKeys { header: trace.header, chain: trace.chain };
     let keys = keys.later(n.checked_sub(trace.message_number).expect("a later message"));
@@ -178,7 +181,7 @@ pub(super) fn crafted_with(trace: &SendingTrace, n: u32, nonce: &[u8; 12]) -> Ve
     message(&keys, &header, nonce, b"forged", 4_096)
 }
 
-/// Returns a message like [`crafted`], in an envelope of any length.
+/// Returns a forged message like [`crafted`], in an envelope of `len` bytes.
 pub(super) fn crafted_of(talk: &mut Talk, trace: &SendingTrace, head: &[u8], n: u32, len: usize) -> Vec<u8> {
     let keys = MessageKeys { header: trace.header, chain: trace.chain };
     let keys = keys.later(n.checked_sub(trace.message_number).expect("a later message"));
@@ -186,7 +189,8 @@ pub(super) fn crafted_of(talk: &mut Talk, trace: &SendingTrace, head: &[u8], n: 
     message(&keys, &header, &talk.world.recorder.bytes(), b"forged", len)
 }
 
-/// Returns a message like [`crafted`], whose padding ends with 1.
+/// Returns a forged message like [`crafted`], with the honest header, whose padding ends with a
+/// byte 1.
 pub(super) fn crafted_padding(talk: &mut Talk, trace: &SendingTrace) -> Vec<u8> {
     let keys = MessageKeys { header: trace.header, chain: trace.chain };
     let header = [&trace.head[..], &trace.message_number.to_le_bytes()].concat();
@@ -195,21 +199,22 @@ pub(super) fn crafted_padding(talk: &mut Talk, trace: &SendingTrace) -> Vec<u8> 
     message_of_padded(&keys, &header, &talk.world.recorder.bytes(), &padded)
 }
 
-/// Returns an honest InitialMessage behind another flight.
+/// Returns the InitialMessage of the step `honest` with a changed flight, sealed again.
 pub(super) fn with_other_flight(talk: &mut Talk, honest: usize) -> Vec<u8> {
     let (k_init, mut plain) = opened_outer(talk, honest);
     plain[0] ^= 1;
     boxed(&k_init, &talk.world.recorder.bytes(), "initial", &plain)
 }
 
-/// Returns an honest InitialMessage whose header box is changed inside the outer box.
+/// Returns the InitialMessage of the step `honest` with a changed header box inside, sealed again.
 pub(super) fn with_inner_changed(talk: &mut Talk, honest: usize) -> Vec<u8> {
     let (k_init, mut plain) = opened_outer(talk, honest);
     plain[FLIGHT_LEN + 20] ^= 1;
     boxed(&k_init, &talk.world.recorder.bytes(), "initial", &plain)
 }
 
-/// Returns 4,096 bytes under `k_init`: another flight, and as much of an honest message as there is room for.
+/// Returns an envelope of 4,096 bytes under `k_init`: a changed flight, and as much of the
+/// InitialMessage of the step `honest` as there is room for.
 pub(super) fn small_initial(talk: &mut Talk, honest: usize) -> Vec<u8> {
     let (k_init, mut plain) = opened_outer(talk, honest);
     plain[0] ^= 1;
@@ -224,7 +229,8 @@ fn opened_outer(talk: &Talk, honest: usize) -> ([u8; 32], Vec<u8>) {
     (keys.k_init, plain)
 }
 
-/// Returns a message of turn 0 like [`crafted`], behind the flight of an honest InitialMessage.
+/// Returns a forged message of turn 0 like [`crafted`], behind the flight of the InitialMessage of
+/// the step `honest`.
 pub(super) fn crafted_initial(talk: &mut Talk, honest: usize, head: &[u8], n: u32) -> Vec<u8> {
     let (k_init, mut plain) = opened_outer(talk, honest);
     plain.truncate(FLIGHT_LEN);

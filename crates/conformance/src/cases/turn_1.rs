@@ -5,7 +5,8 @@ use crate::second::{MessageKeys, exp, ext, hash, message};
 use deaddrop_e2ee::hazmat;
 use deaddrop_primitives::{kem, x25519};
 
-/// Returns message 0 of turn 1 with any constants, under the keys that follow from them and from `dh` (chapter 05
+/// Returns message 0 of turn 1 with the header `head`, under the keys that follow from the
+/// constants in it and from `dh`, which an honest sender computes as DH(rk_1, rk_0) (chapter 05
 /// section 1).
 pub(super) fn turn_1(talk: &mut Talk, head: &[u8], dh: &[u8; 32]) -> Vec<u8> {
     let (a, root, header) = (talk.trace(A), talk.world.session.hazmat_root(), talk.trace(B).header);
@@ -22,7 +23,7 @@ pub(super) fn turn_1(talk: &mut Talk, head: &[u8], dh: &[u8; 32]) -> Vec<u8> {
     message(&keys, &header, &talk.world.recorder.bytes(), b"forged", 4_096)
 }
 
-/// Returns DH(rk_1, rk_0).
+/// Returns the product DH(rk_1, rk_0) of the ratchet keys that both sides have in turn 1.
 pub(super) fn honest_dh(talk: &mut Talk) -> [u8; 32] {
     let (a, b) = (talk.trace(A).ratchet, talk.trace(B).ratchet);
     let b = x25519::SecretKey::from_bytes(&b);

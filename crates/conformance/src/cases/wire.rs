@@ -21,7 +21,7 @@ fn blob(class: SizeClass) -> Blob {
     Blob::new(vec![0xee; class.bytes()]).expect("a class")
 }
 
-/// Returns one item of every type.
+/// Returns one sample item of every type, with its name.
 pub(super) fn samples() -> Vec<(&'static str, Item)> {
     let own = || PresentedOwn::from_bytes([0xa1; 32]);
     let mailbox = MailboxId::from_bytes([0xb2; 32]);

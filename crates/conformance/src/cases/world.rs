@@ -10,15 +10,16 @@ use deaddrop_e2ee::{
 };
 use deaddrop_wire::Day;
 
-/// The day of all vectors: 2026-11-23.
+/// The day of all vectors, counted from 1970-01-01: 2026-11-23. Any day does.
 pub(super) const TODAY: u32 = 20_780;
-/// The last day of the bundles.
+/// The last day of the bundles: a week later.
 pub(super) const NOT_AFTER: u32 = TODAY + 7;
 
-/// The bundle's and the initiator's mailbox address; opaque here.
+/// The mailbox address of both people: the protocol between people does not look into it.
 pub(super) const ADDRESS: &[u8] = b"an address of up to 512 bytes";
 
-/// Initiator, responder, a bundle, the initiator's session, and the inputs that lead there.
+/// Initiator, responder, the responder's invite, the session of the initiator, and the inputs of a
+/// vector that lead there.
 pub(super) struct World {
     pub(super) recorder: Recorder,
     pub(super) initiator_seed: [u8; 32],
@@ -35,7 +36,7 @@ pub(super) fn person(seed: [u8; 32]) -> IdentityKeyPair {
     IdentityKeyPair::from_seed(IdentitySeed::from_bytes(seed))
 }
 
-/// Returns content that begins with Hello and carries a text.
+/// Returns content that begins with a Hello item and carries a text.
 pub(super) fn hello(text: &str) -> Vec<u8> {
     let items = [Content::Hello { address: ADDRESS.to_vec() }, note(text)];
     content::encode(&items).expect("short").to_vec()

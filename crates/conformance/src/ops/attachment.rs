@@ -17,7 +17,8 @@ fn manifest(input: &Object, hash: [u8; 32]) -> Result<Manifest, BadField> {
     Manifest::new(key, input.number("length")?, hash).map_err(|_| BadField("length".to_owned()))
 }
 
-/// Seals the bytes of a segment. Larger ones are shown by their hash. `random` is r, if the file has it.
+/// Seals a segment of bytes 0x61. The nonce is `random` if the vector has it, else it is derived. A
+/// result of more than 4,096 bytes is shown by its hash.
 pub(super) fn seal(input: &Object) -> Result<Outcome, BadField> {
     let (sealer, segment) = (sealer(input)?, input.number("segment")?);
     let bytes = vec![0x61; input.number::<usize>("bytes_61")?];
@@ -45,7 +46,7 @@ pub(super) fn seal(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::traced(intermediate, output))
 }
 
-/// Opens a sealed segment.
+/// Opens one sealed segment.
 pub(super) fn open(input: &Object) -> Result<Outcome, BadField> {
     let mut sealed = input.bytes("sealed")?;
     Ok(match manifest(input, [0; 32])?.open(input.number("segment")?, &mut sealed) {
@@ -54,7 +55,7 @@ pub(super) fn open(input: &Object) -> Result<Outcome, BadField> {
     })
 }
 
-/// Computes the hash of an attachment of bytes 0x61.
+/// Computes the hash of an attachment whose bytes are all 0x61.
 pub(super) fn hash(input: &Object) -> Result<Outcome, BadField> {
     let sealer = sealer(input)?;
     let (mut hashes, mut listed) = (SegmentHashes::new(), Vec::new());
@@ -70,7 +71,7 @@ pub(super) fn hash(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::traced(intermediate, Object::new().hex("hash", whole.hash().as_bytes())))
 }
 
-/// Opens every segment of an attachment, and compares with the hash of its manifest.
+/// Opens every segment of an attachment, and compares the hash of all with that of the manifest.
 pub(super) fn verify(input: &Object) -> Result<Outcome, BadField> {
     let manifest = manifest(input, input.array("hash")?)?;
     let (mut hashes, mut bytes) = (SegmentHashes::new(), Vec::new());

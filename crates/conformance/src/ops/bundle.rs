@@ -14,11 +14,11 @@ use deaddrop_e2ee::{
 use deaddrop_primitives::aead;
 use deaddrop_wire::{Day, RelayAddress};
 
-/// Number of random bytes of a bundle: salt 32, X25519 prekey 32, ML-KEM prekey seed 64. With 12 more, those are the
-/// nonce.
+/// Number of random bytes that a bundle takes whose nonce is derived: salt 32, X25519 prekey 32,
+/// ML-KEM prekey seed 64. With 12 more bytes the last ones are the nonce.
 const DRAWN_WITHOUT_NONCE: usize = 128;
 
-/// Makes a bundle, as an inviter does.
+/// Makes an invite and its bundle, as an inviter does.
 pub(super) fn create(input: &Object) -> Result<Outcome, BadField> {
     let identity = IdentityKeyPair::from_seed(IdentitySeed::from_bytes(input.array("identity_seed")?));
     let mut random = Script::new(input.bytes("random")?);
@@ -43,8 +43,8 @@ pub(super) fn create(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::traced(intermediate, output))
 }
 
-/// Returns body and signature of a blob, without any check but the box and the padding; `None` if one of these two
-/// fails.
+/// Returns body and signature of a bundle; checks nothing but the box and the padding. Returns
+/// `None` if one of these two fails.
 fn open_body(h: &[u8; 32], blob: &[u8]) -> Option<Vec<u8>> {
     let (nonce, sealed) = blob.split_first_chunk()?;
     let mut padded =
@@ -53,7 +53,7 @@ fn open_body(h: &[u8; 32], blob: &[u8]) -> Option<Vec<u8>> {
     Some(padded)
 }
 
-/// Checks a bundle, as an acceptor does.
+/// Opens a bundle with all checks, as an acceptor does.
 pub(super) fn open(input: &Object) -> Result<Outcome, BadField> {
     let expected = match input.find("expected") {
         Some(_) => Some(IdentityHash::from_bytes(input.array("expected")?)),

@@ -10,7 +10,8 @@ use deaddrop_link::{
 };
 use deaddrop_wire::Fingerprint;
 
-/// Computes the values of a secret at a relay: the one that is shown, and the one that is stored.
+/// Computes the two forms that a capability has at a relay: the value that is shown, and the id
+/// that is stored.
 pub(super) fn present(input: &Object) -> Result<Outcome, BadField> {
     let secret = input.array("secret")?;
     let relay = Fingerprint::from_bytes(input.array("fingerprint")?);
@@ -32,7 +33,7 @@ pub(super) fn present(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::ok(Object::new().hex("presented", presented).hex("id", id)))
 }
 
-/// Computes the token of a client's secret at a relay.
+/// Computes the token by which a relay knows a client, from the client's secret.
 pub(super) fn client_token(input: &Object) -> Result<Outcome, BadField> {
     let secret = ClientTokenSecret::from_bytes(input.array("secret")?);
     let relay = Fingerprint::from_bytes(input.array("fingerprint")?);
@@ -46,7 +47,7 @@ pub(super) fn encode_address(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::ok(Object::new().hex("bytes", address.encode())))
 }
 
-/// Decodes a relay and a send secret from bytes.
+/// Decodes a mailbox address into a relay and a send secret.
 pub(super) fn decode_address(input: &Object) -> Result<Outcome, BadField> {
     Ok(match MailboxAddress::decode(&input.bytes("bytes")?) {
         Err(error) => Outcome::refused(error),

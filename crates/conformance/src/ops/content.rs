@@ -13,7 +13,7 @@ use deaddrop_e2ee::{
     identity::{IdentityHash, IdentitySeed, SafetyNumber, UnconfirmedIdentity},
 };
 
-/// Encodes items.
+/// Encodes content items as bytes.
 pub(super) fn encode(input: &Object) -> Result<Outcome, BadField> {
     let items = input.objects("items")?.into_iter().map(from_json).collect::<Result<Vec<_>, _>>()?;
     Ok(match encode_content(&items) {
@@ -22,7 +22,7 @@ pub(super) fn encode(input: &Object) -> Result<Outcome, BadField> {
     })
 }
 
-/// Decodes items.
+/// Decodes bytes into content items.
 pub(super) fn decode(input: &Object) -> Result<Outcome, BadField> {
     Ok(match decode_content(&input.bytes("bytes")?) {
         Ok(items) => {
@@ -33,7 +33,7 @@ pub(super) fn decode(input: &Object) -> Result<Outcome, BadField> {
     })
 }
 
-/// Computes the digests of a stream, one after each item of a content.
+/// Computes the digest of a stream after each item of a content.
 pub(super) fn digest(input: &Object) -> Result<Outcome, BadField> {
     Ok(match decode_with_hashes(&input.bytes("bytes")?) {
         Ok(items) => {

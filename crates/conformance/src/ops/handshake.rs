@@ -14,7 +14,7 @@ use deaddrop_e2ee::{
 };
 use deaddrop_wire::Day;
 
-/// Initiator and responder with the session between them.
+/// Initiator and responder, the responder's invite, and the initiator's session.
 pub(super) struct Pair {
     pub(super) initiator: IdentityKeyPair,
     pub(super) responder: IdentityKeyPair,
@@ -24,7 +24,7 @@ pub(super) struct Pair {
     pub(super) today: Day,
 }
 
-/// Makes both identities, a bundle and the initiator's session, from inputs.
+/// Makes both identities, a bundle and the initiator's session, from the inputs of a vector.
 pub(super) fn begin(input: &Object) -> Result<Pair, BadField> {
     let person = |name| Ok(IdentityKeyPair::from_seed(IdentitySeed::from_bytes(input.array(name)?)));
     let (initiator, responder) = (person("initiator_seed")?, person("responder_seed")?);
@@ -46,7 +46,7 @@ pub(super) fn begin(input: &Object) -> Result<Pair, BadField> {
     Ok(Pair { initiator, responder, invite, blob, session, today })
 }
 
-/// Runs a whole handshake up to the content of the first message.
+/// Runs a whole handshake, up to the reading of the first message's content.
 pub(super) fn handshake(input: &Object) -> Result<Outcome, BadField> {
     let mut pair = begin(input)?;
     let bad = |field: &str| BadField(field.to_owned());
@@ -88,7 +88,8 @@ pub(super) fn handshake(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::traced(intermediate, output))
 }
 
-/// Accepts an InitialMessage, as a responder does. A refusal must leave the invite usable: the same one still accepts.
+/// Accepts an InitialMessage, as a responder does. An implementation must keep the invite usable
+/// after a refusal; `PendingInvite::accept` does not change it.
 pub(super) fn accept(input: &Object) -> Result<Outcome, BadField> {
     let identity = IdentityKeyPair::from_seed(IdentitySeed::from_bytes(input.array("identity_seed")?));
     let invite =

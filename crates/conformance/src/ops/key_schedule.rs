@@ -11,7 +11,7 @@ use deaddrop_e2ee::{
 };
 use deaddrop_link::{RelayIdentity, RelaySeed};
 
-/// Computes labels from texts.
+/// Computes the bytes of labels from their texts.
 pub(super) fn labels(input: &Object) -> Result<Outcome, BadField> {
     let labels = input.list("texts")?.iter().map(|text| match text {
         Json::Text(text) => Ok(hex(second::label(text))),
@@ -20,7 +20,7 @@ pub(super) fn labels(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::ok(Object::new().with("labels", labels.collect::<Result<Vec<Json>, _>>()?)))
 }
 
-/// Derives keys and hash of a person's seed.
+/// Derives the keys and the identity hash of a person from the identity seed.
 pub(super) fn identity(input: &Object) -> Result<Outcome, BadField> {
     let seed = input.array("seed")?;
     let (ed25519, x25519, kem) = hazmat::identity_secrets(&seed);
@@ -33,7 +33,7 @@ pub(super) fn identity(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::traced(secrets, output))
 }
 
-/// Derives the keys of an invite from h.
+/// Derives the keys of an invite from h, the hash of its bundle.
 pub(super) fn invite(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::ok(invite_keys(&input.array("h")?)))
 }
@@ -47,7 +47,7 @@ pub(super) fn invite_keys(h: &[u8; 32]) -> Object {
         .hex("psk", keys.psk)
 }
 
-/// Derives the first keys of a session from S.
+/// Derives the first keys of a session from the session secret S.
 pub(super) fn session(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::ok(session_keys(&input.array("s")?)))
 }
@@ -65,7 +65,7 @@ pub(super) fn session_keys(s: &[u8; 32]) -> Object {
         .hex("sid", keys.id)
 }
 
-/// Derives message keys, and a body key each, from a chain key.
+/// Derives the message keys of consecutive messages from a chain key, and the body key of each.
 pub(super) fn chain(input: &Object) -> Result<Outcome, BadField> {
     let mut chain = input.array("ck")?;
     let mut steps = Vec::new();
@@ -79,7 +79,7 @@ pub(super) fn chain(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::ok(Object::new().with("steps", steps)))
 }
 
-/// Computes one turn at its receiver.
+/// Computes the keys of one turn at its receiver.
 pub(super) fn turn(input: &Object) -> Result<Outcome, BadField> {
     let identity = match input.find("identity_seed") {
         Some(_) => Some(IdentityKeyPair::from_seed(IdentitySeed::from_bytes(input.array("identity_seed")?))),

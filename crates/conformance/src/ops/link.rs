@@ -41,7 +41,8 @@ fn identity(input: &Object) -> Result<RelayIdentity, BadField> {
     Ok(RelayIdentity::from_seed(&RelaySeed::from_bytes(input.array("relay_seed")?)))
 }
 
-/// Makes the client's C1; with a cookie, the answer to a retry.
+/// Makes the client's first message C1. If the vector has a cookie, makes the C1 with which the
+/// client answers the relay's Retry.
 fn client_c1(input: &Object, pinned: &Fingerprint) -> Result<(ClientHandshake, Vec<u8>), BadField> {
     let mut random = Script::new(input.bytes("client_random_1")?);
     let (client, c1) = ClientHandshake::start(pinned, offer(input, "client_offer")?, &mut random);
@@ -64,7 +65,7 @@ fn finished(step: Result<ClientStep, ClientHandshakeError>) -> Result<ClientFini
     }
 }
 
-/// Runs a handshake and steps after it.
+/// Runs a handshake of client and relay, and the steps after it.
 pub(super) fn link(input: &Object) -> Result<Outcome, BadField> {
     let bad = |field: &str| BadField(field.to_owned());
     let identity = identity(input)?;
@@ -95,8 +96,8 @@ pub(super) fn link(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome { expect, intermediate, output })
 }
 
-/// Computes all values of section 4 apart from the link; `None` if an input is missing, a length is wrong or a key is
-/// invalid.
+/// Computes all intermediate values of chapter 10 section 4 without the crate `link`; `None` if an
+/// input is missing, a length is wrong or a key is invalid.
 fn trace(input: &Object, identity: &RelayIdentity, [c1, s1, c2]: [&[u8]; 3]) -> Option<Object> {
     let client_random: [u8; 96] = input.array("client_random_1").ok()?;
     let (e_c, kem_seed) = client_random.split_first_chunk::<32>()?;
@@ -138,7 +139,7 @@ fn trace(input: &Object, identity: &RelayIdentity, [c1, s1, c2]: [&[u8]; 3]) -> 
     )
 }
 
-/// One side of a link.
+/// One side of a link after the handshake.
 enum End {
     Unproven(UnprovenLink),
     Open(LinkSession),
@@ -146,7 +147,8 @@ enum End {
 }
 
 impl End {
-    /// Seals items. Returns `None` when this side cannot send yet, or not in one record.
+    /// Seals items as one record. Returns `None` when this side cannot send yet, or if the items
+    /// need several records.
     fn seal(&mut self, items: &[Item]) -> Option<Vec<u8>> {
         let Self::Open(link) = self else { return None };
         let mut sealed = link.seal(items).ok()?;
@@ -170,8 +172,10 @@ impl End {
     }
 }
 
-/// Runs steps. `seal` yields the last of `times` records of the same items, which the other side opens in between;
-/// `open` takes a record given in full, or that of an earlier step.
+/// Runs steps over a link. `seal` yields a record (with `times` the last of so many records of the
+/// same items, of which the other side opens the earlier ones); `open` takes a record given in
+/// full, or that of an earlier step. Returns the class of the first refusal, or `ok`, and the
+/// result of each step.
 fn steps(input: &Object, mut client: End, mut relay: End) -> Result<(String, Vec<Object>), BadField> {
     let bad = |field: &str| BadField(field.to_owned());
     let mut expect = "ok".to_owned();
@@ -225,7 +229,7 @@ fn steps(input: &Object, mut client: End, mut relay: End) -> Result<(String, Vec
     Ok((expect, outputs))
 }
 
-/// Computes a relay's answer to C1.
+/// Computes a relay's answer S1 to C1.
 pub(super) fn relay_answer(input: &Object) -> Result<Outcome, BadField> {
     let c1 = input.bytes("c1")?;
     let hello = match ClientHello::parse(&c1) {
@@ -241,7 +245,7 @@ pub(super) fn relay_answer(input: &Object) -> Result<Outcome, BadField> {
     })
 }
 
-/// Computes a client's answer to the message that came for its C1.
+/// Computes a client's answer to the message that the relay sent for its C1.
 pub(super) fn client_step(input: &Object) -> Result<Outcome, BadField> {
     let pinned = Fingerprint::from_bytes(input.array("fingerprint")?);
     let (client, _) = client_c1(input, &pinned)?;
@@ -254,7 +258,7 @@ pub(super) fn client_step(input: &Object) -> Result<Outcome, BadField> {
     })
 }
 
-/// Hands C2 to a relay.
+/// Lets a relay finish the handshake with C2.
 pub(super) fn relay_finish(input: &Object) -> Result<Outcome, BadField> {
     let bad = |field: &str| BadField(field.to_owned());
     let identity = identity(input)?;
@@ -269,7 +273,7 @@ pub(super) fn relay_finish(input: &Object) -> Result<Outcome, BadField> {
     })
 }
 
-/// Computes the cookie of a prefix, and whether one that was shown is good.
+/// Computes the cookie for a prefix of an address, or tells whether one that was shown is good.
 pub(super) fn cookie(input: &Object) -> Result<Outcome, BadField> {
     let mut random = Script::new(input.bytes("key")?);
     let key = CookieKey::generate(&mut random);

@@ -13,9 +13,10 @@ use deaddrop_e2ee::{
 };
 use deaddrop_wire::SizeClass;
 
-/// Runs steps. `send` yields an envelope (with `times` that of the last message of so many), `receive` takes the
-/// envelope of an earlier step (`of`) or one given in full. The first refusal is the vector's class; the conversation
-/// continues, since a refusal changes nothing.
+/// Runs steps of a conversation. `send` yields an envelope (with `times` the last of so many
+/// messages), `receive` takes the envelope of an earlier step (`of`) or one given in full. The
+/// class of the vector is that of the first refusal; the conversation continues after it, since a
+/// refusal changes nothing.
 pub(super) fn converse(input: &Object) -> Result<Outcome, BadField> {
     let bad = |field: &str| BadField(field.to_owned());
     let pair = begin(input)?;
@@ -107,7 +108,7 @@ pub(super) fn converse(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome { expect, intermediate, output: Object::new().with("steps", outputs) })
 }
 
-/// Computes the nonces of a message, from all values that they depend on.
+/// Computes the two nonces of a message, from all values on which they depend.
 pub(super) fn nonces(input: &Object) -> Result<Outcome, BadField> {
     let head = [input.bytes("constants")?, input.number::<u32>("pn")?.to_le_bytes().to_vec()].concat();
     let (r, outer) = hazmat::nonces(
@@ -121,7 +122,8 @@ pub(super) fn nonces(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::ok(Object::new().hex("r", r).hex("r_outer", outer)))
 }
 
-/// Returns an envelope of the smallest class in full; larger ones by their hash, for the size of the files.
+/// Returns an envelope of the smallest class in full, and larger ones by their hash, so that files
+/// stay short.
 fn shown(envelope: &[u8]) -> Object {
     if envelope.len() <= SizeClass::Small.bytes() {
         return Object::new().hex("envelope", envelope);
@@ -130,7 +132,8 @@ fn shown(envelope: &[u8]) -> Object {
     Object::new().with("envelope_len", len(envelope.len())).hex("envelope_sha256", hash)
 }
 
-/// Returns the secrets of a turn after its first message; `None` if the newest turn is not an own one.
+/// Returns the secrets of the session's newest turn after its first message; `None` if that turn is
+/// the peer's.
 fn turn(session: &Session) -> Option<Object> {
     let trace = session.hazmat_sending()?;
     Some(

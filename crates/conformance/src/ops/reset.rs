@@ -11,7 +11,7 @@ use deaddrop_e2ee::{
 };
 use deaddrop_wire::Day;
 
-/// Derives the keys of a reset from h and RS.
+/// Derives the keys of a reset from h, the hash of its bundle, and from the reset secret RS.
 pub(super) fn keys(input: &Object) -> Result<Outcome, BadField> {
     let (initial, soft, hard) = hazmat::reset(&input.array("h")?, &input.array("rs")?);
     Ok(Outcome::ok(Object::new().hex("k_init", initial).hex("psk", soft).hex("psk_hard", hard)))
@@ -30,14 +30,14 @@ fn bundle(input: &Object) -> Result<(IdentityKeyPair, ResetBundleTrace), BadFiel
     Ok((owner, bundle.ok_or_else(|| BadField("bundle_address".to_owned()))?))
 }
 
-/// Makes a reset bundle from its inputs.
+/// Makes a reset bundle, as its owner does.
 pub(super) fn create(input: &Object) -> Result<Outcome, BadField> {
     let (_, bundle) = bundle(input)?;
     let secrets = Object::new().hex("px_secret", bundle.px).hex("pk_seed", bundle.pk);
     Ok(Outcome::traced(secrets, Object::new().hex("h", bundle.hash).hex("bundle", bundle.body)))
 }
 
-/// Opens a reset bundle that arrives, as the contact of its maker does.
+/// Opens a reset bundle that arrives, as a contact of its maker does.
 pub(super) fn open(input: &Object) -> Result<Outcome, BadField> {
     let opened = hazmat::open_reset_bundle(
         &input.bytes("bundle")?,
@@ -56,8 +56,9 @@ pub(super) fn open(input: &Object) -> Result<Outcome, BadField> {
     })
 }
 
-/// Runs one reset from bundle to first content. With `bundle` the initiator holds that body; with `envelope` that
-/// envelope arrives instead of the initiator's own.
+/// Runs one reset from the bundle to the first content. If the vector has `bundle`, the initiator
+/// uses that body instead of the responder's; if it has `envelope`, that arrives instead of the
+/// initiator's message.
 pub(super) fn reset(input: &Object) -> Result<Outcome, BadField> {
     let (responder, bundle) = bundle(input)?;
     let initiator = person(input, "initiator_seed")?;

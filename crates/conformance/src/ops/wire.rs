@@ -9,7 +9,7 @@ use deaddrop_wire::{
     item::{AckEntry, Hello},
 };
 
-/// Decodes a record's plaintext; `encoded` is the encoding of the items again.
+/// Decodes a record's plaintext into items. The output `encoded` is the encoding of these items.
 pub(super) fn record(input: &Object) -> Result<Outcome, BadField> {
     let received = match decode_items(&input.bytes("plaintext")?) {
         Ok(received) => received,
@@ -22,7 +22,7 @@ pub(super) fn record(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::ok(Object::new().with("items", items).with("answers_due", answers).hex("encoded", encoded)))
 }
 
-/// Decodes a blob from bytes.
+/// Decodes a blob, whose length must be that of a class.
 pub(super) fn blob(input: &Object) -> Result<Outcome, BadField> {
     Ok(match Blob::new(input.bytes("bytes")?) {
         Ok(blob) => Outcome::ok(Object::new().with("class", blob.class().code())),
@@ -30,7 +30,7 @@ pub(super) fn blob(input: &Object) -> Result<Outcome, BadField> {
     })
 }
 
-/// Parses the parts of a relay address from text.
+/// Parses a relay address from text, and shows its parts.
 pub(super) fn relay_address(input: &Object) -> Result<Outcome, BadField> {
     Ok(match input.text("text")?.parse::<RelayAddress>() {
         Err(error) => Outcome::refused(error),

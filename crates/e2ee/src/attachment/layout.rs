@@ -9,11 +9,13 @@ use deaddrop_wire::SizeClass;
 /// Number of bytes that sealing adds to a segment: nonce 12, tag 16.
 pub const SEGMENT_OVERHEAD: usize = NONCE_LEN + TAG_LEN;
 
-/// Number of bytes of the attachment in every segment but the last.
+/// Maximum number of bytes of the attachment in one segment. A segment holds fewer only if the
+/// attachment ends in it or before it.
 pub const SEGMENT_LEN: usize = SizeClass::Large.bytes() - SEGMENT_OVERHEAD;
-/// Maximum number of segments of an attachment.
+/// Maximum number of segments of an attachment, 1,048,576.
 pub const MAX_SEGMENTS: u32 = 1 << 20;
-/// Maximum length of an attachment in bytes, 68,182,605,824: its length padded by Padmé still fits [`MAX_SEGMENTS`].
+/// Maximum length of an attachment in bytes, 68,182,605,824: the largest one that, rounded up by
+/// Padmé (see [`SegmentLayout::count`]), fits into [`MAX_SEGMENTS`].
 pub const MAX_ATTACHMENT: u64 = padme_floor(SEGMENT_LEN as u64 * MAX_SEGMENTS as u64);
 
 /// The error of an attachment that is longer than [`MAX_ATTACHMENT`].
@@ -21,14 +23,15 @@ pub const MAX_ATTACHMENT: u64 = padme_floor(SEGMENT_LEN as u64 * MAX_SEGMENTS as
 #[error("attachment over {MAX_ATTACHMENT} bytes; send it in parts")]
 pub struct AttachmentTooLong;
 
-/// The segments of an attachment of a known length: their number, their sizes and the bytes that each holds.
+/// The division of an attachment of a known length into segments: their number, their sealed sizes
+/// and the bytes that each holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SegmentLayout {
     length: u64,
 }
 
 impl SegmentLayout {
-    /// Computes the segments of an attachment of `length` bytes.
+    /// Computes the layout of an attachment of `length` bytes.
     ///
     /// # Errors
     /// Fails with [`AttachmentTooLong`].
@@ -42,14 +45,17 @@ impl SegmentLayout {
         self.length
     }
 
-    /// Returns the number of segments, at least one. The number reveals the length only roughly (Padmé).
+    /// Returns the number of segments, at least one. The length is first rounded up by Padmé, which
+    /// keeps only its leading bits, so that the number reveals little more than the order of
+    /// magnitude.
     #[must_use]
     pub fn count(&self) -> u32 {
         let segments = padme(self.length).div_ceil(SEGMENT_LEN as u64).max(1);
         u32::try_from(segments).unwrap_or(u32::MAX)
     }
 
-    /// Returns the size class of a sealed segment; `None` if there is no such segment. All but the last one have the largest.
+    /// Returns the size class of a sealed segment; `None` if there is no segment of this number.
+    /// All segments but the last have the largest class.
     #[must_use]
     pub fn class(&self, segment: u32) -> Option<SizeClass> {
         let left = padme(self.length).saturating_sub(self.start(segment)?);
@@ -57,8 +63,9 @@ impl SegmentLayout {
         Some(SizeClass::ALL.into_iter().find(fits).unwrap_or(SizeClass::Large))
     }
 
-    /// Returns the range of the attachment's bytes that a segment holds; `None` if there is no such segment. The last segments can
-    /// hold padding alone.
+    /// Returns the range of the attachment's bytes that a segment holds; `None` if there is no
+    /// segment of this number. The range is empty if the attachment ends before the segment: the
+    /// segment holds padding alone.
     #[must_use]
     pub fn range(&self, segment: u32) -> Option<Range<u64>> {
         let start = self.start(segment)?;
@@ -70,8 +77,9 @@ impl SegmentLayout {
         (segment < self.count()).then(|| u64::from(segment) * SEGMENT_LEN as u64)
     }
 
-    /// Returns the associated data of a segment: its number, the number of segments and the true length, so that neither order
-    /// nor end can be changed.
+    /// Returns the associated data under which a segment is sealed: its number, the number of
+    /// segments and the attachment's length. A segment therefore opens only at its own place in an
+    /// attachment of this length.
     pub(super) fn place(&self, segment: u32) -> Vec<u8> {
         [labels::ATTACHMENT, &segment.to_le_bytes(), &self.count().to_le_bytes(), &self.length.to_le_bytes()]
             .concat()
@@ -84,9 +92,9 @@ impl core::fmt::Debug for SegmentLayout {
     }
 }
 
-/// Returns the length up to which `length` is padded. It is at most 12 % more, and reveals no more than the order of magnitude
-/// and a few bits (Padmé: Nikitin and others, "Reducing Metadata Leakage from Encrypted Files and Communication with PURBs",
-/// 2019, section 4.4).
+/// Returns the length up to which `length` is padded. It is at most 12 % more, and reveals no more
+/// than the order of magnitude and a few bits (Padmé: Nikitin and others, "Reducing Metadata
+/// Leakage from Encrypted Files and Communication with PURBs", 2019, section 4.4).
 const fn padme(length: u64) -> u64 {
     let mask = padme_mask(length);
     (length + mask) & !mask

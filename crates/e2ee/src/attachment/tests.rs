@@ -1,4 +1,5 @@
-//! Attachments of every length come back, and bytes that are not the sender's attachment are reported.
+//! Attachments of every length come back, and bytes that are not the sender's attachment are
+//! reported.
 
 use super::*;
 use alloc::vec;
@@ -13,7 +14,8 @@ fn part<'a>(layout: &SegmentLayout, segment: u32, bytes: &'a [u8]) -> &'a [u8] {
     &bytes[range.start.try_into().unwrap()..range.end.try_into().unwrap()]
 }
 
-/// Returns the manifest and the sealed segments.
+/// Seals all of `bytes`. Returns the manifest, and the sealed segments in the order of their
+/// numbers.
 fn sealed(sealer: &AttachmentSealer, bytes: &[u8]) -> (Manifest, Vec<Vec<u8>>) {
     let (mut hashes, mut blobs) = (SegmentHashes::new(), Vec::new());
     for segment in 0..sealer.layout().count() {

@@ -1,4 +1,5 @@
-//! The body of invites and reset bundles, with an identity and one prekey pair (spec/03-invite.md section 1).
+//! The body of invites and reset bundles, with an identity and one prekey pair (spec/03-invite.md
+//! section 1).
 
 use crate::{
     identity::{IDENTITY_KEY_LEN, IdentityHash, IdentityKey, IdentityKeyPair},
@@ -10,20 +11,22 @@ use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-/// Maximum length of a mailbox address, in bytes.
+/// Maximum length of an encoded mailbox address in a bundle or a content, in bytes: that of
+/// `MailboxAddress` in `deaddrop-link`.
 pub const MAX_ADDRESS: usize = 512;
-/// The suite of this version: X25519, Ed25519, ML-KEM-768, HKDF-SHA-256, ChaCha20-Poly1305.
+/// Number of the suite of this version: X25519, Ed25519, ML-KEM-768, HKDF-SHA-256,
+/// ChaCha20-Poly1305.
 pub const SUITE: u8 = 1;
 
-/// Number of bytes of the signature behind the body of an invite.
+/// Number of bytes of the Ed25519 signature behind the body of an invite's bundle.
 pub(crate) const SIGNATURE_LEN: usize = 64;
-/// Number of bytes of stored prekey secrets.
+/// Number of bytes of stored prekey secrets: last day 4, X25519 secret 32, ML-KEM seed 64.
 pub(crate) const PREKEYS_LEN: usize = 4 + 32 + kem::SEED_LEN;
 
 const SALT_LEN: usize = 32;
 const FIXED_LEN: usize =
     1 + 1 + 4 + SALT_LEN + IDENTITY_KEY_LEN + x25519::KEY_LEN + kem::ENCAPSULATION_KEY_LEN + 2;
-/// Maximum length of a body, in bytes.
+/// Maximum length of the body of a bundle, in bytes.
 pub(crate) const MAX_BODY: usize = FIXED_LEN + MAX_ADDRESS;
 
 /// The error of a mailbox address that is longer than [`MAX_ADDRESS`].
@@ -31,23 +34,25 @@ pub(crate) const MAX_BODY: usize = FIXED_LEN + MAX_ADDRESS;
 #[error("mailbox address over 512 bytes; use a shorter relay URL")]
 pub struct AddressTooLong;
 
-/// The error of a bundle that was refused. Nothing was written, and nothing may be sent.
+/// The error of a bundle that was refused. No session can be begun with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BundleError {
-    /// The blob is not the one that the link commits to: the mailbox holds something else, or the link was changed.
+    /// The blob is not the one that the link commits to: the mailbox holds something else, or the
+    /// link was changed.
     #[error("the link does not fit what lies in its mailbox; ask for a new link")]
     NotThisBundle,
-    /// The bundle was made by a newer version, or has a kind that cannot be accepted.
+    /// The bundle has a suite of a newer version, or the wrong kind (a reset bundle in place of an
+    /// invite, or the reverse).
     #[error("the invite needs a newer version; update, or ask for another link")]
     Unsupported,
     /// The last day of the bundle has passed. Ask for a new link.
     #[error("the invite has expired; ask for a new link")]
     Expired,
-    /// The bundle is the user's own.
+    /// The bundle has the user's own identity.
     #[error("this is your own invite; give it to somebody else")]
     Own,
-    /// A key or the signature is not valid. Do not use the bundle.
+    /// A key or the signature in the bundle is not valid. Do not use the bundle.
     #[error("the invite holds an invalid key or signature; do not use it")]
     BadKey,
     /// The bundle is from another person than the expected one.
@@ -55,23 +60,23 @@ pub enum BundleError {
     OtherPerson,
 }
 
-/// The purpose of a bundle.
+/// The purpose of a bundle, stated in the first byte of its body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A first session, with the person who has the link.
+    /// To begin a first session with the person who has the link.
     Invite = 1,
-    /// A new session with a contact.
+    /// To begin a new session with an existing contact.
     Reset = 2,
 }
 
-/// The way by which a body came, which also shows that the body is its owner's. The kind follows from it, so an invite is never
-/// mistaken for a reset bundle.
+/// The way by which the body of a bundle came. It determines how the body is authenticated and
+/// which [`Kind`] it must have, so an invite is never mistaken for a reset bundle.
 #[derive(Clone, Copy)]
 pub(crate) enum Origin<'a> {
-    /// The body was in the mailbox of an invite, with the signature of its owner.
+    /// The body was in the mailbox of an invite, with this signature by the identity in it.
     Invite(&'a [u8; SIGNATURE_LEN]),
-    /// The body was in a message of the ratchet, which only the peer and the reader can write. A signature would prove to others that
-    /// the peer was in a session.
+    /// The body was in a message of a session. Only the two sides can write one, so there is no
+    /// signature: a signature would prove to others that the peer took part in a session.
     Session,
 }
 
@@ -84,7 +89,7 @@ impl Origin<'_> {
     }
 }
 
-/// The secrets of one bundle.
+/// The secret prekeys of one own bundle, and the last day on which it can be used.
 pub(crate) struct Prekeys {
     pub(crate) not_after: Day,
     pub(crate) x25519: x25519::SecretKey,
@@ -92,8 +97,9 @@ pub(crate) struct Prekeys {
 }
 
 impl Prekeys {
-    /// Makes prekeys and the body that shows them. The body is secret: it holds the right to send to the address, and the hash of an
-    /// invite's body is the secret of its link. Draws: salt 32, X25519 prekey 32, ML-KEM prekey 64.
+    /// Generates prekeys, and the encoded body of a bundle with their public halves. The body is
+    /// secret: it holds the right to send to the address, and the hash of an invite's body is the
+    /// secret of its link. Draws: salt 32 bytes, X25519 prekey 32, ML-KEM prekey 64.
     pub(crate) fn generate(
         kind: Kind,
         identity: &IdentityKeyPair,
@@ -124,14 +130,15 @@ impl Prekeys {
         Ok((keys, body))
     }
 
-    /// Appends the last day 4, X25519 32, ML-KEM seed 64.
+    /// Appends the stored form: last day 4 bytes, X25519 secret 32, ML-KEM seed 64.
     pub(crate) fn write(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&self.not_after.number().to_le_bytes());
         bytes.extend_from_slice(self.x25519.expose());
         bytes.extend_from_slice(self.kem.expose_seed());
     }
 
-    /// Reads the bytes of [`write`](Self::write); never `None`, because their number is fixed.
+    /// Reads the bytes of [`write`](Self::write). Never returns `None`, because the array has their
+    /// exact length.
     pub(crate) fn read(bytes: &[u8; PREKEYS_LEN]) -> Option<Self> {
         let (day, rest) = bytes.split_first_chunk()?;
         let (x25519, rest) = rest.split_first_chunk()?;
@@ -143,27 +150,29 @@ impl Prekeys {
     }
 }
 
-/// Signs a body as its owner.
+/// Returns the signature of the body of an own bundle.
 pub(crate) fn sign(signer: &IdentityKeyPair, body: &[u8]) -> [u8; SIGNATURE_LEN] {
     signer.ed25519.sign(&signed_message(body))
 }
 
-/// Returns the message that the signature covers. It is wiped, because the hash of a body is the secret of its link.
+/// Returns the message that the signature of a body covers. The message is wiped, because the hash
+/// of a body is the secret of its link.
 fn signed_message(body: &[u8]) -> Zeroizing<Vec<u8>> {
     Zeroizing::new([labels::BUNDLE, body].concat())
 }
 
-/// Returns the hash `h`, which represents the whole bundle in the handshake.
+/// Returns the hash of a body, `h` in the spec, which represents the whole bundle in the handshake.
 pub(crate) fn hash(body: &[u8]) -> [u8; 32] {
     sha256_of_secret(&[labels::BUNDLE_HASH, body])
 }
 
-/// Returns the last day of a body; `None` if the body is malformed.
+/// Returns the last day on which the bundle with this body can be used; `None` if the body is
+/// malformed.
 pub(crate) fn last_day(body: &[u8]) -> Option<Day> {
     Some(Fields::parse(body)?.not_after)
 }
 
-/// A checked bundle of another person.
+/// A bundle of another person that has passed [`check`](Self::check).
 pub(crate) struct Bundle {
     pub(crate) identity: IdentityKey,
     pub(crate) prekey_x25519: x25519::PublicKey,
@@ -174,7 +183,9 @@ pub(crate) struct Bundle {
 }
 
 impl Bundle {
-    /// Checks a body. Returns its bundle.
+    /// Checks a body and returns its bundle; fails with the [`BundleError`] of the first check that
+    /// fails. `own` is the user's identity; `expected` is the identity that the bundle must have,
+    /// if the person is a contact already.
     pub(crate) fn check(
         origin: Origin<'_>,
         body: &[u8],
@@ -211,7 +222,7 @@ impl Bundle {
     }
 }
 
-/// The fields of a body, of which only the lengths are checked.
+/// The fields of a body. Their lengths are checked, their values are not.
 struct Fields<'a> {
     kind: u8,
     suite: u8,

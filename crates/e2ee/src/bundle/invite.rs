@@ -1,4 +1,5 @@
-//! The invite: its secrets on the inviter's side, its checked bundle on the other side (spec/03-invite.md).
+//! The invite: its secrets on the inviter's side, its checked bundle on the other side
+//! (spec/03-invite.md).
 
 use super::{
     body::{
@@ -38,10 +39,12 @@ pub struct VerifiedBundle {
 }
 
 impl PendingInvite {
-    /// Makes a bundle for one other person. Draws from `rng`: salt 32, X25519 prekey 32, ML-KEM prekey 64.
+    /// Makes an invite for one other person. Returns its secrets, and the 4,096-byte sealed bundle
+    /// to put into the invite mailbox. Draws from `rng`: salt 32 bytes, X25519 prekey 32, ML-KEM
+    /// prekey 64.
     ///
-    /// `address` is the encoded mailbox address where the first message is awaited. The second value is the
-    /// 4,096-byte sealed bundle for the invite mailbox.
+    /// `not_after` is the last day on which the invite can be used. `address` is the encoded
+    /// mailbox address where the first message is awaited.
     ///
     /// # Errors
     /// Fails with [`AddressTooLong`].
@@ -57,7 +60,7 @@ impl PendingInvite {
         Ok((Self { secret, prekeys }, blob))
     }
 
-    /// Returns the secret for the link.
+    /// Returns the secret that the link of the invite contains.
     #[must_use]
     pub const fn secret(&self) -> &InviteSecret {
         &self.secret
@@ -69,7 +72,8 @@ impl PendingInvite {
         self.prekeys.not_after
     }
 
-    /// Encodes the row to store until the invite ends: version 1, hash 32, day 4, X25519 32, ML-KEM seed 64.
+    /// Encodes the row to store until the invite ends: version 1 byte, hash of the bundle 32, last
+    /// day 4, X25519 secret 32, ML-KEM seed 64.
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(1 + 32 + PREKEYS_LEN));
@@ -82,7 +86,7 @@ impl PendingInvite {
     /// Reads the bytes of [`to_bytes`](Self::to_bytes).
     ///
     /// # Errors
-    /// Fails with [`LoadError`]; overwrite nothing.
+    /// Fails with [`LoadError`]; do not overwrite the stored row.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, LoadError> {
         if bytes.first().is_some_and(|version| *version > VERSION) {
             return Err(LoadError::NewerVersion);
@@ -108,9 +112,10 @@ impl core::fmt::Debug for PendingInvite {
 }
 
 impl VerifiedBundle {
-    /// Opens and checks the blob that came from the invite mailbox.
+    /// Opens and checks the blob that came from the invite mailbox. `secret` is that of the link.
     ///
-    /// `expected` is the hash of a contact that the bundle must come from, if there is one.
+    /// `own` is the hash of the user's identity. `expected` is the hash of the contact from which
+    /// the bundle must come; `None` accepts any person.
     ///
     /// # Errors
     /// Fails with [`BundleError`].
@@ -168,8 +173,10 @@ impl core::fmt::Debug for VerifiedBundle {
     }
 }
 
-/// Signs a body, hashes it into the link's secret, and seals body and signature in place. Returns `None` if they are too long for
-/// the blob. Without `nonce` the nonce derives from that secret, as the key does: both belong to this body alone.
+/// Hashes a body into the secret of its link, signs it, and seals body and signature under a key
+/// that derives from this secret. Returns the secret and the blob; `None` if the body is too long
+/// for the blob. Without `nonce`, the nonce derives from the secret, too: key and nonce seal this
+/// body alone.
 pub(crate) fn seal_body(
     signer: &IdentityKeyPair,
     body: &[u8],

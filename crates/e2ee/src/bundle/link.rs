@@ -1,4 +1,5 @@
-//! The secret in an invite link, the keys that derive from it, and the link's text (spec/03-invite.md).
+//! The secret in an invite link, the keys that derive from it, and the link's text
+//! (spec/03-invite.md).
 
 use crate::{handshake::keys::Psk, labels, session::initial::InitialKey};
 use alloc::{
@@ -11,19 +12,21 @@ use deaddrop_primitives::{aead::NONCE_LEN, assert_secret, hkdf, secret_bytes};
 use deaddrop_wire::{Fingerprint, RelayAddress};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-/// The version of a link.
+/// Version of the form of a link, stated in the first byte behind the `#`.
 pub const LINK_VERSION: u8 = 1;
-/// Number of characters after the `#` of a link: version 1, fingerprint 32, secret 32, in base64url without padding.
+/// Number of characters after the `#` of a link: version 1 byte, fingerprint 32, secret 32, in
+/// base64url without padding.
 pub const FRAGMENT_LEN: usize = 87;
 
 const BYTES_LEN: usize = 1 + 32 + 32;
 
 secret_bytes! {
-    /// The secret of an invite: the hash of its bundle. A link with it commits to the bundle, so the bundle cannot be replaced.
+    /// The secret of an invite: the hash of its bundle. A link that contains it commits to the
+    /// bundle, so the bundle cannot be replaced.
     pub struct InviteSecret[32];
 }
 secret_bytes! {
-    /// The read capability of the invite mailbox.
+    /// The read capability of the invite mailbox: the right to fetch the sealed bundle.
     pub struct InviteRead[32];
 }
 secret_bytes! {
@@ -36,12 +39,13 @@ pub(crate) struct InviteKeys {
     pub(crate) bundle: BundleKey,
     pub(crate) initial: InitialKey,
     pub(crate) psk: Psk,
-    /// The nonce of the sealed bundle. The key seals nothing else, because key and nonce derive from the hash of the sealed body.
+    /// The nonce under which the key `bundle` seals the bundle. Key and nonce derive from the hash
+    /// of the sealed body, so they seal nothing else.
     pub(crate) nonce: [u8; NONCE_LEN],
 }
 
 impl InviteSecret {
-    /// Derives the secret of the read capability of the mailbox in which the bundle lies.
+    /// Derives the read capability of the mailbox in which the sealed bundle lies.
     #[must_use]
     pub fn read_capability(&self) -> InviteRead {
         self.keys().read
@@ -60,7 +64,7 @@ impl InviteSecret {
     }
 }
 
-/// The link of an invite: the address of its mailbox, and its secret.
+/// The link of an invite: the relay of its mailbox, and its secret.
 pub struct InviteLink {
     relay: RelayAddress,
     secret: InviteSecret,
@@ -70,13 +74,14 @@ pub struct InviteLink {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinkError {
-    /// The text is not an invite link.
+    /// The text does not have the form of an invite link.
     #[error("this is not an invite link; one begins with deaddrop: and holds /i#")]
     NotALink,
-    /// A part of the link is missing.
+    /// The text ends too early: the part behind the `#` is missing or too short.
     #[error("the invite link is cut off; copy all of it")]
     Truncated,
-    /// The link holds characters that do not belong there, or too many.
+    /// The part behind the `#` is too long or holds characters that do not belong there, or the
+    /// address of the relay is not valid.
     #[error("the invite link is damaged; copy it again, or ask for a new one")]
     Damaged,
     /// The link was made by a newer version.
@@ -97,13 +102,14 @@ impl InviteLink {
         &self.relay
     }
 
-    /// Returns the secret.
+    /// Returns the secret of the invite.
     #[must_use]
     pub const fn secret(&self) -> &InviteSecret {
         &self.secret
     }
 
-    /// Returns the text of the link. Anyone who reads it can use the invite, so the text is wiped, and there is no `Display`.
+    /// Returns the text of the link. Anyone who reads it can use the invite, so the text is wiped,
+    /// and there is no `Display`.
     #[must_use]
     pub fn to_text(&self) -> Zeroizing<String> {
         let mut bytes = Zeroizing::new([0; BYTES_LEN]);
@@ -162,8 +168,8 @@ fn is_base64url(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
 
-/// Returns the URL of the relay: `deaddrop:ws://R/i` and `http://R/i` mean `ws://R/`; `deaddrop:wss://R/i` and `https://R/i` mean
-/// `wss://R/`. Returns `None` for any other form.
+/// Returns the URL of the relay: `deaddrop:ws://R/i` and `http://R/i` mean `ws://R/`;
+/// `deaddrop:wss://R/i` and `https://R/i` mean `wss://R/`. Returns `None` for any other form.
 fn relay_url(place: &str) -> Option<String> {
     let place = place.strip_suffix("/i")?;
     let (scheme, rest) = place.strip_prefix("deaddrop:").unwrap_or(place).split_once("://")?;

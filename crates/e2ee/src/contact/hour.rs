@@ -4,7 +4,7 @@ use deaddrop_wire::Day;
 
 const HOURS_OF_DAY: u32 = 24;
 
-/// An hour, counted from the beginning of 1970 in UTC.
+/// An hour of the clock: the number of whole hours since 1970-01-01 in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Hour(u32);
 
@@ -21,7 +21,7 @@ impl Hour {
         self.0
     }
 
-    /// Returns the day of the hour.
+    /// Returns the day that contains the hour.
     #[must_use]
     pub const fn day(self) -> Day {
         Day::from_number(self.0 / HOURS_OF_DAY)

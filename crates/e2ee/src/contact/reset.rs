@@ -1,4 +1,5 @@
-//! Resets of a contact: keeping bundles, beginning a reset, accepting one (spec/05-ratchet.md section 6).
+//! Resets of a contact: keeping bundles, beginning a reset, accepting one (spec/05-ratchet.md
+//! section 6).
 
 use super::{
     Contact,
@@ -22,14 +23,15 @@ use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-/// The proof of a reset.
+/// The kind of a reset: the secret by which it is proved to the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResetKind {
-    /// A secret of the newest received turn. The peer accepts it silently, and the contact stays verified. At most one soft reset
-    /// is possible in each hour of the clock. Resets that cross others may be reported as [`ContactEvent::PeerFellBack`].
+    /// Proved by a secret of the newest received turn. The peer accepts the reset silently, and the
+    /// contact stays verified. At most one soft reset is possible in each hour of the clock. A
+    /// reset that crosses one of the peer may be reported as [`ContactEvent::PeerFellBack`].
     Soft,
-    /// The identity alone. The peer's user must agree, and the contact is no longer verified. Begin a hard reset only if the user
-    /// asks for it.
+    /// Proved by the identity alone. The peer's user must agree, and the contact is no longer
+    /// verified. Begin a hard reset only if the user asks for it.
     Hard,
 }
 
@@ -43,12 +45,12 @@ pub enum ResetError {
     /// No secret of a recent turn is left. Only a hard reset is possible.
     #[error("no recent turn is known; ask the user for a hard reset, or send a new invite")]
     NoProof,
-    /// The last reset was in the same hour.
+    /// A soft reset was tried in the same hour of the clock as the last reset.
     #[error("the session was reset within the hour; wait before the next reset")]
     TooSoon,
 }
 
-/// The error of agreeing to an envelope without a reset to agree to; nothing changed.
+/// The error of agreeing to an envelope that holds no reset to agree to; nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "nothing to agree to; decrypt it again, and if that tells nothing begin a hard reset or send a new invite"
@@ -56,14 +58,17 @@ pub enum ResetError {
 pub struct AgreeError;
 
 impl Contact {
-    /// Makes a new reset bundle for the peer, if one is due: send it as content with the next message. A bundle is due if there
-    /// is none that is unused, and [`RESET_BUNDLE_RENEWAL_DAYS`] days after the last one if the peer has answered since.
+    /// Makes a new reset bundle for the peer, if one is due; returns `None` otherwise. Send the
+    /// bundle as content with the next message. One is due if none is unused, and
+    /// [`RESET_BUNDLE_RENEWAL_DAYS`] days after the last one if the peer has answered since.
     ///
-    /// The bundle counts as sent once it is made. If the message with it cannot be sealed, do not store the changes and load the
-    /// contact again, or the next bundle comes with the next renewal.
+    /// The bundle counts as sent once it is made. If the message with it cannot be sealed, do not
+    /// store the changes and load the contact again; otherwise the peer gets no bundle before the
+    /// next renewal.
     ///
-    /// `address` is the encoded mailbox address at which a reset is awaited; it may be empty for the one in use. Draws from
-    /// `rng`: salt 32, X25519 prekey 32, ML-KEM prekey 64.
+    /// `address` is the encoded mailbox address at which the first message of a reset is awaited;
+    /// empty means the mailbox in use. Draws from `rng`: salt 32 bytes, X25519 prekey 32, ML-KEM
+    /// prekey 64.
     ///
     /// # Errors
     /// Fails with [`AddressTooLong`]; nothing changed.
@@ -97,10 +102,11 @@ impl Contact {
             && self.bundle_made.is_none_or(|made| !unused || old(made) && self.bundle_answered)
     }
 
-    /// Begins a new session on the peer's reset bundle. Its first messages come from [`encrypt`](Self::encrypt), and begin
-    /// with [`Content::Hello`] until one is answered.
+    /// Begins a new session with the peer's reset bundle, in place of a lost one. Its first
+    /// messages come from [`encrypt`](Self::encrypt), and their content begins with
+    /// [`Content::Hello`] until the peer has answered.
     ///
-    /// Draws as [`Session::initiate`](crate::session::Session::initiate).
+    /// Draws from `rng` as [`Session::initiate`](crate::session::Session::initiate) does.
     ///
     /// # Errors
     /// Fails with [`ResetError`].
@@ -152,8 +158,9 @@ impl Contact {
         })
     }
 
-    /// Accepts an envelope that led to [`ContactEvent::ResetRequested`], after the user has agreed. If there are several
-    /// envelopes, agree to one of them and pass the others to [`decrypt`](Self::decrypt) again: most belong to the same session.
+    /// Accepts an envelope that led to [`ContactEvent::ResetRequested`], after the user has agreed.
+    /// If there are several envelopes, agree to one of them and pass the others to
+    /// [`decrypt`](Self::decrypt) again: most belong to the same session.
     ///
     /// # Errors
     /// Fails with [`AgreeError`].
@@ -167,7 +174,9 @@ impl Contact {
         if received.content.is_none() { Err(AgreeError) } else { Ok(received) }
     }
 
-    /// Tries an envelope that no session opens on own reset bundles, newest first.
+    /// Tries an envelope that no session opens as a reset, on the own reset bundles, newest first.
+    /// `agreed` tells whether the user agrees to a hard reset. Fails with [`DecryptError::Junk`] if
+    /// it is no reset, and with [`DecryptError::Duplicate`] if it is a repeated one.
     pub(super) fn try_reset(
         &mut self,
         identity: &IdentityKeyPair,
@@ -222,7 +231,8 @@ impl Contact {
         Received { session: Some(id), content: Some(content), events, changes, ..Received::default() }
     }
 
-    /// Reports a request for a reset. A repeated request clears no verification, because anyone can repeat it.
+    /// Reports a request for a hard reset. A repeated request clears no verification, because
+    /// anyone can repeat it.
     fn request_reset(&mut self, repeated: bool) -> Received {
         let mut events = Vec::from([ContactEvent::ResetRequested { repeated }]);
         if !repeated {
@@ -231,7 +241,8 @@ impl Contact {
         Received { events, changes: self.changes(None, Vec::new(), true), ..Received::default() }
     }
 
-    /// Keeps a bundle that came as content. Returns whether it was kept.
+    /// Keeps a reset bundle of the peer that came as content. Returns `false` if the bundle was
+    /// refused or is held already.
     pub(super) fn take_bundle(&mut self, body: &[u8], identity: &IdentityKeyPair, today: Day) -> bool {
         let own = identity.identity_key().hash();
         let Ok(bundle) = PeerBundle::from_content(body, own, &self.peer, today) else { return false };

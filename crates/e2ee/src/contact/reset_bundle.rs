@@ -1,7 +1,9 @@
-//! Reset bundles: each side keeps one of the other, so that a lost session can be replaced (spec/05-ratchet.md section 6).
+//! Reset bundles: each side keeps one of the other, so that a lost session can be replaced
+//! (spec/05-ratchet.md section 6).
 //!
-//! A soft reset is proved by a secret of a recent turn; a hard one by the identity alone, and it is never accepted without the
-//! user's consent. The module [`contact`](crate::contact) decides which secrets count as recent.
+//! A soft reset is proved by a secret of a recent turn; a hard one by the identity alone, and it is
+//! never accepted without the user's consent. The module [`contact`](crate::contact) decides which
+//! secrets count as recent.
 
 #[cfg(feature = "hazmat")]
 pub(crate) mod trace;
@@ -23,19 +25,20 @@ use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-/// Maximum number of own reset bundles whose secrets are held, so that the peer can use one even if the newest did not arrive.
+/// Maximum number of own reset bundles whose secrets are held, so that the peer can use one even if
+/// the newest did not arrive.
 pub const MAX_OWN_BUNDLES: usize = 4;
-/// Maximum number of reset bundles of the peer that are held: the newest and the one before.
+/// Maximum number of reset bundles of the peer that are held: the newest and the one before. A peer
+/// whose state was put back to an older one may know only the latter.
 pub const MAX_PEER_BUNDLES: usize = 2;
-/// Number of days after which a reset bundle is renewed.
+/// Number of days after which a reset bundle is renewed, if the peer has answered since.
 pub const RESET_BUNDLE_RENEWAL_DAYS: u32 = 7;
-/// Number of days for which a reset bundle can be used.
+/// Number of days for which a reset bundle can be used, counted from the day on which it was made.
 pub const RESET_BUNDLE_DAYS: u32 = 90;
-/// Maximum number of sessions that one own reset bundle begins by soft resets. The user can agree to the same number of hard
-/// resets.
+/// Number of sessions, begun by resets of either kind, after which an own reset bundle accepts no
+/// further soft reset. Hard resets are accepted up to twice this number.
 pub const MAX_SESSIONS_OF_BUNDLE: u8 = 4;
-/// Maximum number of flights that one own bundle remembers: those that began a session, and the newest that the user was asked
-/// about.
+/// Maximum number of sessions that one own bundle begins, by soft and hard resets together.
 const MAX_BEGUN: usize = 2 * MAX_SESSIONS_OF_BUNDLE as usize;
 const MAX_ASKED: usize = 4;
 
@@ -44,7 +47,8 @@ secret_bytes! {
     pub(crate) struct ResetHash[32];
 }
 
-/// The keys that derive from the hash of a reset bundle.
+/// The pseudorandom key from which all keys of a reset bundle derive; made from the hash of the
+/// bundle.
 struct ResetKeys(hkdf::Prk);
 
 impl ResetKeys {
@@ -56,7 +60,8 @@ impl ResetKeys {
         InitialKey::derive(&self.0.ready(), &[labels::RESET_INITIAL])
     }
 
-    /// Derives the shared secret of a reset with the proof of a recent turn, or without a proof.
+    /// Derives the pre-shared secret of a reset: of a soft one with the secret of a recent turn as
+    /// its proof, of a hard one without.
     fn psk(&self, proof: Option<&ResetSecret>) -> Psk {
         let expander = self.0.ready();
         match proof {
@@ -71,39 +76,46 @@ impl ResetKeys {
 /// The secrets are boxed: a list of bundles that grows leaves no copy of them.
 pub(crate) struct PendingReset {
     hash: Box<ResetHash>,
-    /// The key of outer boxes. The key is derived once, so that a forged envelope costs no derivation.
+    /// The key of the outer box of an InitialMessage to this bundle. The key is derived once, so
+    /// that a forged envelope costs no derivation.
     initial: Box<InitialKey>,
     prekeys: Prekeys,
-    /// SHA-256 of the flight of each session that the bundle has begun: none begins a second time with its old keys.
+    /// SHA-256 of the flight (the handshake part of an InitialMessage) of each session that the
+    /// bundle has begun, so that none begins a second time with its old keys.
     begun: Vec<[u8; 32]>,
-    /// SHA-256 of the flight of each hard reset that the user was asked about, oldest first.
+    /// SHA-256 of the flight of each hard reset that the user was asked about, oldest first; at
+    /// most [`MAX_ASKED`].
     asked: Vec<[u8; 32]>,
 }
 
 /// The conditions on which a reset is accepted.
 pub(crate) struct Rules<'a> {
-    /// The secrets that count as recent.
+    /// The reset secrets that count as recent: each of them proves a soft reset.
     pub(crate) proofs: &'a [&'a ResetSecret],
-    /// Whether the user wants a hard reset.
+    /// Whether the user has agreed to a hard reset.
     pub(crate) agreed: bool,
-    /// The identity of the contact.
+    /// The hash of the contact's identity: a reset from any other is refused.
     pub(crate) peer: &'a IdentityHash,
 }
 
-/// The result of trying an envelope.
+/// The result of trying an envelope on an own reset bundle.
 pub(crate) enum Attempt {
-    /// A session with its first content. `proof` is the index of the secret that proved it, if one did.
+    /// The reset is accepted: a session with its first content. `proof` is the index in
+    /// `Rules::proofs` of the secret that proved it; `None` for a hard reset.
     Accepted { session: Box<Session>, content: Zeroizing<Vec<u8>>, proof: Option<usize> },
-    /// A reset that is proved by the identity alone. `repeated` tells whether the user was asked about the same handshake before.
+    /// A reset that is proved by the identity alone, without the user's agreement. `repeated` tells
+    /// whether the user was asked about the same handshake before, or about many others.
     Hard { repeated: bool },
-    /// A soft reset whose secret does not count as recent.
+    /// A soft reset whose secret does not count as recent, or a reset on a bundle that has begun
+    /// its maximum number of sessions.
     Stale,
     /// The handshake of a session that was begun before, whether or not it still exists.
     Known,
 }
 
 impl PendingReset {
-    /// Creates a new bundle. The second value is its body, which is sent to the contact.
+    /// Creates a reset bundle. Returns its secrets, and its body, which is sent to the contact.
+    /// Draws from `rng` as `Prekeys::generate` does.
     pub(crate) fn create(
         identity: &IdentityKeyPair,
         not_after: Day,
@@ -128,13 +140,15 @@ impl PendingReset {
         self.prekeys.not_after
     }
 
-    /// Forgets the resets that the user was asked about, so that they are asked about again.
+    /// Forgets the hard resets that the user was asked about, so that the next copy of each is
+    /// reported as a new request.
     pub(crate) fn forget_asked(&mut self) {
         self.asked.clear();
     }
 
-    /// Tries an InitialMessage against every proof that counts, and remembers its flight if it is a reset. `is_held` tells
-    /// whether the session is known already.
+    /// Tries an InitialMessage on the bundle, with every proof in `rules`. Remembers its flight if
+    /// it begins a session or asks for a hard reset. `is_held` tells whether the contact holds a
+    /// session of this id already.
     ///
     /// # Errors
     /// Fails with [`AcceptError`]; nothing is remembered.
@@ -188,7 +202,8 @@ impl PendingReset {
         Ok(Attempt::Accepted { session: Box::new(session), content, proof })
     }
 
-    /// Appends the hash 32, prekeys 100, then twice a count and the flights.
+    /// Appends the stored form: hash 32 bytes, prekeys 100, then for `begun` and for `asked` a
+    /// count of 1 byte and 32 bytes for each flight.
     pub(crate) fn write(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(self.hash.expose());
         self.prekeys.write(bytes);
@@ -215,15 +230,16 @@ impl PendingReset {
     }
 }
 
-/// A reset bundle of the contact, as a body that was checked when it came.
+/// A reset bundle of the peer: its body, which was checked when it came.
 pub(crate) struct PeerBundle {
     body: Zeroizing<Vec<u8>>,
-    /// Number of resets that were begun with the bundle and have not been answered.
+    /// Number of resets that were begun with the bundle since a session was last established.
     pub(crate) tries: u8,
 }
 
 impl PeerBundle {
-    /// Checks a body that came in the contact's content.
+    /// Checks a body that came in the peer's content; fails with the [`BundleError`] of the check
+    /// that fails.
     pub(crate) fn from_content(
         body: &[u8],
         own: &IdentityHash,
@@ -234,7 +250,7 @@ impl PeerBundle {
         Ok(Self { body: Zeroizing::new(body.to_vec()), tries: 0 })
     }
 
-    /// Restores a stored body.
+    /// Restores a bundle from its stored number of tries and its stored body, without a check.
     pub(crate) fn from_stored(tries: u8, body: &[u8]) -> Self {
         Self { body: Zeroizing::new(body.to_vec()), tries }
     }
@@ -243,7 +259,8 @@ impl PeerBundle {
         &self.body
     }
 
-    /// Returns the bundle with its hash and last day, if it can be used today.
+    /// Returns the bundle with its hash, if it can be used today; fails with the [`BundleError`] of
+    /// the check that fails.
     pub(crate) fn usable(
         &self,
         own: &IdentityHash,
@@ -260,19 +277,21 @@ impl PeerBundle {
     }
 }
 
-/// A reset bundle with which a session can be begun.
+/// A reset bundle of the peer that has passed all checks, with its hash.
 pub(crate) struct UsableBundle {
     hash: ResetHash,
     bundle: Bundle,
 }
 
 impl UsableBundle {
-    /// Returns the encoded mailbox address at which the first message is awaited. Empty: the mailbox in use.
+    /// Returns the encoded mailbox address at which the first message is awaited. Empty: the
+    /// mailbox in use.
     pub(crate) fn address(&self) -> &[u8] {
         &self.bundle.address
     }
 
-    /// Begins a session on the bundle. Draws as [`Session::initiate`].
+    /// Begins a session with the bundle: a soft reset with the secret `proof`, a hard one without.
+    /// Draws from `rng` as [`Session::initiate`] does.
     pub(crate) fn initiate(
         &self,
         identity: &IdentityKeyPair,

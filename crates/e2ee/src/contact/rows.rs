@@ -16,7 +16,7 @@ use deaddrop_wire::Day;
 use zeroize::Zeroizing;
 
 const VERSION: u8 = 1;
-/// The stored value of a missing day or hour.
+/// Stored number that stands for a missing day or hour.
 const NONE: u32 = u32::MAX;
 const ENTRY_LEN: usize = 16 + 4 + 1 + 4 + 4;
 
@@ -28,7 +28,7 @@ pub struct StoredSession<'a> {
     pub snapshot: &'a [u8],
     /// The newest row of reset secrets; empty if it is gone.
     pub reset_secrets: &'a [u8],
-    /// The skipped rows that were added and not removed.
+    /// The rows of skipped keys that were added and not removed since, each under its id.
     pub skipped: Vec<(SkippedId, &'a [u8])>,
 }
 
@@ -39,14 +39,16 @@ impl core::fmt::Debug for StoredSession<'_> {
 }
 
 impl Contact {
-    /// Loads a contact from its row and the rows of its sessions.
+    /// Loads a contact from its row and the rows of its sessions. Rows of sessions that the contact
+    /// does not hold are ignored.
     ///
-    /// A session whose snapshot is missing or damaged in its form is kept as lost: with its reset secrets it can be reset
-    /// ([`is_lost`](Self::is_lost), [`reset`](Self::reset)). Only damage to the form is seen: keep rows where a changed byte is
-    /// noticed, under an AEAD or a checksum.
+    /// A session whose snapshot is missing or damaged in its form is kept as lost: with its reset
+    /// secrets it can be reset ([`is_lost`](Self::is_lost), [`reset`](Self::reset)). Only damage to
+    /// the form is seen: keep rows under an AEAD or a checksum, so that any changed byte is
+    /// noticed.
     ///
     /// # Errors
-    /// Fails with [`LoadError`]; overwrite nothing.
+    /// Fails with [`LoadError`]; do not overwrite any stored row.
     pub fn load<'a>(
         row: &[u8],
         sessions: impl IntoIterator<Item = StoredSession<'a>>,
@@ -64,7 +66,8 @@ impl Contact {
         Ok(contact)
     }
 
-    /// Encodes the contact's row as it is now, for an app that writes whole states.
+    /// Encodes the contact's row as it is now, for an app that stores whole states instead of
+    /// changes.
     #[must_use]
     pub fn row(&self) -> Zeroizing<Vec<u8>> {
         let bundles: usize = self.peer_bundles.iter().map(|bundle| 3 + bundle.as_bytes().len()).sum();
@@ -108,7 +111,8 @@ impl Contact {
     }
 }
 
-/// Loads one session. Damaged rows make it lost; rows of a newer version are an error, so that they are not overwritten.
+/// Loads one session. Damaged rows, or rows of another session or peer, make it lost; rows of a
+/// newer version are an error, so that they are not overwritten.
 fn load(stored: &StoredSession<'_>, peer: &IdentityHash) -> Result<SessionState, LoadError> {
     let skipped = || stored.skipped.iter().copied();
     let loaded = match Session::load(stored.snapshot, stored.reset_secrets, skipped()) {

@@ -1,11 +1,13 @@
 //! Holds all sessions with one contact and decides which of them is used for sending.
 //!
-//! A contact can have several sessions: both people may have invited each other, or one of them may have reset a lost session. Every
-//! session has an *era*, a counter that orders them: a session that replaces others gets a higher era. The sender includes the era in its
-//! messages until the session is established, so that both sides agree on the order.
+//! A contact can have several sessions: both people may have invited each other, or one of them may
+//! have reset a lost session. Every session has an *era*, a counter that orders them: a session
+//! that replaces others gets a higher era. The sender includes the era in its messages until the
+//! session is established, so that both sides agree on the order.
 //!
-//! A reset by the user or a new invite marks all older sessions as *superseded*. A superseded session can still decrypt messages, but it is
-//! never used for sending and cannot authorise a reset, because a copy of its keys may have been stolen.
+//! A reset by the user or a new invite marks all older sessions as *superseded*. A superseded
+//! session can still decrypt messages, but it is never used for sending and cannot authorise a
+//! reset, because a copy of its keys may have been stolen.
 
 use crate::session::{Role, Session, SessionId, Standing, keys::ResetSecret, reset_proofs::ResetSecrets};
 use alloc::{boxed::Box, vec::Vec};
@@ -14,7 +16,8 @@ use deaddrop_wire::Day;
 
 /// Maximum number of sessions with one person that are held at a time.
 pub const MAX_SESSIONS: usize = 8;
-/// Number of days for which a session that is no longer used can still receive.
+/// Number of days for which a session that is no longer used can still receive before it is
+/// removed.
 pub const UNUSED_DAYS: u32 = 7;
 
 /// The event that began a session.
@@ -26,22 +29,27 @@ pub(super) enum Origin {
     Reset,
 }
 
-/// The relation of a session to the most recent reset by the user or new invite.
+/// The relation of a session to the most recent time at which the two people started over, by a
+/// hard reset or a new invite.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Generation {
-    /// The session was created by the reset or invite, or after it.
+    /// The session was begun by the last hard reset or new invite, or after it.
     Current,
-    /// The session is older, and the peer had not replied in it. If the peer still uses it, this side follows and tells the user.
+    /// The session is older than the last hard reset or new invite, and the peer had not replied in
+    /// it. If the peer still uses it, this side follows and tells the user.
     LeftBehind,
-    /// The session is older, and the peer had replied in it. It decrypts, but it never sends and never authorises a reset.
+    /// The session is older than the last hard reset or new invite, and the peer had replied in it.
+    /// It decrypts, but it never sends and never authorises a reset.
     Superseded,
 }
 
 /// The state of a session, or what is left of it.
 pub(super) enum SessionState {
-    /// The session, boxed so that a list that grows, or is put in another order, leaves no copy of its keys.
+    /// The session, boxed so that a list that grows, or is put in another order, leaves no copy of
+    /// its keys.
     Live(Box<Session>),
-    /// The snapshot is gone. The row of reset secrets may still exist.
+    /// The snapshot is missing or damaged. The reset secrets are those of their row; empty if that
+    /// is gone, too.
     Lost(ResetSecrets),
 }
 
@@ -50,19 +58,20 @@ pub(super) struct SessionEntry {
     pub(super) id: SessionId,
     pub(super) era: u32,
     pub(super) origin: Origin,
-    /// Whether the peer has replied in this session, so that the peer holds its state, and so does anyone with a copy of that
-    /// state.
+    /// Whether the peer has replied in this session, so that the peer holds its state, and so does
+    /// anyone with a copy of that state.
     pub(super) peer_replied: bool,
     pub(super) generation: Generation,
-    /// The last day on which a reply to an own invite can still arrive.
+    /// Last day of the invite with which this side began the session. `None` if the session began
+    /// in another way, or if its missing reply was reported.
     pub(super) reply_deadline: Option<Day>,
-    /// The day since which another session has been used for sending.
+    /// The day since which another session has been used for sending; `None` if this one is in use.
     pub(super) unused_since: Option<Day>,
     pub(super) state: SessionState,
 }
 
 impl SessionEntry {
-    /// Creates the entry of a new session.
+    /// Creates the entry of a session that is not lost, in generation [`Generation::Current`].
     pub(super) fn live(session: Box<Session>, era: u32, origin: Origin, reply_deadline: Option<Day>) -> Self {
         Self {
             id: session.id(),
@@ -76,7 +85,7 @@ impl SessionEntry {
         }
     }
 
-    /// Returns the session, unless it is lost.
+    /// Returns the session; `None` if it is lost.
     pub(super) fn session(&self) -> Option<&Session> {
         match &self.state {
             SessionState::Live(session) => Some(session),
@@ -84,7 +93,7 @@ impl SessionEntry {
         }
     }
 
-    /// Returns the session, unless it is lost.
+    /// Returns the session; `None` if it is lost.
     pub(super) fn session_mut(&mut self) -> Option<&mut Session> {
         match &mut self.state {
             SessionState::Live(session) => Some(session),
@@ -92,7 +101,8 @@ impl SessionEntry {
         }
     }
 
-    /// Whether the session decides something for the contact: no other has superseded or replaced it.
+    /// Whether the addresses, receipts and bundles in messages of the session take effect: it is
+    /// neither unused nor superseded.
     pub(super) fn is_in_use(&self) -> bool {
         self.unused_since.is_none() && self.generation != Generation::Superseded
     }
@@ -108,12 +118,12 @@ impl SessionEntry {
         self.resets().sent().next().is_some()
     }
 
-    /// Whether the session is lost, and the peer may be using it beside one of this era.
+    /// Whether the session is lost, and the peer may be using it although the highest era is `era`.
     fn is_missed(&self, era: u32) -> bool {
         self.session().is_none() && self.era >= era && self.unused_since.is_none()
     }
 
-    /// Whether this is an own session without a reply.
+    /// Whether the session is not lost, was begun by this side, and has no reply.
     fn is_waiting(&self) -> bool {
         self.session().is_some() && !self.peer_replied && !self.is_begun_by_peer()
     }
@@ -123,12 +133,16 @@ impl SessionEntry {
     }
 }
 
-/// Maximum distance of a claimed era from the highest one that is held, so that a peer's claims never use the numbers up.
+/// Maximum distance of an era that the peer claims above the highest one that is held. So a peer
+/// must make 2^26 claims to use the 32-bit numbers up.
 const MAX_ERA_STEP: u32 = 64;
-/// Maximum era that is accepted while the peer has replied in no session.
+/// Maximum era that is accepted while the peer has never replied in a session. A side without
+/// sessions, as on a new device, cannot know how far the peer has counted; the upper half of the
+/// numbers stays free for later eras.
 const MAX_FIRST_ERA: u32 = 1 << 31;
 
-/// The sessions of a contact, in the order of their arrival. A session without a reply moves to the end when it is used.
+/// The sessions of a contact, in the order of their arrival. A session without a reply moves to the
+/// end when the peer uses it.
 pub(super) struct Sessions(Vec<SessionEntry>);
 
 impl Sessions {
@@ -165,8 +179,9 @@ impl Sessions {
         self.0.push(entry);
     }
 
-    /// Returns the session that sends: of the highest era; among those with a reply the one with the smallest id; without any, the
-    /// one begun by the peer that the peer used last; without any of those, the newest. Returns `None` if there is no session.
+    /// Returns the session that sends: of the highest era; among those with a reply the one with
+    /// the smallest id; without any, the one begun by the peer that the peer used last; without any
+    /// of those, the newest. Returns `None` if there is no session.
     pub(super) fn best(&self) -> Option<&SessionEntry> {
         let era = self.newest_era();
         let of_era = || self.0.iter().filter(move |entry| entry.era == era);
@@ -182,8 +197,9 @@ impl Sessions {
         self.best().map(|entry| entry.id)
     }
 
-    /// Whether the session that sends, or one that the peer may be using, is lost: a session of the same era that is not
-    /// replaced. An own session that waits does not count, because it brings the peer to it.
+    /// Whether the session that sends is lost, or another one of its era that the peer may be
+    /// using. If the session that sends is an own one without a reply, the others do not count,
+    /// because its messages bring the peer to it.
     pub(super) fn is_lost(&self) -> bool {
         let Some(best) = self.best() else { return false };
         // Of those with a reply, the peer may have chosen a smaller id.
@@ -194,14 +210,16 @@ impl Sessions {
             || best.peer_replied && self.0.iter().any(smaller)
     }
 
-    /// Whether the session that sends is an own one without a reply that has superseded or left behind all others.
+    /// Whether the session that sends is an own one without a reply that has superseded or left
+    /// behind all others.
     pub(super) fn is_starting_over(&self) -> bool {
         let Some(best) = self.best().filter(|entry| entry.is_waiting()) else { return false };
         let mut others = self.0.iter().filter(|entry| entry.id != best.id);
         others.all(|entry| entry.generation != Generation::Current)
     }
 
-    /// Returns the ids in the order in which an envelope is tried: highest era first, then latest.
+    /// Returns the ids in the order in which an envelope is tried: those of the highest era first,
+    /// of equal eras the one that came last.
     pub(super) fn newest_first(&self) -> Vec<SessionId> {
         let mut order: Vec<_> = self.0.iter().enumerate().collect();
         order.sort_by_key(|(place, entry)| Reverse((entry.era, *place)));
@@ -212,31 +230,34 @@ impl Sessions {
         self.0.iter().map(|entry| entry.era).max().unwrap_or_default()
     }
 
-    /// Returns the era of a session that supersedes others: above every one that the peer may be using, which are all but own
-    /// sessions without a reply.
+    /// Returns the era for a session that supersedes others. It is above the era of every session
+    /// that the peer may be using (all but own sessions without a reply), and not below any other.
     pub(super) fn next_era(&self) -> u32 {
         let shared = self.0.iter().filter(|entry| !entry.is_waiting()).map(|entry| entry.era).max();
         shared.map_or(1, |era| era.saturating_add(1)).max(self.newest_era())
     }
 
-    /// Returns the newest era in which the peer has replied; `None` if it has replied in no session.
+    /// Returns the highest era in which the peer has replied; `None` if it has replied in no
+    /// session.
     fn replied_era(&self) -> Option<u32> {
         self.0.iter().filter(|entry| entry.peer_replied).map(|entry| entry.era).max()
     }
 
-    /// Returns the era that the peer claims if it can be accepted. `peer_ever_answered` tells whether the peer had replied in a
-    /// session before it claimed this era.
+    /// Returns the era that the peer claims for its session; `None` if it claims none, or one that
+    /// is too high. `peer_ever_answered` tells whether the peer had replied in a session before; it
+    /// selects `MAX_ERA_STEP` or `MAX_FIRST_ERA` as the limit.
     pub(super) fn accept_claimed_era(&self, claimed: Option<u32>, peer_ever_answered: bool) -> Option<u32> {
         let most =
             if peer_ever_answered { self.newest_era().saturating_add(MAX_ERA_STEP) } else { MAX_FIRST_ERA };
         claimed.filter(|era| *era <= most)
     }
 
-    /// Returns the secret that proves an own soft reset: that of the newest received turn, which the peer has made, in the newest
-    /// session that the peer cannot have forgotten. If there are several such sessions, the one that sends counts.
+    /// Returns the secret that proves an own soft reset, or `None`: that of the newest received
+    /// turn, which the peer has made, in the newest session that the peer cannot have forgotten. Of
+    /// several such sessions, the one that sends is taken.
     ///
-    /// A session that the peer began and that has sent nothing is passed over: until it has a reply, the peer accepts older ones,
-    /// and may have lost it.
+    /// A session in which this side has sent nothing is the last choice: until it has a reply, the
+    /// peer accepts proofs of older ones, and may have lost it.
     pub(super) fn own_proof(&self) -> Option<&ResetSecret> {
         let order = |entry: &&SessionEntry| {
             let (replied, used) = (entry.peer_replied, entry.unused_since.is_none());
@@ -248,10 +269,11 @@ impl Sessions {
         self.0.iter().filter(is_usable).max_by_key(order)?.resets().received()
     }
 
-    /// Returns the secrets that can prove a peer's soft reset, each with the era of its session. They are those of the two newest
-    /// sent turns of each session in use that is no older than the newest in which the peer has replied. The newest turn that the
-    /// peer has received is one of them. An unused session does not turn any more, so a secret that once leaked from it would
-    /// prove resets without end.
+    /// Returns the secrets that can prove a peer's soft reset, each with the era of its session.
+    /// They are those of the two newest own turns, of which the peer has received at least one, in
+    /// each session in use whose era is not below the highest in which the peer has replied. An
+    /// unused session takes no new turns, so a secret that once leaked from it would prove resets
+    /// without end.
     pub(super) fn peer_proofs(&self) -> Vec<(&ResetSecret, u32)> {
         let oldest = self.replied_era().unwrap_or_default();
         let is_used =
@@ -260,9 +282,10 @@ impl Sessions {
         recent.flat_map(|entry| entry.resets().sent().map(|secret| (secret, entry.era))).collect()
     }
 
-    /// Marks all sessions as older than a new beginning with a session of this era. `is_known` tells whether the user knows the
-    /// person already. Own sessions without a reply get the same era: the first in which the peer replies is the one that is
-    /// used.
+    /// Marks all sessions as older than a new one of era `era`: those with a reply as superseded,
+    /// the others as left behind if `is_known`, that is if the user knew the person before. Own
+    /// sessions without a reply get the same era: the first in which the peer replies is the one
+    /// that is used.
     pub(super) fn start_over(&mut self, era: u32, is_known: bool) {
         for entry in &mut self.0 {
             if entry.is_waiting() {
@@ -276,7 +299,7 @@ impl Sessions {
         }
     }
 
-    /// Makes the session that sends current if it was left behind. Returns `true` if it was.
+    /// Makes the session that sends current if it was left behind. Returns whether it was.
     pub(super) fn take_returned(&mut self) -> bool {
         let best = self.best_id().and_then(|id| self.get_mut(id));
         best.is_some_and(|entry| {
@@ -284,7 +307,8 @@ impl Sessions {
         })
     }
 
-    /// Adds an entry, and returns the ids of those for which there is no room any more.
+    /// Adds an entry. If there are then more than [`MAX_SESSIONS`], removes others and returns
+    /// their ids.
     pub(super) fn add(&mut self, entry: SessionEntry) -> Vec<SessionId> {
         let added = entry.id;
         self.0.push(entry);
@@ -313,7 +337,8 @@ impl Sessions {
         self.get_mut(id).is_some_and(|entry| !core::mem::replace(&mut entry.peer_replied, true))
     }
 
-    /// Raises the era of a session to at least this one. Returns `true` if it was lower.
+    /// Raises the era of a session to `era`. Returns `false` if it was not lower, or if there is no
+    /// such session.
     pub(super) fn raise_era(&mut self, id: SessionId, era: u32) -> bool {
         match self.get_mut(id) {
             Some(entry) if entry.era < era => {
@@ -324,10 +349,12 @@ impl Sessions {
         }
     }
 
-    /// Notes that the peer has just used a session. Returns `true` if anything changed.
+    /// Notes that the peer has just used a session. Returns `true` if anything changed. Sessions
+    /// with a reply, unused ones and those that were superseded or left behind do not change.
     ///
-    /// If the peer has begun several sessions that have no reply, it holds the one that it continues to use. While no newer one
-    /// has a reply, any that the peer uses can be followed.
+    /// If the peer has begun several sessions without a reply, the one that it uses is the one that
+    /// it still holds, so it moves to the end. While the session that sends has no reply, the used
+    /// one also gets the highest era.
     pub(super) fn note_use(&mut self, id: SessionId) -> bool {
         let newest = self.newest_era();
         let is_open = self.best().is_some_and(|entry| !entry.peer_replied);
@@ -350,8 +377,9 @@ impl Sessions {
         has_changed
     }
 
-    /// Marks the other sessions as unused once the session that sends is established, except lost ones that the peer may be
-    /// using. Returns `true` if anything changed. A stored day in the future comes from a wrong clock.
+    /// Marks all sessions but the one that sends as unused once that one is established, except
+    /// lost ones that the peer may be using. A stored day in the future comes from a wrong clock
+    /// and is replaced by `today`. Returns `true` if anything changed.
     pub(super) fn retire_unused(&mut self, today: Day) -> bool {
         let Some(best) = self.best() else { return false };
         let (best, standing) = (best.id, best.session().map(Session::standing));
@@ -385,7 +413,8 @@ impl Sessions {
         dropped
     }
 
-    /// Returns the own invite sessions whose deadline has passed without a reply, each once.
+    /// Returns the ids of the sessions that this side began with an invite and whose deadline has
+    /// passed without a reply. Removes the deadlines, so that each session is returned once.
     pub(super) fn take_overdue(&mut self, today: Day) -> Vec<SessionId> {
         let mut overdue = Vec::new();
         for entry in &mut self.0 {

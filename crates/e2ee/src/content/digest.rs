@@ -6,8 +6,8 @@ use alloc::boxed::Box;
 use deaddrop_primitives::hash::sha256_of_secret;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// The hash of one item: of its type and its whole body. It is wiped, because a short text can be guessed from it, and boxed, so
-/// that moving it leaves no copy behind.
+/// SHA-256 of the type and the whole body of one item. The hash is wiped on drop, because a short
+/// text can be guessed from it, and boxed, so that moving it leaves no copy behind.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ItemHash(Box<[u8; 32]>);
 
@@ -22,15 +22,15 @@ impl ItemHash {
         Self(Box::new(bytes))
     }
 
-    /// Returns the bytes, to be stored.
+    /// Returns the bytes of the hash, to be stored.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
-/// The digest of all items of a stream up to a number: each item's hash is chained to the digest before it. It is wiped and
-/// boxed, as [`ItemHash`] is.
+/// The digest of all items of a stream up to a number: each item's hash is chained to the digest
+/// before it. The digest is wiped and boxed, as [`ItemHash`] is.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StreamDigest(Box<[u8; 32]>);
 
@@ -41,13 +41,14 @@ impl StreamDigest {
         Self(Box::new([0; 32]))
     }
 
-    /// Returns the digest with one more item.
+    /// Returns the digest of the stream after one more item.
     #[must_use]
     pub fn then(&self, item: &ItemHash) -> Self {
         Self(Box::new(sha256_of_secret(&[labels::STREAM, self.0.as_slice(), item.0.as_slice()])))
     }
 
-    /// Returns the bytes that a [`Content::StreamDigest`](crate::content::Content::StreamDigest) carries.
+    /// Returns the first [`SHORT_DIGEST_LEN`] bytes, which a
+    /// [`Content::StreamDigest`](crate::content::Content::StreamDigest) carries.
     #[must_use]
     pub fn short(&self) -> [u8; SHORT_DIGEST_LEN] {
         self.0.first_chunk().copied().unwrap_or_default()
@@ -59,7 +60,7 @@ impl StreamDigest {
         Self(Box::new(bytes))
     }
 
-    /// Returns the bytes, to be stored.
+    /// Returns the bytes of the digest, to be stored.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -1,4 +1,5 @@
-//! The message of a person (spec/06-envelope-and-content.md section 2.1): `id ‖ clock ‖ time ‖ scope ‖ parts`.
+//! The message of a person (spec/06-envelope-and-content.md section 2.1): `id ‖ clock ‖ time ‖
+//! scope ‖ parts`.
 
 use super::form::{CRITICAL, MAX_PARTS, MAX_TEXT, TooLong, bounded, split};
 use crate::identity::IdentityHash;
@@ -8,12 +9,13 @@ use deaddrop_primitives::hash::sha256_of_secret;
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// The scope of a message between two people.
+/// Value of the byte `scope` of a message between two people.
 const SCOPE_TWO: u8 = 0;
-/// The type of a part that is text.
+/// Type number of a part of a message that is text.
 const TEXT_PART: u16 = 1;
 
-/// The id of a message, which names it together with its author.
+/// The random id of a message. Two authors can choose the same one, so author and id together name
+/// the message.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(pub [u8; 16]);
 
@@ -26,8 +28,8 @@ impl MessageId {
         Self(id)
     }
 
-    /// Generates an id as [`generate`](Self::generate) does. The id also depends on the clock and the text, so that a random
-    /// source that repeats its output gives two messages two ids.
+    /// Generates an id from 16 bytes of `rng`, the message's [`clock`](Message::clock) and its
+    /// text, so that a random source that repeats its output still gives two messages two ids.
     #[must_use]
     pub fn for_text(rng: &mut (impl CryptoRng + ?Sized), clock: u64, text: &str) -> Self {
         let Self(random) = Self::generate(rng);
@@ -35,8 +37,8 @@ impl MessageId {
         Self(hash.first_chunk().copied().unwrap_or_default())
     }
 
-    /// Returns the first 8 bytes of SHA-256(author ‖ id): a short name among the messages of a conversation, which other authors
-    /// cannot take without finding a collision.
+    /// Returns the first 8 bytes of SHA-256(author ‖ id): a short name among the messages of a
+    /// conversation, which other authors cannot take without finding a collision.
     #[must_use]
     pub fn short_name(&self, author: &IdentityHash) -> [u8; 8] {
         let hash = sha256_of_secret(&[author.as_bytes(), &self.0]);
@@ -50,12 +52,13 @@ impl core::fmt::Debug for MessageId {
     }
 }
 
-/// One message. Its sender alone vouches for all its fields.
+/// One message. All fields are claims of its sender.
 #[derive(PartialEq, Eq)]
 pub struct Message {
     /// The id of the message.
     pub id: MessageId,
-    /// The message's place in the conversation: one more than the highest that its author knew.
+    /// Position of the message in the conversation: one more than the highest clock that its author
+    /// knew.
     pub clock: u64,
     /// The time of writing in whole seconds since 1970-01-01 UTC; 0 if it is not given.
     pub time: u64,
@@ -93,7 +96,8 @@ impl Message {
     }
 }
 
-/// The core of a message.
+/// The result of parsing the core of a message: the bytes from the id on, in the form that the head
+/// of this module shows.
 pub(super) enum Core<'a> {
     Known(KnownMessage<'a>),
     /// A core of another scope, without a text, or with a critical part of an unknown type.

@@ -1,4 +1,5 @@
-//! Bytes to items (spec/06-envelope-and-content.md section 2). Every rule is in [`parse`], which copies nothing.
+//! Bytes to items (spec/06-envelope-and-content.md section 2). Every rule is in [`parse`], which
+//! copies nothing.
 
 use super::{
     Content, ContentError, ItemHash, MAX_ADDRESS, StreamId,
@@ -16,8 +17,8 @@ use crate::{
 };
 use alloc::{borrow::ToOwned, vec::Vec};
 
-/// Decodes content of [`encode`](super::encode), or of a newer version. Unknown items that are neither critical nor numbered are
-/// left out.
+/// Decodes the content that [`encode`](super::encode) made, in this version or a newer one. Unknown
+/// items that are neither critical nor numbered are left out.
 ///
 /// # Errors
 /// Fails with [`ContentError`].
@@ -29,7 +30,7 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Content>, ContentError> {
     Ok(items)
 }
 
-/// Does the same as [`decode`], with the hash of each item, for the digest of its stream.
+/// Does the same as [`decode`], and returns with each item its hash, for the digest of its stream.
 ///
 /// # Errors
 /// Fails with [`ContentError`].
@@ -42,21 +43,23 @@ pub fn decode_with_hashes(bytes: &[u8]) -> Result<Vec<(Content, ItemHash)>, Cont
     Ok(items)
 }
 
-/// Returns the maximum number of items. A list with that capacity never grows, so no copy of a key is left behind.
+/// Returns an upper bound of the number of items that [`decode`] returns. A list with that capacity
+/// never grows, so no copy of a key is left behind.
 fn places(bytes: &[u8]) -> usize {
     let heads = core::iter::successors(split(bytes), |(.., rest)| split(rest));
     heads.take(MAX_ITEMS).count()
 }
 
-/// The items of a content that the contact itself reads.
+/// The items of a content that a [`Contact`](crate::contact::Contact) itself reads: its last reset
+/// bundle and its last era.
 #[derive(Default)]
 pub(crate) struct ForContact<'a> {
     pub(crate) bundle: Option<&'a [u8]>,
     pub(crate) era: Option<u32>,
 }
 
-/// Finds the items that the contact itself reads. The last item of each kind counts; a content that [`decode`] refuses has none.
-/// Nothing is copied.
+/// Finds the items that a [`Contact`](crate::contact::Contact) itself reads. The last item of each
+/// kind counts; a content that [`decode`] refuses has none. Nothing is copied.
 pub(crate) fn for_contact(bytes: &[u8]) -> ForContact<'_> {
     let mut found = ForContact::default();
     for item in Items::of(bytes) {
@@ -70,8 +73,9 @@ pub(crate) fn for_contact(bytes: &[u8]) -> ForContact<'_> {
     found
 }
 
-/// Whether the content may be the first one of a session: Hello is the first item of a known type, and no item of an unknown type
-/// is critical, numbered or not. A content that [`decode`] refuses may not.
+/// Whether the content may be the first one of a session: Hello is the first item of a known type,
+/// and no item of an unknown type is critical, numbered or not. Returns `false` for a content that
+/// [`decode`] refuses.
 pub(crate) fn is_first_content(bytes: &[u8]) -> bool {
     let mut first = None;
     for item in Items::of(bytes) {
@@ -89,7 +93,8 @@ pub(crate) fn is_first_content(bytes: &[u8]) -> bool {
     first.unwrap_or(false)
 }
 
-/// Whether [`decode`] returns the item unchanged: its type, its flags, its place and its body.
+/// Whether [`decode`] returns an item of this type, these flags and this body as a
+/// [`Content::Unknown`] at this place, with the same values.
 pub(super) fn is_kept_whole(kind: u16, flags: u8, place: (StreamId, u64), body: &[u8]) -> bool {
     let item = match kind {
         _ if is_known(kind) => parse(kind, flags, body),
@@ -103,7 +108,8 @@ const fn is_known(kind: u16) -> bool {
     matches!(kind, HELLO..=DEVICE | STREAM_DIGEST | VOID)
 }
 
-/// An iterator over the known items of a content in their order. It ends after the first error.
+/// An iterator over the items that [`decode`] returns, in their order. It ends after the first
+/// error.
 struct Items<'a> {
     rest: &'a [u8],
     count: usize,
@@ -114,7 +120,8 @@ impl<'a> Items<'a> {
         Self { rest: bytes, count: 0 }
     }
 
-    /// Returns the next item; `None` for one that is passed over.
+    /// Returns the next item; `None` if that item is to be skipped: its type is unknown, and it is
+    /// neither critical nor numbered.
     fn step(&mut self) -> Result<Option<(Raw<'a>, Item<'a>)>, ContentError> {
         use ContentError::{Malformed, NeedsNewerVersion};
         self.count += 1;
@@ -133,7 +140,7 @@ impl<'a> Items<'a> {
     }
 }
 
-/// The bytes that an item's hash covers.
+/// The type and body of an item, which its hash covers.
 struct Raw<'a> {
     kind: u16,
     body: &'a [u8],
@@ -165,7 +172,7 @@ enum Item<'a> {
     Device(&'a [u8; 32], u64),
 }
 
-/// The rest of a numbered item, after stream and number.
+/// The rest of a numbered item, after the stream's id and the number.
 enum Numbered<'a> {
     Message {
         to_version: u64,
@@ -251,14 +258,16 @@ fn parse(kind: u16, flags: u8, body: &[u8]) -> Option<Item<'_>> {
     }
 }
 
-/// Splits a body into stream, number, and the bytes after them; `None` if the body is too short.
+/// Splits a body into the stream's id, the number, and the bytes after them; `None` if the body is
+/// too short.
 fn place(body: &[u8]) -> Option<(StreamId, u64, &[u8])> {
     let (stream, rest) = body.split_first_chunk()?;
     let (number, rest) = rest.split_first_chunk()?;
     Some((StreamId(*stream), u64::from_le_bytes(*number), rest))
 }
 
-/// Parses a numbered item of an unknown type; `None` if its body is too short, or if its number is 0.
+/// Parses a numbered item of an unknown type; `None` if its body is too short, or if its number is
+/// 0.
 fn unknown(kind: u16, flags: u8, body: &[u8]) -> Option<Item<'_>> {
     let (stream, number, _) = place(body).filter(|(_, number, _)| *number > 0)?;
     Some(Item::Numbered(stream, number, Numbered::Unknown(kind, flags, body)))

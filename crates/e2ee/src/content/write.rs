@@ -13,10 +13,12 @@ use crate::{attachment::MAX_ATTACHMENT, bundle::body::MAX_BODY};
 use alloc::vec::Vec;
 use zeroize::Zeroizing;
 
-/// Encodes items in their order. The bytes are wiped on drop, and the buffer does not grow, so that no copy of them is left.
+/// Encodes items in their order. The bytes are wiped on drop, and the buffer does not grow, so that
+/// no copy of them is left.
 ///
-/// Fails for items that [`decode`](super::decode) would refuse or would return changed. There is one exception: number 0 is
-/// allowed, for an item that gets its number by [`set_place`] before it is sent.
+/// Fails for items that [`decode`](super::decode) would refuse or would return changed. There is
+/// one exception: number 0 is allowed, for an item that gets its number by [`set_place`] before it
+/// is sent.
 ///
 /// # Errors
 /// Fails with [`TooLong`].
@@ -37,14 +39,16 @@ pub fn encode(items: &[Content]) -> Result<Zeroizing<Vec<u8>>, TooLong> {
     Ok(bytes)
 }
 
-/// Returns the hash of the first item of an encoded content, as its receiver computes it; `None` if there is no whole item.
+/// Returns the hash of the first item of an encoded content, as its receiver computes it; `None` if
+/// there is no whole item.
 #[must_use]
 pub fn item_hash(content: &[u8]) -> Option<ItemHash> {
     let (kind, _, body, _) = split(content)?;
     Some(ItemHash::of(kind, body))
 }
 
-/// Sets the stream and number of the first item of an encoded content. Returns `false` if the item has no place for them; nothing changed then.
+/// Sets the stream and number of the first item of an encoded content. Returns `false`, and changes
+/// nothing, if the item does not take a number in a stream or is not whole.
 pub fn set_place(content: &mut [u8], stream: StreamId, number: u64) -> bool {
     let Some((kind, flags, body, _)) = split(content) else { return false };
     let has_place =
@@ -58,13 +62,13 @@ pub fn set_place(content: &mut [u8], stream: StreamId, number: u64) -> bool {
     true
 }
 
-/// Number of bytes of a stream and a number.
+/// Number of bytes of the stream's id and the number at the beginning of a numbered item's body.
 const PLACE_LEN: usize = 16 + 8;
 
 /// Number of bytes that [`add_era`] adds.
 pub(crate) const ERA_ITEM_LEN: usize = HEAD + 4;
 
-/// Appends the item of the session's era to a content.
+/// Appends an item [`Content::SessionEra`] with `era` to an encoded content.
 pub(crate) fn add_era(content: &mut Vec<u8>, era: u32) {
     content.extend_from_slice(&SESSION_ERA.to_le_bytes());
     content.extend_from_slice(&[0, 4, 0, 0]);
@@ -92,7 +96,8 @@ fn head(bytes: &mut Vec<u8>, kind: u16, flags: u8, len: usize) -> Result<(), Too
     Ok(())
 }
 
-/// Passes the parts of an item's body to `part` one after the other. Returns the item's type and flags.
+/// Passes the parts of an item's encoded body to `part` one after the other. Returns the item's
+/// type and flags; fails if a part exceeds its limit or is malformed.
 fn body(item: &Content, part: &mut impl FnMut(&[u8])) -> Result<(u16, u8), TooLong> {
     match item {
         Content::Hello { address } => {

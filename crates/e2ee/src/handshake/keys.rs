@@ -1,10 +1,12 @@
-//! The key schedule of the handshake, from its shared secrets to the session secret (spec/04-handshake.md).
+//! The key schedule of the handshake, from its shared secrets to the session secret
+//! (spec/04-handshake.md).
 
 use crate::{identity::IDENTITY_KEY_LEN, labels, session::keys::SessionSecret};
 use deaddrop_primitives::{hash::sha256, hkdf, kem, secret_bytes, x25519};
 
 secret_bytes! {
-    /// The secret that both sides have before the handshake: from the link of an invite, or of a reset.
+    /// The pre-shared secret of a handshake, which both sides have before it: from the link of an
+    /// invite, or from a reset bundle.
     pub(crate) struct Psk[32];
 }
 secret_bytes! {
@@ -12,11 +14,11 @@ secret_bytes! {
     pub(crate) struct IdentityBoxKey[32];
 }
 secret_bytes! {
-    /// The result of the first step, and the salt of the second.
+    /// The result of the first step of the key schedule, and the salt of the second.
     pub(crate) struct HandshakeChainKey[32];
 }
 
-/// The four secrets of the first step.
+/// The inputs of the first step of the key schedule: two Diffie-Hellman results, two KEM secrets.
 pub(super) struct FirstSecrets {
     pub(super) dh_identity: x25519::SharedSecret,
     pub(super) dh_prekey: x25519::SharedSecret,
@@ -41,7 +43,8 @@ impl FirstSecrets {
     }
 }
 
-/// Returns the first transcript hash. `public` is E, ct_id and ct_pre.
+/// Returns the first transcript hash, `T1` in the spec. `hash` is that of the bundle; `public` is
+/// the flight's ephemeral key E and its ciphertexts ct_id and ct_pre.
 pub(super) fn transcript_1(hash: &[u8; 32], public: &[u8]) -> [u8; 32] {
     sha256(&[labels::HANDSHAKE_1, hash, public])
 }

@@ -8,27 +8,29 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// Values of the handshake, on the responder's side.
+/// Intermediate values of a handshake as the responder computes them, named as in
+/// spec/04-handshake.md.
 pub struct HandshakeTrace {
-    /// The flight: E, ct_id, ct_pre, id_box.
+    /// The flight: ephemeral key E, ciphertexts ct_id and ct_pre, box id_box with the identity.
     pub flight: Vec<u8>,
-    /// The message of turn 0: `hbox` and `bbox`.
+    /// The message of turn 0: header box `hbox` and body box `bbox`.
     pub message: Vec<u8>,
-    /// The value `T1`.
+    /// The value `T1`, the first transcript hash.
     pub t1: [u8; 32],
-    /// The value `k_id`.
+    /// The value `k_id`, the key of the box with the initiator's identity.
     pub k_id: [u8; 32],
-    /// The value `c1`.
+    /// The value `c1`, the result of the first step of the key schedule.
     pub c1: [u8; 32],
-    /// The value `Id_A`.
+    /// The value `Id_A`, the initiator's public identity.
     pub id_a: Vec<u8>,
-    /// The value `T2`.
+    /// The value `T2`, the second transcript hash.
     pub t2: [u8; 32],
-    /// The value `S`.
+    /// The value `S`, the session secret.
     pub s: [u8; 32],
 }
 
-/// Computes the values of the handshake for an InitialMessage. Returns `None` if it fails before `S`.
+/// Computes the values of the handshake for an InitialMessage to this invite. Returns `None` if the
+/// handshake fails before `S`.
 #[must_use]
 pub fn handshake(
     invite: &PendingInvite,

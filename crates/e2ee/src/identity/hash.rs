@@ -4,7 +4,8 @@ use subtle::ConstantTimeEq;
 
 /// The only name of a person: SHA-256 over all three public keys. Safety numbers are made from it.
 ///
-/// `==` compares in constant time. The order is that of the bytes, and its comparison is not in constant time.
+/// `==` compares in constant time. The order is that of the bytes, and its comparison is not in
+/// constant time.
 #[derive(Clone, Copy, Eq, PartialOrd, Ord)]
 pub struct IdentityHash([u8; 32]);
 

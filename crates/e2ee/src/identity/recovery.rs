@@ -1,5 +1,5 @@
-//! An identity that comes back from paper. It is used only after the user has confirmed that it is theirs (spec/02-identity.md
-//! section 2).
+//! An identity that comes back from paper. It is used only after the user has confirmed that it is
+//! theirs (spec/02-identity.md section 2).
 
 use super::{
     IdentityKeyPair, IdentitySeed,
@@ -11,9 +11,9 @@ use zeroize::ZeroizeOnDrop;
 
 /// An identity that was read from 24 words and not confirmed by the user yet.
 ///
-/// A wrong word passes the checksum in one of 256 cases and gives another identity, which no contact knows. Show
-/// [`number`](Self::number), let the user compare it with the one on the paper, and call [`confirm`](Self::confirm) only after
-/// that.
+/// A wrong word passes the checksum in one of 256 cases and gives another identity, which no
+/// contact knows. Show [`number`](Self::number), let the user compare it with the one on the paper,
+/// and call [`confirm`](Self::confirm) only after that.
 ///
 /// ```
 /// # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
@@ -35,7 +35,8 @@ use zeroize::ZeroizeOnDrop;
 pub struct UnconfirmedIdentity(IdentityKeyPair);
 
 impl UnconfirmedIdentity {
-    /// Reads the words of [`IdentitySeed::to_words`]. Upper case, any white space, and words cut to four letters or more are accepted.
+    /// Reads the words of [`IdentitySeed::to_words`]. Upper case, any white space, and words cut to
+    /// four letters or more are accepted.
     ///
     /// # Errors
     /// Fails with [`WordsError`].
@@ -44,13 +45,15 @@ impl UnconfirmedIdentity {
         Ok(Self(IdentityKeyPair::from_seed(IdentitySeed::copy_of(&seed))))
     }
 
-    /// Returns the number to show. It is also one half of every safety number that this person has compared.
+    /// Returns the number of the identity, for the user to compare with the one on the paper. It is
+    /// also one half of every safety number that this person has compared.
     #[must_use]
     pub fn number(&self) -> IdentityNumber {
         self.0.identity_key().number()
     }
 
-    /// Returns the identity, after the user has confirmed that the number is the one on the paper.
+    /// Returns the identity. Call this only after the user has confirmed that the number is the one
+    /// on the paper.
     #[must_use]
     pub fn confirm(self) -> IdentityKeyPair {
         self.0

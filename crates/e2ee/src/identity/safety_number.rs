@@ -1,7 +1,8 @@
-//! The safety number, which two people compare to be sure of each other's identity (spec/07-safety-number.md).
+//! The safety number, which two people compare to be sure of each other's identity
+//! (spec/07-safety-number.md).
 //!
-//! Each half is made from one identity's hash alone by iterated hashing, as in Signal's numeric fingerprints; the halves are
-//! shown in ascending order, so both people see the same.
+//! Each half is made from one identity's hash alone by iterated hashing, as in Signal's numeric
+//! fingerprints; the halves are shown in ascending order, so both people see the same.
 
 use super::{hash::IdentityHash, words};
 use crate::labels;
@@ -9,19 +10,20 @@ use alloc::{string::String, vec::Vec};
 use deaddrop_primitives::hash::sha256;
 use subtle::ConstantTimeEq;
 
-/// Number of digits of a safety number.
+/// Number of decimal digits of a safety number.
 pub const DIGITS: usize = 60;
 /// Number of words of a safety number.
 pub const WORDS: usize = 18;
 
-/// The number that two people compare. It is the same on both sides. Chapter 07 of the spec states the cost of a forgery.
+/// The number that two people compare to be sure of each other's identity. It is the same on both
+/// sides. Chapter 07 of the spec states the cost of a forgery.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SafetyNumber {
     halves: [[u8; 32]; 2],
 }
 
 impl SafetyNumber {
-    /// Computes the number of two identities, in either order.
+    /// Computes the safety number of two identities. Their order does not matter.
     #[must_use]
     pub fn new(one: &IdentityHash, other: &IdentityHash) -> Self {
         let mut halves = [half(one), half(other)];
@@ -37,15 +39,16 @@ impl SafetyNumber {
         digits
     }
 
-    /// Returns eighteen words with blanks between them, nine for each half: easier to read aloud than digits (the first 99 bits
-    /// of each half in the English list of BIP 39).
+    /// Returns eighteen words with blanks between them, nine for each half: easier to read aloud
+    /// than digits (the first 99 bits of each half in the English list of BIP 39).
     #[must_use]
     pub fn to_words(&self) -> String {
         let [first, second] = self.halves.each_ref().map(|half| words::encode(half, WORDS / 2));
         [first.as_str(), second.as_str()].join(" ")
     }
 
-    /// Whether this is the [payload](Self::to_qr_payload) of the same two people. Compares in constant time.
+    /// Whether `payload` is the [payload](Self::to_qr_payload) of the same two people. Compares in
+    /// constant time.
     #[must_use]
     pub fn is_qr_payload(&self, payload: &[u8]) -> bool {
         self.to_qr_payload().as_slice().ct_eq(payload).into()
@@ -98,7 +101,7 @@ impl core::fmt::Debug for IdentityNumber {
     }
 }
 
-/// Appends six groups of five digits.
+/// Appends `half` as six groups of five digits, with spaces between them.
 fn write_digits(half: &[u8; 32], digits: &mut String) {
     for chunk in half.as_chunks::<5>().0 {
         if !digits.is_empty() {
@@ -110,7 +113,8 @@ fn write_digits(half: &[u8; 32], digits: &mut String) {
     }
 }
 
-/// Number of hash iterations. Finding a second identity with the same digits costs as many times more.
+/// Number of SHA-256 computations for each half: 5,200, as in Signal. Finding a second identity
+/// with the same digits costs this many times more.
 const ITERATIONS: u32 = 5_200;
 
 fn half(identity: &IdentityHash) -> [u8; 32] {

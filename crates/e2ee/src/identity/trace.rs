@@ -4,7 +4,8 @@ use super::{IdentityKeyPair, IdentitySeed};
 use crate::labels;
 use deaddrop_primitives::{hkdf, kem};
 
-/// Derives the Ed25519, X25519 and ML-KEM secrets of a seed.
+/// Returns the secrets of the Ed25519, the X25519 and the ML-KEM key that derive from the seed of
+/// an identity.
 #[must_use]
 pub fn identity_secrets(seed: &[u8; 32]) -> ([u8; 32], [u8; 32], [u8; kem::SEED_LEN]) {
     let pair = IdentityKeyPair::from_seed(IdentitySeed::from_bytes(*seed));

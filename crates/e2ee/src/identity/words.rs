@@ -1,5 +1,5 @@
-//! Bytes as words that people can write down and read to each other: BIP 39's coding and its English list
-//! (spec/02-identity.md section 2).
+//! Bytes as words that people can write down and read to each other: BIP 39's coding and its
+//! English list (spec/02-identity.md section 2).
 
 use alloc::{string::String, vec::Vec};
 use deaddrop_primitives::hash::sha256_of_secret;
@@ -40,7 +40,8 @@ pub(crate) fn encode(bytes: &[u8], words: usize) -> Zeroizing<String> {
     text
 }
 
-/// Returns 24 words for 32 bytes: 256 bits and 8 bits of their SHA-256.
+/// Returns 24 words for 32 bytes: their 256 bits, and the first 8 bits of their SHA-256 as a
+/// checksum.
 pub(crate) fn encode_32(bytes: &[u8; 32]) -> Zeroizing<String> {
     let [check, ..] = sha256_of_secret(&[bytes]);
     let mut all = Zeroizing::new([0; 33]);
@@ -48,7 +49,8 @@ pub(crate) fn encode_32(bytes: &[u8; 32]) -> Zeroizing<String> {
     encode(all.as_slice(), 24)
 }
 
-/// Decodes the words of [`encode_32`]. Upper case, several blanks, and words cut to four letters or more are accepted.
+/// Decodes the words of [`encode_32`]. Upper case, several blanks, and words cut to four letters or
+/// more are accepted.
 pub(crate) fn decode_32(text: &str) -> Result<Zeroizing<[u8; 32]>, WordsError> {
     let mut bits = Zeroizing::new([0_u8; 33]);
     let mut count = 0;
@@ -76,8 +78,8 @@ pub(crate) fn decode_32(text: &str) -> Result<Zeroizing<[u8; 32]>, WordsError> {
     Ok(bytes)
 }
 
-/// Finds the index of a word, or of the only word that begins with these letters, at least four; `None` if there is
-/// none.
+/// Finds the index of a word in the list, or of the only word that begins with at least four given
+/// letters; `None` if there is none.
 fn find(word: &str) -> Option<usize> {
     let mut letters: Vec<u8> = word.bytes().map(|byte| byte.to_ascii_lowercase()).collect();
     let from = LIST.partition_point(|entry| entry.as_bytes() < letters.as_slice());
@@ -89,7 +91,8 @@ fn find(word: &str) -> Option<usize> {
     found.then_some(from)
 }
 
-/// Returns eleven bits from bit `at` on, most significant first; zeros behind the end.
+/// Returns eleven bits of `bytes` from bit `at` on, the most significant first. Bits beyond the end
+/// are zeros.
 fn eleven_bits(bytes: &[u8], at: usize) -> usize {
     let byte = |index: usize| usize::from(bytes.get(at / 8 + index).copied().unwrap_or_default());
     (byte(0) << 16 | byte(1) << 8 | byte(2)) >> (24 - BITS - at % 8) & (LIST_LEN - 1)

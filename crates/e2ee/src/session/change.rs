@@ -5,18 +5,20 @@ use alloc::vec::Vec;
 use deaddrop_primitives::assert_secret;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-/// The changes of one call. Store all of them in one batch, or none.
+/// The changes of one call on a session. Store all of them in one batch, or none.
 #[must_use = "a change that is not stored is lost"]
 pub struct ChangeSet {
-    /// The session's new snapshot, which replaces the old one. About 3 KiB, at most 4.2 KiB, and 3.4 KiB more while unanswered.
+    /// The session's new snapshot, which replaces the old one. About 3 KiB, at most 4.2 KiB, and
+    /// 3.4 KiB more while unanswered.
     pub session: Zeroizing<Vec<u8>>,
     /// The new reset secrets, which replace the old row; `None`: unchanged.
     pub reset_secrets: Option<Zeroizing<Vec<u8>>>,
-    /// The skipped rows to add.
+    /// The rows of skipped keys to add.
     pub skipped_added: Vec<SkippedRow>,
-    /// The skipped rows to remove.
+    /// The ids of the rows of skipped keys to remove.
     pub skipped_removed: Vec<SkippedId>,
-    /// Whether the invite's secrets are used up, so that its row is to be removed.
+    /// Whether the secrets of the invite are used up, so that the row of the invite is to be
+    /// removed.
     pub invite_consumed: bool,
 }
 

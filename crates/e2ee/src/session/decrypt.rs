@@ -1,7 +1,7 @@
 //! Receiving: the header key that opens a message shows its turn (spec/05-ratchet.md section 4).
 //!
-//! Receiving takes at most five tag checks; a message that fails changes nothing and costs no key derivation, Diffie-Hellman or
-//! KEM unless its header was authentic.
+//! Receiving takes at most five tag checks; a message that fails changes nothing and costs no key
+//! derivation, Diffie-Hellman or KEM unless its header was authentic.
 
 use super::{
     ChangeSet, MAX_TURN_LEN, Opened, ReceivingChain, RemoteTurn, Session, Side, SkippedId,
@@ -20,33 +20,36 @@ use deaddrop_wire::{Day, SizeClass};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecryptError {
-    /// The envelope is not for this session, was changed on its way, or is of a turn whose keys are gone. Acknowledge it.
+    /// The envelope is not for this session, was changed on its way, or is of a turn whose keys are
+    /// gone. Acknowledge it.
     #[error("not a message of this session; drop it")]
     Junk,
     /// The message was read before, or came after its key was dropped. Acknowledge it.
     #[error("message was read before; drop it")]
     Duplicate,
-    /// The envelope is a second handshake on a used invite: somebody else has the link. Tell the user.
+    /// The envelope is a second handshake on a used invite: somebody else has the link. Tell the
+    /// user.
     #[error("somebody else tried to use the same invite; compare safety numbers")]
     InviteContested,
-    /// The peer's state was put back to an older one: the peer sent a second message of a number, began a turn twice, continued
-    /// one that it had ended, or states that it sent less than was read. Messages with used numbers cannot be read. Tell the
-    /// user, and begin a reset.
+    /// The peer's state was put back to an older one: the peer sent a second message of a number,
+    /// began a turn twice, continued one that it had ended, or states that it sent less than was
+    /// read. Messages with used numbers cannot be read. Tell the user, and begin a reset.
     #[error("the contact's device was restored from an older backup; reset the session")]
     PeerRewound,
-    /// The peer broke a bound or sent an invalid key. Its software is at fault. Count and acknowledge the envelope.
+    /// The peer broke a bound or sent an invalid key. Its software is at fault. Acknowledge the
+    /// envelope.
     #[error("the peer broke the protocol; drop the message")]
     PeerMisbehaved,
 }
 
-/// The chain of a message.
+/// The receiving chain to which a message belongs.
 enum Place {
     Known(usize),
     NextTurn,
 }
 
 impl Session {
-    /// Opens an envelope. Ack it only after the change set is stored.
+    /// Opens an envelope. Acknowledge it only after the change set is stored.
     ///
     /// # Errors
     /// Fails with [`DecryptError`]; the session is as it was.
@@ -72,8 +75,8 @@ impl Session {
         self.open_known(index, &header, &message, today)
     }
 
-    /// Finds the chain of a message and opens its header. Tries the current turn, the next one, then closed turns; `None` if none
-    /// of them opens it.
+    /// Finds the chain to which a message belongs, and opens its header. Tries the current turn,
+    /// the next one, then closed turns; `None` if the header opens with none of their keys.
     fn place(&self, message: &[u8]) -> Option<(Place, Header)> {
         let known = |(index, chain): (usize, &ReceivingChain)| {
             Some((Place::Known(index), open_header(&chain.header, chain.turn, message)?))
@@ -91,7 +94,9 @@ impl Session {
         chains.find_map(known)
     }
 
-    /// Returns the message inside a repeated InitialMessage.
+    /// Returns the message inside a repeated InitialMessage. Fails with
+    /// [`DecryptError::InviteContested`] if it is not a repeat but another handshake, and with
+    /// [`DecryptError::Junk`] for any other envelope.
     fn inner_message(&self, envelope: &[u8]) -> Result<Vec<u8>, DecryptError> {
         let Initial::Replay { key, hash } = &self.initial else {
             return Err(DecryptError::Junk); // C-21: a header key, or an InitialMessage while one is awaited.
@@ -219,7 +224,8 @@ impl Session {
         Ok(Opened { content, changes })
     }
 
-    /// Returns the keys of the peer's open turn that have not been used, up to its end `pn`.
+    /// Returns the keys of the peer's open turn from its next message number up to `end`, the
+    /// number of messages that the peer says to have sent in it. These messages may still come.
     fn missing_of_open_chain(&self, end: u32) -> Result<Vec<SkippedKey>, DecryptError> {
         let open = self.receiving.front().and_then(|chain| Some((chain, chain.chain.as_ref()?)));
         let next = open.map_or(0, |(chain, _)| chain.message_number);
@@ -241,21 +247,23 @@ impl Session {
     }
 }
 
-/// Returns the number of a message. Refuses one beyond a turn's length (C-29) before any loop, so that each loop takes at most
-/// [`MAX_TURN_LEN`] steps.
+/// Returns the number of a message. Refuses a number that is not below [`MAX_TURN_LEN`] (C-29), so
+/// that each later loop takes at most that many steps.
 fn number_of(header: &Header) -> Result<u32, DecryptError> {
     let number = header.message_number();
     if number < MAX_TURN_LEN { Ok(number) } else { Err(DecryptError::PeerMisbehaved) }
 }
 
-/// The state of a chain after the steps to one message.
+/// The result of stepping a chain to one message: the keys of the messages that were passed over,
+/// the key of that message, and the chain key after it.
 struct Steps {
     skipped: Vec<SkippedKey>,
     message: MessageKey,
     chain: ChainKey,
 }
 
-/// Takes steps from number `from`, which has this chain key, to number `to`, which is below [`MAX_TURN_LEN`].
+/// Steps a chain to message number `to`, which is below [`MAX_TURN_LEN`]. `key` is the chain key
+/// for message number `from`.
 fn step_to(key: &ChainKey, turn: u32, from: u32, to: u32) -> Steps {
     let (mut message, mut chain) = key.step();
     let mut skipped = Vec::new();
@@ -269,7 +277,7 @@ fn step_to(key: &ChainKey, turn: u32, from: u32, to: u32) -> Steps {
     Steps { skipped, message, chain }
 }
 
-/// The checked keys in a header of a new turn.
+/// The checked keys and the ciphertexts in a header of a new turn.
 struct RemoteKeys<'a> {
     ratchet: x25519::PublicKey,
     kem: kem::EncapsulationKey,

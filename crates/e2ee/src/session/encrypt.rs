@@ -1,4 +1,5 @@
-//! Sending: one message of the current turn, or the first of a new one (spec/05-ratchet.md sections 1 and 2).
+//! Sending: one message of the current turn, or the first of a new one (spec/05-ratchet.md sections
+//! 1 and 2).
 
 use super::{
     ChangeSet, MAX_TURN_LEN, RemoteTurn, SendingChain, Session, Side,
@@ -32,11 +33,13 @@ pub enum EncryptError {
 }
 
 impl Session {
-    /// Seals content into an envelope of the smallest class that holds it. Store the change set before you send the envelope.
+    /// Seals content into an envelope of the smallest class that holds it. Store the change set
+    /// before you send the envelope.
     ///
-    /// Draws from `rng`: for a new turn ratchet key 32, ML-KEM seed 64, encapsulation 32 (at turn 1 one more 32 for the
-    /// initiator's identity); then 32 bytes that enter the nonces together with the content. A generator that repeats its
-    /// output (a snapshot of a virtual machine that is resumed twice) does not make two contents share a key and nonce.
+    /// Draws from `rng`: for a new turn ratchet key 32 bytes, ML-KEM seed 64, encapsulation 32 (at
+    /// turn 1 one more 32 for the initiator's identity); then 32 bytes that enter the nonces
+    /// together with the content. A generator that repeats its output (a snapshot of a virtual
+    /// machine that is resumed twice) does not make two contents share a key and nonce.
     ///
     /// # Errors
     /// Fails with [`EncryptError`].
@@ -96,7 +99,8 @@ impl Session {
         Ok((envelope, changes))
     }
 
-    /// Returns the number of bytes of content that fit into an envelope of this class now; `None` if the class is too small.
+    /// Returns the number of bytes of content that fit into an envelope of this class now; `None`
+    /// if the class is too small.
     #[must_use]
     pub fn room(&self, class: SizeClass) -> Option<usize> {
         let turn = match self.side {
@@ -110,7 +114,7 @@ impl Session {
         SizeClass::ALL.into_iter().find(|class| self.room(*class).is_some_and(|room| room >= len))
     }
 
-    /// Computes the step to the next own turn, on a copy.
+    /// Computes the step to the next own turn, without changing the session.
     fn next_turn(
         &self,
         remote: &RemoteTurn,
@@ -156,11 +160,11 @@ impl Session {
 enum OwnTurn<'a> {
     /// The newest turn is an own one, and the message continues it.
     Current(&'a SendingChain),
-    /// The newest turn is the peer's, and the message begins the next.
+    /// The newest turn is the peer's, and the message begins the next turn.
     New(NewTurn),
 }
 
-/// A turn that is not entered yet.
+/// The keys of a new own turn, which the session has not entered yet.
 struct NewTurn {
     turn: u32,
     chain: SendingChain,
@@ -172,9 +176,10 @@ struct NewTurn {
 /// The rule by which the nonces of a message are made.
 #[derive(Clone, Copy)]
 pub(crate) enum NonceRule {
-    /// The nonces derive from the message key, 32 bytes of the generator, header and content.
+    /// The nonces derive from the message key, 32 bytes of the generator, the header and the
+    /// content.
     Hedged,
-    /// The nonces are drawn as they are, because test vectors state r.
+    /// The nonces are drawn from the generator as they are, because test vectors state them.
     #[cfg(feature = "hazmat")]
     Drawn,
 }

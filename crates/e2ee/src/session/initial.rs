@@ -1,7 +1,9 @@
-//! The InitialMessage: a message of turn 0 behind the handshake's flight, in an outer box (spec/04-handshake.md).
+//! The InitialMessage: a message of turn 0 behind the handshake's flight, in an outer box
+//! (spec/04-handshake.md).
 //!
-//! The initiator puts the flight in front of every message until an answer comes. The responder recognises repeats of it. The
-//! module [`handshake`](crate::handshake) makes and reads the content of a flight.
+//! The initiator puts the flight in front of every message until an answer comes. The responder
+//! recognises repeats of it. The module [`handshake`](crate::handshake) makes and reads the content
+//! of a flight.
 
 use crate::{identity::IDENTITY_KEY_LEN, labels, reader::Reader};
 use alloc::vec::Vec;
@@ -11,10 +13,12 @@ use deaddrop_primitives::{
     kem, secret_bytes, x25519,
 };
 
-/// Number of bytes of a flight: E, ct_id, ct_pre, id_box. The flight is the same in every InitialMessage of a session.
+/// Number of bytes of a flight, the handshake part of an InitialMessage: ephemeral key E,
+/// ciphertexts ct_id and ct_pre, box id_box with the initiator's identity. The flight is the same
+/// in every InitialMessage of a session.
 pub(crate) const FLIGHT_LEN: usize = x25519::KEY_LEN + 2 * kem::CIPHERTEXT_LEN + IDENTITY_KEY_LEN + TAG_LEN;
 
-/// Number of bytes that an InitialMessage has more than the message in it.
+/// Number of bytes that an InitialMessage adds to the message in it: nonce, flight, tag.
 const OVERHEAD: usize = NONCE_LEN + FLIGHT_LEN + TAG_LEN;
 
 secret_bytes! {
@@ -30,8 +34,8 @@ pub(crate) struct OpenedInitial {
 }
 
 impl OpenedInitial {
-    /// Opens the outer box of an envelope: one tag check. Returns `None` if the envelope is too short or the tag does
-    /// not verify.
+    /// Opens the outer box of an envelope: one tag check. Returns `None` if the envelope is too
+    /// short or the tag does not verify.
     pub(crate) fn open(key: &InitialKey, envelope: &[u8]) -> Option<Self> {
         let (nonce, sealed) = envelope.split_first_chunk()?;
         let mut flight = aead::open(key.expose(), nonce, labels::INITIAL, sealed).ok()?;
@@ -40,19 +44,21 @@ impl OpenedInitial {
         Some(Self { flight, message })
     }
 
-    /// Returns the name of the flight, its SHA-256. Repeats have the same name.
+    /// Returns SHA-256 of the flight, by which repeats are recognised: all InitialMessages of a
+    /// session have the same.
     pub(crate) fn flight_hash(&self) -> [u8; 32] {
         sha256(&[&self.flight])
     }
 }
 
-/// The part of a session's state that ties it to its InitialMessage.
+/// The part of a session's state that concerns its InitialMessage.
 pub(super) enum Initial {
-    /// Neither side needs it any more.
+    /// The InitialMessage is not needed any more.
     Done,
     /// The initiator has no answer: the flight goes in front of every message.
     Flight { key: InitialKey, flight: Vec<u8> },
-    /// The responder recognises repeats until the initiator is confirmed and turn 0 has no gap.
+    /// The responder recognises repeats by `hash`, the SHA-256 of the flight, until the initiator
+    /// is confirmed and turn 0 lacks no message.
     Replay { key: InitialKey, hash: [u8; 32] },
 }
 
@@ -65,7 +71,8 @@ impl Initial {
         }
     }
 
-    /// Wraps a message into an InitialMessage if the session still sends those; otherwise returns it unchanged.
+    /// Wraps a message into an InitialMessage if the session is a [`Flight`](Self::Flight);
+    /// otherwise returns it unchanged.
     pub(super) fn seal(&self, message: Vec<u8>, nonce: &[u8; NONCE_LEN]) -> Vec<u8> {
         let Self::Flight { key, flight } = self else { return message };
         let mut bytes = Vec::with_capacity(OVERHEAD + message.len());
@@ -79,7 +86,8 @@ impl Initial {
         bytes
     }
 
-    /// Appends the kind 1; then for a flight key 32 and flight, for a replay key 32 and hash 32.
+    /// Appends the stored form: one byte for the variant (0, 1 or 2); then for a flight its key, 32
+    /// bytes, and the flight, for a replay its key and its hash, 32 bytes each.
     pub(super) fn write(&self, bytes: &mut Vec<u8>) {
         match self {
             Self::Done => bytes.push(0),

@@ -6,7 +6,7 @@ use deaddrop_primitives::{
 };
 
 secret_bytes! {
-    /// The result of the handshake. It lives only until the session's keys are derived.
+    /// The secret that the handshake yields. It lives only until the session's keys are derived.
     pub(crate) struct SessionSecret[32];
 }
 secret_bytes! {
@@ -25,11 +25,11 @@ secret_bytes! {
     pub(crate) struct BodyKey[32];
 }
 secret_bytes! {
-    /// The secret that proves knowledge of one turn. It is kept for a later reset.
+    /// The secret of one turn that proves knowledge of the turn in a later reset.
     pub(crate) struct ResetSecret[32];
 }
 
-/// The name of a session, the same on both sides. It reveals nothing about the session's keys.
+/// The id of a session, the same on both sides. It reveals nothing about the session's keys.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub [u8; 16]);
 
@@ -39,7 +39,7 @@ impl core::fmt::Debug for SessionId {
     }
 }
 
-/// The first keys of a session, from the handshake's secret.
+/// The first keys of a session, derived from the handshake's secret.
 pub(crate) struct SessionKeys {
     pub(crate) root: RootKey,
     pub(crate) chain: ChainKey,
@@ -75,17 +75,19 @@ impl ChainKey {
 }
 
 impl MessageKey {
-    /// Prepares the key for the nonces and the body key of its message.
+    /// Computes the HMAC states of the key once, for the nonces and the body key of its message.
     pub(crate) fn ready(&self) -> ReadyMessageKey {
         ReadyMessageKey(hkdf::Expander::new(self.expose()))
     }
 }
 
-/// A message key that both derivations of one message share.
+/// A message key with its HMAC states computed. The nonces and the body key of the message derive
+/// from it.
 pub(crate) struct ReadyMessageKey(hkdf::Expander);
 
 impl ReadyMessageKey {
-    /// Derives the body key. r enters it, so that a state that was put back does not repeat a key.
+    /// Derives the body key. The nonce r of the header box enters it, so that a state that was put
+    /// back to an older one does not use a body key twice.
     pub(crate) fn body_key(&self, nonce: &[u8; NONCE_LEN]) -> BodyKey {
         BodyKey::derive(&self.0, &[labels::BODY, nonce])
     }
@@ -107,28 +109,28 @@ impl ReadyMessageKey {
     }
 }
 
-/// Random bytes that enter the nonces of one message.
+/// Number of random bytes that enter the nonces of one message.
 pub(crate) const RANDOM_LEN: usize = 32;
 
-/// The input of a message's nonces, beside its key and random bytes.
+/// The values of one message that its nonces depend on, beside its key and random bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Nonced<'a> {
     pub(crate) turn: u32,
-    /// The turn's constants and `pn`.
+    /// The turn's constants (see `TurnTranscript`), then `pn`.
     pub(crate) head: &'a [u8],
     pub(crate) message_number: u32,
     pub(crate) content: &'a [u8],
 }
 
-/// The nonces of one message. Both are sent in the clear.
+/// The nonces of one message. They are sent in the clear.
 pub(crate) struct Nonces {
-    /// The nonce r, of the header box and in the body key.
+    /// The nonce r of the header box, which also enters the body key.
     pub(crate) header: [u8; NONCE_LEN],
-    /// The nonce r', of the outer box of an InitialMessage.
+    /// The nonce r' of the outer box; used only in an InitialMessage.
     pub(crate) outer: [u8; NONCE_LEN],
 }
 
-/// The keys of a turn.
+/// The keys that derive on the step to a new turn.
 pub(crate) struct TurnKeys {
     pub(crate) root: RootKey,
     pub(crate) chain: ChainKey,
@@ -137,17 +139,19 @@ pub(crate) struct TurnKeys {
     pub(crate) reset: ResetSecret,
 }
 
-/// The public part of a turn's step: its number, the keys that it answers, and the new turn's own constants.
+/// The public part of the step to a turn: its number, the keys that it answers, and its own
+/// constants.
 pub(crate) struct TurnTranscript<'a> {
     pub(crate) turn: u32,
     pub(crate) previous_x25519: &'a x25519::PublicKey,
     pub(crate) previous_kem: &'a [u8; kem::ENCAPSULATION_KEY_LEN],
-    /// The constants of the turn: rk_t, ek_t, ct_t and at turn 1 the ciphertext to the initiator's identity.
+    /// The constants of the turn: ratchet keys rk_t and ek_t, ciphertext ct_t, and at turn 1 the
+    /// ciphertext to the initiator's identity.
     pub(crate) constants: &'a [u8],
 }
 
 impl TurnTranscript<'_> {
-    /// Returns the hash `X_t`.
+    /// Returns the hash of all fields, `X_t` in the spec.
     pub(crate) fn hash(&self) -> [u8; 32] {
         sha256(&[
             labels::TURN,
@@ -160,7 +164,8 @@ impl TurnTranscript<'_> {
 }
 
 impl RootKey {
-    /// Derives the keys of one turn from a Diffie-Hellman and an encapsulation, at turn 1 also one to the initiator's identity.
+    /// Derives the keys of one turn from a Diffie-Hellman secret and a KEM secret; at turn 1 also
+    /// from one that was encapsulated to the initiator's identity.
     pub(crate) fn turn(
         &self,
         transcript: &TurnTranscript<'_>,

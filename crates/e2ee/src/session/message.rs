@@ -14,7 +14,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 const NONCE_0: [u8; NONCE_LEN] = [0; NONCE_LEN];
 
-/// Returns the number of bytes of a turn's constants in front of `pn`: rk, ek, and the ciphertexts that the turn carries.
+/// Returns the number of bytes of a turn's constants: ratchet keys rk and ek, and the ciphertexts
+/// that the turn carries.
 pub(crate) const fn constants_len(turn: u32) -> usize {
     let ciphertexts = match turn {
         0 => 0,
@@ -24,19 +25,19 @@ pub(crate) const fn constants_len(turn: u32) -> usize {
     x25519::KEY_LEN + kem::ENCAPSULATION_KEY_LEN + ciphertexts * kem::CIPHERTEXT_LEN
 }
 
-/// Returns the number of bytes of a turn's header box.
+/// Returns the number of bytes of a turn's header box: nonce, constants, `pn` and `n`, tag.
 pub(crate) const fn header_box_len(turn: u32) -> usize {
     NONCE_LEN + constants_len(turn) + 8 + TAG_LEN
 }
 
-/// A header that opened. The peer chose its fields.
+/// A header that opened. Its fields are the peer's choice and are not checked yet.
 pub(crate) struct Header {
     bytes: Vec<u8>,
     nonce: [u8; NONCE_LEN],
 }
 
 impl Header {
-    /// Returns the constants: the bytes in front of `pn` and `n`.
+    /// Returns the turn's constants, which are the bytes in front of `pn` and `n`.
     pub(crate) fn constants(&self) -> &[u8] {
         self.bytes.get(..self.bytes.len().saturating_sub(8)).unwrap_or_default()
     }
@@ -67,9 +68,9 @@ impl Header {
     }
 }
 
-/// Seals content into header box and body box of together `len` bytes.
-///
-/// `head` is the turn's constants followed by `pn`. `None` when the content does not fit.
+/// Seals content into a header box and a body box of together `len` bytes; `None` if the content
+/// does not fit. `head` is the turn's constants followed by `pn`; `nonce` is that of the header
+/// box.
 pub(crate) fn seal(
     header_key: &HeaderKey,
     message_key: &ReadyMessageKey,
@@ -101,7 +102,8 @@ pub(crate) fn seal(
     Some(bytes)
 }
 
-/// Opens the header box of a turn by one tag check; `None` if the message is too short or the tag does not verify.
+/// Opens the header box of a turn by one tag check; `None` if the message is too short or the tag
+/// does not verify.
 pub(crate) fn open_header(key: &HeaderKey, turn: u32, message: &[u8]) -> Option<Header> {
     let sealed = message.get(..header_box_len(turn))?;
     let (nonce, sealed) = sealed.split_first_chunk()?;

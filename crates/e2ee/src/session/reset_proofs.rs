@@ -1,4 +1,5 @@
-//! Reset secrets, which prove knowledge of a recent turn and are kept in a row of their own (spec/05-ratchet.md section 1).
+//! Reset secrets, which prove knowledge of a recent turn and are kept in a row of their own
+//! (spec/05-ratchet.md section 1).
 
 use super::keys::ResetSecret;
 use crate::reader::Reader;
@@ -17,17 +18,19 @@ pub(crate) struct ResetSecrets {
 }
 
 impl ResetSecrets {
-    /// Returns the secret of the newest turn that the peer made; `None` if there is none. The peer knows it.
+    /// Returns the secret of the newest turn of the peer that was received; `None` if there is
+    /// none. The peer knows it.
     pub(crate) fn received(&self) -> Option<&ResetSecret> {
         self.received.as_ref().map(|(_, secret)| secret)
     }
 
-    /// Returns the secrets of the two newest own turns. The peer's newest received turn is one of them.
+    /// Returns the secrets of the two newest own turns, newest first. The newest turn that the peer
+    /// has received is one of the two.
     pub(crate) fn sent(&self) -> impl Iterator<Item = &ResetSecret> {
         [&self.sent, &self.sent_before].into_iter().flatten().map(|(_, secret)| secret)
     }
 
-    /// Encodes version 1, then three times: present 1, turn 4, secret 32.
+    /// Encodes version 1 byte, then three times: present 1 byte, turn 4, secret 32.
     pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(ROW_LEN));
         bytes.push(VERSION);
@@ -39,7 +42,7 @@ impl ResetSecrets {
         bytes
     }
 
-    /// Whether a newer version made a stored row.
+    /// Whether the stored row `bytes` was made by a newer version.
     pub(crate) fn is_newer(bytes: &[u8]) -> bool {
         bytes.first().is_some_and(|version| *version > VERSION)
     }

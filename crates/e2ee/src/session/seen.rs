@@ -1,21 +1,25 @@
-//! Traces of messages that were read. They distinguish a repeated message from another one of the same number, which a peer sends whose state was
-//! put back (spec/05-ratchet.md section 5).
+//! Traces of messages that were read. They distinguish a repeated message from another one of the
+//! same number, which a peer sends whose state was put back to an older one (spec/05-ratchet.md
+//! section 5).
 
 use crate::reader::Reader;
 use alloc::{boxed::Box, vec::Vec};
 use deaddrop_primitives::x25519;
 
-/// Number of message numbers below the next one for which a repeated message can be distinguished from another one.
+/// Number of message numbers directly below the next one for which a repeated message can be
+/// distinguished from another one. Each takes 4 bytes of a chain in the snapshot.
 pub const REWIND_WINDOW: u32 = 64;
 
 const SLOTS: usize = REWIND_WINDOW as usize;
 const MARK_LEN: usize = 8;
 
-/// The traces of the messages that were read in one chain. They are public values alone.
+/// The traces of the messages that were read in one chain. All of them are public values.
 pub(super) struct Seen {
-    /// The first bytes of the turn's rk; zeros if they are not known.
+    /// The first bytes of the ratchet key rk with which the turn began; zeros if they are not
+    /// known.
     ratchet: [u8; MARK_LEN],
-    /// The first bytes of the header nonces of read messages: that of number n at n modulo the window; 0 if n was not read.
+    /// The first 4 bytes of the header nonce of each read message: that of number n at n modulo
+    /// [`REWIND_WINDOW`]; 0 if n was not read.
     tags: Box<[u32; SLOTS]>,
 }
 
@@ -25,7 +29,8 @@ impl Seen {
         Self { ratchet: mark(ratchet.as_bytes()), tags: Box::new([0; SLOTS]) }
     }
 
-    /// Creates the traces of a turn of which nothing is known any more.
+    /// Creates traces for a turn whose traces are not known, because its snapshot is of version 1.
+    /// No message is then reported as another one.
     pub(super) fn unknown() -> Self {
         Self { ratchet: [0; MARK_LEN], tags: Box::new([0; SLOTS]) }
     }
@@ -41,25 +46,28 @@ impl Seen {
         is_known(number, next) && seen != 0 && seen != tag(nonce)
     }
 
-    /// Whether a message is beyond the end of a closed turn, which had `end` messages. For a turn of which nothing is known the
-    /// result is `false`, because `end` may be less than its length.
+    /// Whether message `number` is beyond the end of a closed turn, which had `end` messages.
+    /// Returns `false` for a turn whose traces are not known, because `end` may be less than the
+    /// length of that turn.
     pub(super) fn is_behind_end(&self, number: u32, end: u32) -> bool {
         self.ratchet != [0; MARK_LEN] && number >= end
     }
 
-    /// Notes that the message `number` was read, and that the chain moves from `next` to the number after it.
+    /// Notes that the message `number` was read, and that the chain moves from `next` to the number
+    /// after it.
     pub(super) fn advance(&mut self, next: u32, number: u32, nonce: &[u8; 12]) {
         self.pass(next, number.saturating_add(1));
         self.set(number, tag(nonce));
     }
 
-    /// Notes that the chain moves from `next` to `end`, and that none of the messages between them was read.
+    /// Notes that the chain moves from `next` to `end`, and that no message from `next` to `end -
+    /// 1` was read.
     pub(super) fn pass(&mut self, next: u32, end: u32) {
         let first = next.max(end.saturating_sub(REWIND_WINDOW));
         (first..end).for_each(|skipped| self.set(skipped, 0));
     }
 
-    /// Notes that a late message was read. `next` is the chain's next number.
+    /// Notes that a late message was read, one with a number below `next`, the chain's next number.
     pub(super) fn late(&mut self, number: u32, next: u32, nonce: &[u8; 12]) {
         if is_known(number, next) {
             self.set(number, tag(nonce));
@@ -89,7 +97,7 @@ impl Seen {
     }
 }
 
-/// Whether a number below `next` has a slot of its own.
+/// Whether the trace of `number` is kept: it is one of the [`REWIND_WINDOW`] numbers below `next`.
 fn is_known(number: u32, next: u32) -> bool {
     next.checked_sub(number).is_some_and(|behind| (1..=REWIND_WINDOW).contains(&behind))
 }
@@ -98,7 +106,7 @@ fn slot(number: u32) -> usize {
     usize::try_from(number % REWIND_WINDOW).unwrap_or_default()
 }
 
-/// Returns the trace of a nonce, which is never 0.
+/// Returns the trace of a header nonce: its first 4 bytes as a number, or 1 if that is 0.
 fn tag(nonce: &[u8; 12]) -> u32 {
     let [a, b, c, d, ..] = *nonce;
     u32::from_le_bytes([a, b, c, d]).max(1)

@@ -1,4 +1,5 @@
-//! Keys of messages that have not arrived yet: separate rows, bounded by count and by age (spec/05-ratchet.md section 3).
+//! Keys of messages that have not arrived yet: separate rows, bounded by count and by age
+//! (spec/05-ratchet.md section 3).
 
 use super::keys::MessageKey;
 use crate::load_error::LoadError;
@@ -7,29 +8,31 @@ use deaddrop_primitives::assert_secret;
 use deaddrop_wire::Day;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-/// Maximum number of skipped message keys of one session. The oldest are dropped first.
+/// Maximum number of skipped message keys of one session. Those of the oldest turns, and of these
+/// the lowest numbers, are dropped first.
 pub const MAX_SKIPPED_KEYS: usize = 4_000;
-/// Number of days after which a skipped message key is dropped. A key that was kept on a day further ahead than that is dropped,
-/// too, so that an error of the clock does not keep a key for years.
+/// Number of days after which a skipped message key is dropped. A key whose day lies further in the
+/// future than this number is dropped, too, so that an error of the clock does not keep a key for
+/// years.
 pub const MAX_SKIP_AGE: u32 = 35;
 
 const VERSION: u8 = 1;
 const ROW_LEN: usize = 1 + 4 + MessageKey::LEN;
 
-/// The name of a skipped key within its session: turn and message number.
+/// The id of a skipped key within its session: turn and message number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SkippedId {
-    /// The turn.
+    /// Number of the turn.
     pub turn: u32,
-    /// The message number in the turn.
+    /// Number of the message in the turn, from 0.
     pub message_number: u32,
 }
 
-/// A skipped key, to be stored under its id.
+/// The row of a skipped key, to be stored under its id.
 pub struct SkippedRow {
-    /// The name of the key.
+    /// Id of the key.
     pub id: SkippedId,
-    /// The row: version 1, day 4, key 32.
+    /// The row: version 1 byte, day on which the key was kept 4, key 32.
     pub bytes: Zeroizing<Vec<u8>>,
 }
 
@@ -43,13 +46,13 @@ impl core::fmt::Debug for SkippedRow {
     }
 }
 
-/// A skipped key and its name.
+/// A skipped key and its id.
 pub(super) struct SkippedKey {
     pub(super) id: SkippedId,
     pub(super) key: MessageKey,
 }
 
-/// The skipped keys of a session in memory.
+/// The skipped keys of a session, each with the day on which it was kept.
 #[derive(Default)]
 pub(super) struct SkippedKeys(BTreeMap<SkippedId, (MessageKey, Day)>);
 
@@ -70,7 +73,8 @@ impl SkippedKeys {
         self.0.range(turn_range(turn)).next().is_some()
     }
 
-    /// Adds keys. Returns the rows, and the ids of the oldest keys that had to go.
+    /// Adds keys. Returns the rows to store, and the ids of the keys that were removed because
+    /// there were more than [`MAX_SKIPPED_KEYS`].
     pub(super) fn add(&mut self, keys: Vec<SkippedKey>, today: Day) -> (Vec<SkippedRow>, Vec<SkippedId>) {
         let rows = keys.iter().map(|SkippedKey { id, key }| row(*id, key, today)).collect();
         self.0.extend(keys.into_iter().map(|SkippedKey { id, key }| (id, (key, today))));

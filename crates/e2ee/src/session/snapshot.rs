@@ -15,9 +15,10 @@ use deaddrop_primitives::{kem, x25519};
 use zeroize::Zeroizing;
 
 const VERSION: u8 = 2;
-/// The version without the traces of read messages of a chain.
+/// The older version of snapshots, whose chains have no traces of read messages. It is still
+/// loaded.
 const VERSION_1: u8 = 1;
-/// Number of bytes in front of the chains.
+/// Number of bytes of a snapshot in front of its chains.
 const FIXED_LEN: usize = 1 + 1 + 16 + 32 + 4 + 3 * 32 + 4 + 1;
 /// Number of bytes of one chain without the traces of its read messages.
 const CHAIN_LEN: usize = 4 + 32 + 4 + 1 + 32;
@@ -67,7 +68,8 @@ impl Session {
         bytes
     }
 
-    /// Returns the exact length of the snapshot, so that growing leaves no copy of it.
+    /// Returns the exact number of bytes of the snapshot, so that its buffer never grows and leaves
+    /// no copy of it.
     fn snapshot_len(&self) -> usize {
         let side = match &self.side {
             Side::Sent(chain) => 32 + kem::SEED_LEN + 32 + 32 + 4 + chain.head.len(),
@@ -79,9 +81,9 @@ impl Session {
         FIXED_LEN + self.receiving.len() * (CHAIN_LEN + Seen::LEN) + 1 + side + self.initial.len()
     }
 
-    /// Loads a session from the rows that change sets have stored: the newest snapshot, the newest reset secrets, and every
-    /// skipped row that was added and not removed. A skipped row that is damaged is left out: its message cannot be read any
-    /// more, all others can.
+    /// Loads a session from the rows that change sets have stored: the newest snapshot, the newest
+    /// reset secrets, and every skipped row that was added and not removed. A skipped row that is
+    /// damaged is left out: its message cannot be read any more, all others can.
     ///
     /// # Errors
     /// Fails with [`LoadError`].

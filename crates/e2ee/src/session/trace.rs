@@ -12,51 +12,51 @@ use deaddrop_primitives::{kem, x25519};
 use deaddrop_wire::Blob;
 use rand_core::CryptoRng;
 
-/// The keys that derive from the session secret.
+/// The keys that derive from the session secret, named as in spec/04-handshake.md.
 pub struct SessionTrace {
-    /// The value `RK_0`.
+    /// The value `RK_0`, the first root key.
     pub root: [u8; 32],
-    /// The value `CK_0`.
+    /// The value `CK_0`, the chain key of turn 0.
     pub chain: [u8; 32],
-    /// The values `HK_0`, `HK_1`, `HK_2`.
+    /// The values `HK_0`, `HK_1`, `HK_2`, the header keys of the first three turns.
     pub headers: [[u8; 32]; 3],
-    /// The value `RS_0`.
+    /// The value `RS_0`, the reset secret of turn 0.
     pub reset: [u8; 32],
-    /// The value `SID`.
+    /// The value `SID`, the id of the session.
     pub id: [u8; 16],
 }
 
-/// The keys of one turn.
+/// The keys of one turn, named as in spec/05-ratchet.md.
 pub struct TurnTrace {
-    /// The value `X_t`.
+    /// The value `X_t`, the hash of the public part of the step to the turn.
     pub transcript: [u8; 32],
-    /// The value `RK_t`.
+    /// The value `RK_t`, the root key.
     pub root: [u8; 32],
-    /// The value `CK_t`.
+    /// The value `CK_t`, the chain key of the first message.
     pub chain: [u8; 32],
-    /// The value `HK_{t+2}`.
+    /// The value `HK_{t+2}`, the header key of the turn after the next.
     pub header: [u8; 32],
-    /// The value `RS_t`.
+    /// The value `RS_t`, the reset secret.
     pub reset: [u8; 32],
 }
 
-/// The secrets of an own turn that was not answered yet.
+/// The secrets of an own turn that was not answered yet, named as in spec/05-ratchet.md.
 pub struct SendingTrace {
-    /// The secret of rk_t.
+    /// The secret key of rk_t, the turn's X25519 key.
     pub ratchet: [u8; 32],
-    /// The seed of ek_t.
+    /// The seed of ek_t, the turn's ML-KEM key.
     pub kem_seed: [u8; kem::SEED_LEN],
     /// The chain key of the next message.
     pub chain: [u8; 32],
-    /// The value `HK_t`.
+    /// The value `HK_t`, the header key of the turn.
     pub header: [u8; 32],
-    /// The next `n`.
+    /// The number `n` of the next message.
     pub message_number: u32,
-    /// The header without `n`.
+    /// The header of the turn's messages without `n`.
     pub head: Vec<u8>,
 }
 
-/// Derives the first keys of a session.
+/// Derives the first keys of a session from the session secret.
 #[must_use]
 pub fn session(secret: &[u8; 32]) -> SessionTrace {
     let keys = SessionSecret::from_bytes(*secret).keys();
@@ -69,20 +69,21 @@ pub fn session(secret: &[u8; 32]) -> SessionTrace {
     }
 }
 
-/// Derives `mk_n` and `CK'` from a chain key.
+/// Derives the message key `mk_n` and the next chain key `CK'` from a chain key.
 #[must_use]
 pub fn chain_step(chain: &[u8; 32]) -> ([u8; 32], [u8; 32]) {
     let (message, next) = ChainKey::from_bytes(*chain).step();
     (*message.expose(), *next.expose())
 }
 
-/// Derives `bk` from a message key and a nonce.
+/// Derives the body key `bk` from a message key and the nonce of the header box.
 #[must_use]
 pub fn body_key(message_key: &[u8; 32], nonce: &[u8; 12]) -> [u8; 32] {
     *MessageKey::from_bytes(*message_key).ready().body_key(nonce).expose()
 }
 
-/// Derives `r` and `r'` of a message from its key, 32 random bytes, the turn, constants and `pn`, `n`, and the content.
+/// Derives the nonces `r` and `r'` of a message from its key, 32 random bytes, the turn, `head`
+/// (the turn's constants and `pn`), the message number, and the content.
 #[must_use]
 pub fn nonces(
     message_key: &[u8; 32],
@@ -97,15 +98,17 @@ pub fn nonces(
     (nonces.header, nonces.outer)
 }
 
-/// Opens the header of a message of this turn; `None` if the message is too short or the tag does not verify.
+/// Opens the header of a message of turn `turn` and returns its bytes; `None` if the message is too
+/// short or the tag does not verify.
 #[must_use]
 pub fn open_header(header_key: &[u8; 32], turn: u32, message: &[u8]) -> Option<Vec<u8>> {
     let header = message::open_header(&HeaderKey::from_bytes(*header_key), turn, message)?;
     Some(header.as_bytes().to_vec())
 }
 
-/// Computes one turn as its receiver does, from the secrets of the turn before, the constants of the new one, and at turn 1 the
-/// initiator's identity.
+/// Computes the keys of one turn as its receiver does: from the root key of the turn before, the
+/// receiver's own secrets of that turn, the constants of the new turn and, at turn 1, the
+/// initiator's identity. Returns `None` if a constant is missing or not valid.
 #[must_use]
 pub fn receive_turn(
     root: &[u8; 32],
@@ -143,8 +146,8 @@ pub fn receive_turn(
 }
 
 impl Session {
-    /// Does the same as [`encrypt`](Session::encrypt), with r and, for an InitialMessage, r' drawn from `rng` as they are, 12
-    /// bytes each.
+    /// Does the same as [`encrypt`](Session::encrypt), with r and, for an InitialMessage, r' drawn
+    /// from `rng` as they are, 12 bytes each.
     ///
     /// # Errors
     /// Fails as [`encrypt`](Session::encrypt) does.
@@ -156,7 +159,7 @@ impl Session {
         self.encrypt_by(NonceRule::Drawn, content, rng)
     }
 
-    /// Returns the secrets of the newest turn, if it is an own one.
+    /// Returns the secrets of the newest turn; `None` if that turn is the peer's.
     #[must_use]
     pub fn hazmat_sending(&self) -> Option<SendingTrace> {
         match &self.side {
@@ -172,19 +175,19 @@ impl Session {
         }
     }
 
-    /// Returns `RS` of the newest received turn, if there was one.
+    /// Returns the reset secret `RS` of the newest received turn; `None` if none was received.
     #[must_use]
     pub fn hazmat_received_reset(&self) -> Option<[u8; 32]> {
         self.resets().received().map(|secret| *secret.expose())
     }
 
-    /// Returns `RS` of the two newest sent turns, newest first.
+    /// Returns the reset secrets `RS` of the two newest sent turns, newest first.
     #[must_use]
     pub fn hazmat_sent_resets(&self) -> Vec<[u8; 32]> {
         self.resets().sent().map(|secret| *secret.expose()).collect()
     }
 
-    /// Returns `RK` of the newest turn.
+    /// Returns the root key `RK` of the newest turn.
     #[must_use]
     pub fn hazmat_root(&self) -> [u8; 32] {
         *self.root.expose()

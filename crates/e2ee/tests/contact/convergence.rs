@@ -1,4 +1,5 @@
-//! Random histories, after which both sides always come to one session, though messages are lost or late and states are put back.
+//! Random histories, after which both sides always come to one session, though messages are lost or
+//! late and states are put back.
 
 use crate::people::*;
 use deaddrop_e2ee::{
@@ -67,7 +68,7 @@ fn resets_converge_under_loss_and_reordering() {
     }
 }
 
-/// Delivers an envelope. The user agrees to all that is asked.
+/// Gives an envelope to a person whose user agrees to every reset that is asked for.
 fn hear(to: &mut Person, envelope: &[u8]) {
     let told = to.events.len();
     if to.hear(envelope).is_ok()
@@ -78,7 +79,8 @@ fn hear(to: &mut Person, envelope: &[u8]) {
     }
 }
 
-/// Recovers as an app does that cannot send: by a soft reset, else a hard one, else a new invite.
+/// Does what the app of a person without a usable session does: begins a soft reset, or else a hard
+/// one, or else meets the other person by a new invite.
 fn recover(person: &mut Person, other: &mut Person, hour: u32) {
     if person.contact.is_lost() || person.contact.sending().is_none() {
         let now = Hour::from_number(hour);
@@ -89,8 +91,9 @@ fn recover(person: &mut Person, other: &mut Person, hour: u32) {
     }
 }
 
-/// Runs a history in which states are lost, devices are new, and messages come in any order or never; then the network works
-/// again.
+/// Runs a random history in which states are lost, devices are new, and messages come in any order
+/// or never. Then the network works again, and both sides must come to one session. `meeting` is
+/// the policy of the inviter that meets a new device.
 fn history(seed: u64, meeting: InvitePolicy) {
     let random = &mut rng(90_000 + seed);
     let (mut one, mut two) = friends(2_000 + seed, 2);

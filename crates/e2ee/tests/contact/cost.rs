@@ -1,4 +1,5 @@
-//! The cost, in operations, of an envelope that leads to nothing: it is bounded by what the contact holds, for any bytes.
+//! The cost, in operations, of an envelope that leads to nothing: it is bounded by what the contact
+//! holds, for any bytes.
 
 use crate::people::*;
 use deaddrop_e2ee::{
@@ -9,10 +10,12 @@ use deaddrop_primitives::count::{self, Counts};
 use deaddrop_testkit::rng;
 use rand_chacha::rand_core::Rng;
 
-/// Maximum number of tag checks of one session: four turns and the outer box.
+/// Maximum number of tag checks that one session spends on an envelope: current turn, next turn,
+/// two closed turns, and the outer box.
 const MOST_OF_A_SESSION: u64 = 5;
 
-/// Returns a person who holds as many sessions and bundles as a contact can, the peer, and an envelope.
+/// Returns a person who holds as many sessions and bundles as a contact can, the peer, and the
+/// envelope of a reset that the person has accepted.
 fn laden() -> (Person, Person, Vec<u8>) {
     let (mut one, mut two) = friends(30, 2);
     let mut hour = NOW.number();

@@ -1,5 +1,9 @@
-//! Ways by which a thief of a state or key could come into a contact, and by which two honest sides could part: all of them end
-//! with an event, or in one session.
+//! Ways by which a thief of a state or key could come into a contact, and by which two honest sides
+//! could part: all of them end with an event, or in one session.
+//!
+//! `one` and `two` are honest. A thief has copied an older state of `one`, or only its identity.
+//! *Twins* are the two sessions of people who invited each other at once; one of the two is used
+//! for sending.
 
 use crate::people::*;
 use deaddrop_e2ee::{
@@ -12,8 +16,8 @@ fn hours(n: u32) -> Hour {
     Hour::from_number(NOW.number() + n)
 }
 
-/// Checks that nothing was taken over in silence: either the session that sends is as before, or an event was reported and the
-/// verification cleared.
+/// Asserts that nothing was taken over in silence: either `two` still sends with session `before`,
+/// or an event was reported and the verification is cleared.
 fn in_sight(two: &Person, before: Option<SessionId>) {
     let told = two.saw(|e| {
         matches!(
@@ -32,7 +36,8 @@ fn in_sight(two: &Person, before: Option<SessionId>) {
     );
 }
 
-/// An unused twin is raised while the session that sends is not established.
+/// A thief of one's older state, who has the twin that is not used, claims era 64 for it while the
+/// session of a new reset is not established.
 #[test]
 fn an_unused_twin_is_raised_in_sight_during_a_reset() {
     let (mut one, mut two) = twins(100);
@@ -58,7 +63,8 @@ fn an_unused_twin_is_raised_in_sight_during_a_reset() {
     in_sight(&two, new);
 }
 
-/// An unanswered session of an old state, replaced long ago, is used while a newer reset is not answered.
+/// A thief of one's older state uses a session that has no answer there and was replaced long ago,
+/// while a newer reset is not answered.
 #[test]
 fn a_replaced_session_is_not_used_during_a_reset() {
     let (mut one, mut two) = friends(8, 3);
@@ -89,7 +95,9 @@ fn a_replaced_session_is_not_used_during_a_reset() {
     in_sight(&two, new);
 }
 
-/// A waiting hard reset to a stolen bundle is raised by starting over, and answered by the thief afterwards.
+/// A thief of one's older state has agreed to a hard reset by two. One and two start over on a new
+/// device of one, which raises the era of that waiting session; then the thief's answer in it
+/// arrives.
 #[test]
 fn a_waiting_hard_reset_is_answered_by_a_thief_in_sight() {
     let mut bad = 0;
@@ -117,7 +125,7 @@ fn a_waiting_hard_reset_is_answered_by_a_thief_in_sight() {
     assert_eq!(bad, 0, "silent takeovers of 8");
 }
 
-/// The identity and an open invite, while the peer's first answer has not come.
+/// A thief of one's identity uses an open invite of two before one's first answer has arrived.
 #[test]
 fn the_identity_and_an_invite_are_seen_before_the_first_answer() {
     let (mut one, mut two) = strangers(40);
@@ -143,7 +151,8 @@ fn lose_all(person: &mut Person) {
     person.reload();
 }
 
-/// All rows of the sessions are lost; the contact's row remembers that the two have met.
+/// Two loses all rows of its sessions. The contact's row still tells that the two have met, so a
+/// thief of one's identity is not taken for a first meeting.
 #[test]
 fn lost_reset_rows_make_no_first_meeting() {
     let (one, mut two) = friends(8, 4);
@@ -157,7 +166,8 @@ fn lost_reset_rows_make_no_first_meeting() {
     in_sight(&two, before);
 }
 
-/// Two sessions were begun at once. The used one is lost with its reset secrets, and the contact tells it.
+/// One of two twins, the one in use, is lost with its reset secrets. The contact must report the
+/// loss.
 #[test]
 fn a_lost_twin_is_told() {
     let mut bad = vec![];
@@ -192,7 +202,8 @@ fn a_lost_twin_is_told() {
     assert!(bad.is_empty(), "not told as lost: (seed, converged, lost, one read, two read) {bad:?}");
 }
 
-/// Eight new sessions after the two started over push the answered ones out.
+/// Two begins nine hard resets, so that all sessions with an answer are dropped for lack of room. A
+/// thief of one's identity is still not taken for a first meeting.
 #[test]
 fn an_invite_is_no_first_meeting_though_answered_sessions_were_pushed_out() {
     let (one, mut two) = friends(8, 4);
@@ -206,7 +217,8 @@ fn an_invite_is_no_first_meeting_though_answered_sessions_were_pushed_out() {
     in_sight(&two, before);
 }
 
-/// An envelope that told of a put-back peer is repeated after the session was healed.
+/// The envelope that showed that one's state was put back is repeated after a reset has replaced
+/// the session. No event follows.
 #[test]
 fn a_replaced_session_calls_for_no_reset() {
     let (mut one, mut two) = friends(7, 3);
@@ -229,7 +241,8 @@ fn a_replaced_session_calls_for_no_reset() {
     assert!(two.events.is_empty(), "{:?}", two.events);
 }
 
-/// One message with a bundle is lost, then sessions, with answers in between.
+/// The network loses one message, the one with a new reset bundle. Then one loses its sessions
+/// again and again, with answers in between.
 #[test]
 fn a_lost_bundle_is_given_again() {
     let (mut one, mut two) = friends(6, 2);
@@ -251,7 +264,7 @@ fn a_lost_bundle_is_given_again() {
     }
 }
 
-/// The clock was ahead when a session was replaced.
+/// The clock was 400 days ahead when a session was replaced. The session is dropped all the same.
 #[test]
 fn a_clock_that_was_ahead_keeps_no_replaced_session() {
     let (mut one, mut two) = friends(8, 2);
@@ -272,7 +285,7 @@ fn a_clock_that_was_ahead_keeps_no_replaced_session() {
     assert_eq!(two.contact.sessions().count(), 1);
 }
 
-/// Five hard resets are declined, and repeated in a circle.
+/// Five hard resets are not agreed to, and their envelopes are repeated in a circle.
 #[test]
 fn hard_resets_in_a_circle_clear_no_verification() {
     let (mut one, mut two) = friends(4, 3);
@@ -292,7 +305,8 @@ fn hard_resets_in_a_circle_clear_no_verification() {
     assert_eq!(cleared, 0);
 }
 
-/// A thief in a superseded session sends two messages of one number.
+/// A thief in a superseded session sends two messages with one number. No event follows, because
+/// that session needs no reset.
 #[test]
 fn a_superseded_session_calls_for_no_reset() {
     let (mut one, mut two) = friends(8, 2);
@@ -312,7 +326,9 @@ fn a_superseded_session_calls_for_no_reset() {
     assert!(two.events.is_empty(), "{:?}", two.events);
 }
 
-/// A thief answers an old waiting hard reset before the session of the new beginning is answered.
+/// A thief of one's older state has agreed to a hard reset by two. Then two takes an invite of
+/// one's new device, and the thief's answer arrives before the session of that invite has an
+/// answer.
 #[test]
 fn a_waiting_hard_reset_is_answered_in_sight() {
     let (mut one, mut two) = friends(301, 3);
@@ -337,7 +353,8 @@ fn a_waiting_hard_reset_is_answered_in_sight() {
     in_sight(&two, before);
 }
 
-/// A peer is put back within a turn, and gets the next turn before it sends.
+/// One's state is put back to an older one within a turn, and one reads the next turn of two before
+/// it sends.
 #[test]
 fn a_peer_that_was_put_back_and_reads_first_is_seen() {
     let (mut one, mut two) = friends(7, 3);
@@ -362,7 +379,8 @@ fn a_peer_that_was_put_back_and_reads_first_is_seen() {
     assert!(two.saw(|e| *e == ContactEvent::PeerRewound), "{answers:?} {:?}", two.events);
 }
 
-/// Twins; one loses the row (not the reset secrets) of the session that the other has settled on.
+/// One loses the snapshot of a twin, but not its reset secrets, while only two has an answer in the
+/// session that it began.
 #[test]
 fn a_lost_twin_that_was_not_answered_is_told() {
     let mut bad = 0;
@@ -386,7 +404,8 @@ fn a_lost_twin_that_was_not_answered_is_told() {
     assert_eq!(bad, 0, "of 12: diverged, and neither is told");
 }
 
-/// The one message with the first bundle is lost; after much talk a session is lost, too.
+/// The network loses the message with the first reset bundle of two. After a long conversation one
+/// must have another bundle to reset with.
 #[test]
 fn a_first_bundle_that_was_lost_is_given_again() {
     let (mut one, mut two) = strangers(60);
@@ -406,7 +425,8 @@ fn a_first_bundle_that_was_lost_is_given_again() {
     assert_eq!(one.reset(ResetKind::Soft, NOW), Ok(()));
 }
 
-/// Two soft resets crossed; a thief of an old state answers in the one that lost, long after the other has healed.
+/// Two soft resets cross. A thief of one's older state answers in the session that is not used,
+/// long after both sides have settled on the other.
 #[test]
 fn a_session_that_crossed_comes_back_in_sight() {
     let mut bad = 0;

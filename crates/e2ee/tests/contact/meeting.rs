@@ -212,7 +212,8 @@ fn a_first_message_that_is_accepted_twice_is_refused() {
     assert_converged(&mut one, &mut two);
 }
 
-/// Each has begun a session, and they talk in one; then an answer in the other comes that was held back.
+/// Both people have begun a session and talk in one of them; then a delayed answer in the other
+/// session arrives. The switch to that session is reported from turn 5 on.
 #[test]
 fn sessions_that_cross_are_settled_in_silence_up_to_turn_4() {
     let mut changed = 0;

@@ -25,7 +25,7 @@ pub(crate) struct SessionRows {
     pub(crate) skipped: BTreeMap<SkippedId, Vec<u8>>,
 }
 
-/// The rows that an app has stored, from changes alone.
+/// The rows as an app has stored them, from the returned changes alone.
 #[derive(Clone, Default)]
 pub(crate) struct Rows {
     pub(crate) contact: Vec<u8>,
@@ -59,7 +59,7 @@ impl Rows {
         }
     }
 
-    /// Loads a session from its own rows.
+    /// Loads a session from its rows.
     pub(crate) fn session(&self, id: SessionId) -> Session {
         let rows = &self.sessions[&id];
         let skipped = rows.skipped.iter().map(|(id, row)| (*id, row.as_slice()));
@@ -115,7 +115,8 @@ impl Person {
         self.keep(received);
     }
 
-    /// Sends the next number; a reset bundle goes with it if one is due.
+    /// Sends a text with the next number, after Hello and a reset bundle if they are due. Returns
+    /// `false` if the contact cannot send.
     pub(crate) fn say(&mut self) -> bool {
         let mut items = vec![];
         if self.contact.standing() == Some(Standing::Unanswered) {
@@ -170,7 +171,8 @@ impl Person {
         assert_eq!(*self.contact.row(), self.rows.contact);
     }
 
-    /// Loses the rows of the sessions, but not those of reset secrets.
+    /// Removes the snapshots and skipped keys of all sessions, but not the reset secrets, and loads
+    /// the contact again.
     pub(crate) fn lose_sessions(&mut self) {
         self.rows.sessions.values_mut().for_each(|rows| {
             rows.snapshot.clear();
@@ -203,7 +205,7 @@ impl Person {
     }
 }
 
-/// Delivers everything that was sent, in order.
+/// Delivers all envelopes that `from` has sent, in order. Errors are ignored.
 pub(crate) fn pass(from: &mut Person, to: &mut Person) {
     for envelope in std::mem::take(&mut from.sent) {
         let _ = to.hear(&envelope);
@@ -227,7 +229,8 @@ pub(crate) fn strangers(seed: u64) -> (Person, Person) {
     (Person::new(seed * 2 + 1, &peer_of_a, a), Person::new(seed * 2 + 2, &peer_of_b, b))
 }
 
-/// Returns two people who have talked for a while.
+/// Returns two people who have met by an invite and then talked for `rounds` rounds, in each of
+/// which both say something.
 pub(crate) fn friends(seed: u64, rounds: usize) -> (Person, Person) {
     let (mut one, mut two) = strangers(seed);
     let (pending, blob) = two.invite();
@@ -242,7 +245,8 @@ pub(crate) fn friends(seed: u64, rounds: usize) -> (Person, Person) {
     (one, two)
 }
 
-/// Returns two people who invited each other at once, and have accepted both invites.
+/// Returns two people who invited each other at once, and have both accepted the other's first
+/// message. So they have two sessions.
 pub(crate) fn crossed(seed: u64) -> (Person, Person) {
     let (mut one, mut two) = strangers(seed);
     let (by_two, for_one) = two.invite();
@@ -257,7 +261,7 @@ pub(crate) fn crossed(seed: u64) -> (Person, Person) {
     (one, two)
 }
 
-/// Returns two people who invited each other at once, and answered in both sessions.
+/// Returns two people who invited each other at once and have answered in both sessions.
 pub(crate) fn twins(seed: u64) -> (Person, Person) {
     let (mut one, mut two) = crossed(seed);
     one.say();
@@ -270,7 +274,8 @@ pub(crate) fn twins(seed: u64) -> (Person, Person) {
     (one, two)
 }
 
-/// Lets two people meet by an invite that one of them makes.
+/// Lets two people meet by an invite. `meetings` has the policy of the guest, then that of the
+/// inviter.
 pub(crate) fn meet(inviter: &mut Person, guest: &mut Person, meetings: [InvitePolicy; 2]) {
     let (pending, blob) = inviter.invite();
     guest.take(&pending, &blob, meetings[0]);
@@ -288,7 +293,7 @@ pub(crate) fn without_session(row: &[u8], id: SessionId) -> Vec<u8> {
     row
 }
 
-/// Returns one message alone, encoded, in the session that is used.
+/// Returns one envelope with `items` and a text with the next number. It is not added to `sent`.
 pub(crate) fn message(from: &mut Person, items: Vec<Content>) -> Vec<u8> {
     from.said += 1;
     let number = from.said;
@@ -299,7 +304,7 @@ pub(crate) fn message(from: &mut Person, items: Vec<Content>) -> Vec<u8> {
     envelope.into_bytes()
 }
 
-/// Replaces the contact by that of a device that has only the identity.
+/// Replaces the contact of a person by an empty one, as on a new device that has only the identity.
 pub(crate) fn new_device(of: &mut Person) {
     of.contact = Contact::new(*of.contact.peer());
     of.rows = Rows { contact: of.contact.row().to_vec(), ..Rows::default() };
@@ -319,7 +324,7 @@ pub(crate) fn describe(person: &Person) -> String {
     text
 }
 
-/// Asserts that both use one session from now on, and read all messages.
+/// Asserts that both people send with the same session from now on, and read each other's messages.
 pub(crate) fn assert_converged(one: &mut Person, two: &mut Person) {
     talk(one, two, 4);
     assert_eq!(one.sending(), two.sending(), "{}\n{}", describe(one), describe(two));
@@ -330,7 +335,7 @@ pub(crate) fn assert_converged(one: &mut Person, two: &mut Person) {
     assert_eq!((one.said, two.read.len()), (said + 3, read + 3));
 }
 
-/// Returns a person who has only the identity of another.
+/// Returns a thief who has the identity of `of`, and none of the rows.
 pub(crate) fn namesake(of: &Person) -> Person {
     Person {
         contact: Contact::new(*of.contact.peer()),
@@ -340,7 +345,8 @@ pub(crate) fn namesake(of: &Person) -> Person {
     }
 }
 
-/// Returns a thief, who has everything of a person at one moment.
+/// Returns a thief who has copied the identity and all rows of `of`. The numbers of the thief's
+/// texts begin at 1,001, so that they are told from those of `of`.
 pub(crate) fn thief(of: &Person, seed: u64) -> Person {
     Person {
         identity: IdentityKeyPair::from_seed(of.identity.seed().duplicate()),

@@ -3,7 +3,9 @@
 use crate::people::*;
 use deaddrop_e2ee::contact::{ContactEvent, ResetKind};
 
-/// Runs a soft reset with a person whose state was put back. Returns whether it succeeded.
+/// Lets `two` begin a soft reset with `one`, whose state was put back to an older one. If `one`
+/// reports the reset as stale, lets `one` begin a hard one, to which `two` agrees. Returns whether
+/// the soft reset succeeded.
 fn heal(two: &mut Person, one: &mut Person) -> bool {
     two.reset(ResetKind::Soft, NOW).unwrap();
     two.say();

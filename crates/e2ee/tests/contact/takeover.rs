@@ -27,7 +27,8 @@ fn an_old_state_cannot_take_over_in_silence() {
     assert_converged(&mut one, &mut two);
 }
 
-/// Returns two people after a hard reset to which the other user has agreed, and the envelope that asked.
+/// Returns two people after the second has agreed to a hard reset by the first, and the envelope
+/// that asked for it.
 fn agreed() -> (Person, Person, Vec<u8>) {
     let (mut one, mut two) = friends(4, 3);
     one.reset(ResetKind::Hard, NOW).unwrap();
@@ -106,7 +107,8 @@ fn a_session_that_was_dropped_does_not_begin_again() {
     assert_eq!(two.hear(&envelope), Err(DecryptError::Duplicate));
 }
 
-/// Returns two people and a thief of the first one's device, after the two start over and the second compares numbers.
+/// Returns two people, and a thief with the state of the first one's old device. The two have since
+/// started over, and the second has compared safety numbers.
 fn stolen() -> (Person, Person, Person) {
     let (mut one, mut two) = friends(8, 2);
     let old = thief(&one, 99);

@@ -10,24 +10,27 @@ use crate::error::VaultError;
 use deaddrop_wire::{Day, Item, RelayAddress};
 use rand_core::Rng;
 
-/// A task for the caller of a conversation. Each action depends on all before it: if one fails, the conversation returns others.
+/// A task for the caller of a conversation, which performs the actions in their order. Each action
+/// depends on all actions before it: if one fails, the conversation drops those that must not
+/// follow, and returns others.
 #[derive(Debug)]
 pub enum Action<Step, State> {
     /// Open a link to this relay and report to [`LinkConversation::on_opened`].
     Open(RelayAddress),
     /// Queue these items on the link and report to [`LinkConversation::on_queued`].
     Send(Vec<Item>),
-    /// Do a step of the engine and report to [`LinkConversation::on_step`].
+    /// Call [`EngineStep::run`] on the engine and report to [`LinkConversation::on_step`].
     Step(Step),
     /// Send what is queued, and close the link.
     Close,
     /// Drop the link at once, without sending what is queued.
     Drop,
-    /// Tell the app this state. The number is the round that had begun before the attempt, the answer or the loss that led to the
-    /// state.
+    /// Tell the app this state. The number is the newest [round](Situation::round) that had begun
+    /// before the attempt to connect, the answer or the loss of the link that led to the state.
     Show(State, u64),
-    /// Tell the app that a link is being opened, unless the app was told of a failure. The number is the round that had begun
-    /// before the attempt.
+    /// Tell the app that a link is being opened, unless the last state that the app was told is a
+    /// failure. The number is the newest [round](Situation::round) that had begun before the
+    /// attempt.
     ShowConnecting(u64),
     /// Nothing is left to be done: the conversation is over.
     End,
@@ -35,15 +38,19 @@ pub enum Action<Step, State> {
 
 /// A change of the engine that a conversation asks for.
 pub trait EngineStep<E>: Send + 'static {
-    /// Makes the change. `time` is in seconds since 1970-01-01.
+    /// Makes the change and stores it in the vault. `time` is in seconds since 1970-01-01.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault.
     fn run(self, engine: &mut E, time: u64, today: Day) -> Result<(), VaultError>;
 }
 
-/// A conversation that opens links again and again, over an engine of type `E`.
+/// A conversation that opens a link again after each one that ended, until nothing is left to be
+/// done. `E` is the type of the engine.
 pub trait LinkConversation<E> {
-    /// A change of the engine.
+    /// The changes of the engine that this conversation asks for, in [`Action::Step`].
     type Step: EngineStep<E>;
-    /// A state that the app is told.
+    /// The states of the link that the app is told, in [`Action::Show`].
     type State;
 
     /// Takes the next action out; `None` if there is none.
@@ -52,11 +59,14 @@ pub trait LinkConversation<E> {
     /// Whether [`next_action`](Self::next_action) would return an action.
     fn has_actions(&self) -> bool;
 
-    /// Looks at the engine and the line for work. Called when there is no action left.
+    /// Looks at the engine and the line for work, and queues actions for the work that it finds.
+    /// Called when [`next_action`](Self::next_action) returns `None`, after each event and at the
+    /// deadline.
     fn look(&mut self, engine: &E, at: &Situation, rng: &mut dyn Rng);
 
-    /// Returns the state that the app is told after each look, with the round that had begun before the state was reached.
-    /// Returns `None` if the conversation reports its states by actions only.
+    /// Returns the state that the app is told after each look, with the newest
+    /// [round](Situation::round) that had begun before the state was reached. Returns `None` if no
+    /// link is open, or if the conversation reports its states by [`Action::Show`] only.
     fn state(&self) -> Option<(Self::State, u64)>;
 
     /// Handles the outcome of [`Action::Open`]: the link was opened, or could not be opened.
@@ -65,25 +75,29 @@ pub trait LinkConversation<E> {
     /// Handles items that came over the link. The link itself answers pings.
     fn on_items(&mut self, items: Vec<Item>, at: &Situation);
 
-    /// Handles the success of [`Action::Send`]: the items are queued, and `end` is the position in the link's byte stream at
-    /// which the queue now ends.
+    /// Handles the success of [`Action::Send`]: the items are queued, and `end` is the position in
+    /// the link's byte stream at which the queue now ends.
     fn on_queued(&mut self, end: u64);
 
-    /// Handles the outcome of [`Action::Step`].
+    /// Handles the outcome of [`Action::Step`]. If the step failed, actions that depend on it are
+    /// dropped.
     fn on_step(&mut self, done: Result<(), StepError>, now: Moment);
 
-    /// Handles the end of the link.
+    /// Handles the end of the link, by whatever cause. Does nothing if no link is open.
     fn on_lost(&mut self, now: Moment);
 
-    /// Notes that the user wants something now: waits end as soon as they may.
+    /// Notes that a user's action needs the relay now (a text was sent, or a call waits): a wait
+    /// between attempts, or one that the relay has asked for, ends as soon as it may.
     fn retry_now(&mut self, now: Moment);
 
-    /// Whether [`retry_now`](Self::retry_now) would end a wait sooner.
+    /// Whether there is a wait that [`retry_now`](Self::retry_now) may end sooner.
     fn can_retry(&self, now: Moment) -> bool;
 
-    /// Whether to look at the engine again once the line has taken everything that was queued.
+    /// Whether [`look`](Self::look) is to be called once the line has taken everything that was
+    /// queued.
     fn looks_when_sent(&self) -> bool;
 
-    /// Returns the time of the next look, if one is due without an event.
+    /// Returns the time at which [`look`](Self::look) is due although nothing happened; `None` if
+    /// it is due only after an event.
     fn deadline(&self, now: Moment) -> Option<Moment>;
 }

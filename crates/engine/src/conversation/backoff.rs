@@ -1,32 +1,38 @@
-//! Waits between two tries: longer each time, with jitter, ended early by a user's action, but not at once.
+//! Waits between two tries: longer each time, with jitter, ended early by a user's action, but not
+//! at once.
 
 use super::moment::Moment;
 use super::uniform::duration_within;
 use rand_core::Rng;
 use std::{ops::Range, time::Duration};
 
-/// The part of a first wait that no user's action shortens. The part doubles with each failure.
+/// Minimum time of the first wait, which no user's action shortens. The minimum doubles with each
+/// failure. As spec/14-client.md section 6 says.
 const FIRST_FLOOR: Duration = Duration::from_millis(200);
-/// Maximum of that part.
+/// Maximum of the part of a wait that no user's action shortens. As spec/14-client.md section 6
+/// says.
 pub(crate) const LONGEST_FLOOR: Duration = Duration::from_secs(30);
-/// The time after which a link counts as a success, whatever it carried.
+/// Time after which a link counts as a success, whatever was sent over it; also the minimum time
+/// between two shorter links that count as successes.
 pub(crate) const LONG_LINK: Duration = Duration::from_secs(60);
 
-/// Returns the part of a wait that no user's action shortens, after this many earlier failures in a row.
+/// Returns the part of a wait that no user's action shortens, after this many earlier failures in a
+/// row.
 pub(crate) fn floor_after(failures: u32) -> Duration {
     FIRST_FLOOR.saturating_mul(1 << failures.min(16)).min(LONGEST_FLOOR)
 }
 
-/// The waits of one conversation.
+/// The waits of one conversation between two attempts to open a link.
 #[derive(Debug)]
 pub(crate) struct Backoff {
-    /// The first and the longest wait.
+    /// The first wait (start) and the longest one (end), before [`jitter`] shortens them.
     spans: Range<Duration>,
-    /// The next wait.
+    /// The next wait, before [`jitter`] shortens it.
     next: Duration,
-    /// Number of failures since the last reset.
+    /// Number of waits that have begun since the last [`reset`](Self::reset).
     failures: u32,
-    /// The last time at which a short link led to a reset.
+    /// The last time at which a link that was shorter than [`LONG_LINK`] led to a reset; `None`:
+    /// never.
     short_link_at: Option<Moment>,
 }
 
@@ -42,19 +48,19 @@ pub(crate) struct Wait {
 /// The reason for which a wait has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WaitEnd {
-    /// The whole wait is over.
+    /// The whole wait has passed.
     Elapsed,
-    /// The user wants something now.
+    /// A user's action has shortened the wait, and the rest of it has passed.
     Retried,
 }
 
 impl Wait {
-    /// Returns the time at which the wait ends.
+    /// Returns the time at which the wait ends, as far as is known now.
     pub(crate) const fn until(&self) -> Moment {
         self.until
     }
 
-    /// Notes that the user wants something now: the wait ends as soon as it may.
+    /// Shortens the wait because of a user's action, but not to less than its floor.
     pub(crate) fn retry_now(&mut self, now: Moment) {
         let earliest = self.floor.max(now);
         if earliest < self.until {
@@ -70,12 +76,13 @@ impl Wait {
 }
 
 impl Backoff {
-    /// Creates a backoff with a first and a longest wait.
+    /// Creates the waits of a conversation: `spans` goes from the first wait to the longest one.
     pub(crate) const fn new(spans: Range<Duration>) -> Self {
         Self { next: spans.start, spans, failures: 0, short_link_at: None }
     }
 
-    /// Begins the wait after a failure. The wait is at least `shortest`, if no user's action ends it.
+    /// Begins the wait after a failure. Its length is random, between half and the whole of the
+    /// next wait, or of `shortest` if that is longer. A user's action may end it earlier.
     pub(crate) fn begin(&mut self, shortest: Duration, now: Moment, rng: &mut dyn Rng) -> Wait {
         let until = now.plus(jitter(self.next.max(shortest), rng));
         let floor = now.plus(floor_after(self.failures).min(self.next));
@@ -83,8 +90,8 @@ impl Backoff {
         Wait { until, floor, is_shortened: false }
     }
 
-    /// Doubles the next wait. Called when a wait has ended by itself. Waits that a user ends do not grow: sending much while a
-    /// relay is down for a moment must not lead to a long wait after it.
+    /// Doubles the next wait. Called when a wait has ended by itself. Waits that a user ends do not
+    /// grow: sending much while a relay is down for a moment must not lead to a long wait after it.
     pub(crate) fn grow(&mut self) {
         self.next = self.next.saturating_mul(2).min(self.spans.end);
     }
@@ -94,8 +101,10 @@ impl Backoff {
         (self.next, self.failures) = (self.spans.start, 0);
     }
 
-    /// Notes the end of a link that was opened at `opened`. The link counts as a success if it lasted for a minute, or if it was
-    /// useful, but the latter only once a minute: a relay that does a little and closes must not be connected to again and again.
+    /// Notes the end of a link that was opened at `opened`, and resets the waits if it counts as a
+    /// success: if it lasted for [`LONG_LINK`], or if it was useful. A shorter useful link counts
+    /// at most once in [`LONG_LINK`]: a relay that does a little and closes must not be connected
+    /// to again and again.
     pub(crate) fn note_link(&mut self, opened: Moment, was_useful: bool, now: Moment) {
         if now.since(opened) >= LONG_LINK {
             self.reset();
@@ -106,7 +115,7 @@ impl Backoff {
     }
 }
 
-/// Returns a random time between half of a span and the whole of it.
+/// Returns a uniformly random time between half of a span and the whole of it.
 fn jitter(span: Duration, rng: &mut dyn Rng) -> Duration {
     duration_within(span / 2..span, rng)
 }
@@ -154,7 +163,7 @@ mod tests {
         }
     }
 
-    /// Waits while a user retries at once, again and again. Returns how long that took.
+    /// Lets one wait pass while a user retries every moment. Returns how long the wait took.
     fn retried(backoff: &mut Backoff, now: Moment, rng: &mut StdRng) -> Duration {
         let mut wait = backoff.begin(Duration::ZERO, now, rng);
         let mut at = now;

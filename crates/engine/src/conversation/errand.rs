@@ -4,46 +4,53 @@ use super::{line::LinkInfo, moment::Moment, states::ConnectError};
 use deaddrop_wire::Item;
 use std::time::Duration;
 
-/// Maximum time of an errand whose link is slow but makes progress.
+/// Maximum time of an errand whose link is slow but makes progress, as spec/14-client.md section 6
+/// says. An errand whose own time limit is longer has that limit.
 pub const LONGEST_ERRAND: Duration = Duration::from_secs(120);
-/// Time between two looks at whether a late errand makes progress.
+/// Time between two checks of an errand whose time limit has passed: whether bytes still move over
+/// its link.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// A task for the caller of an errand.
 pub enum ErrandAction<T> {
-    /// Wait for a turn to open a link and report to [`Errand::on_turn`]; then open it and report to [`Errand::on_opened`].
+    /// Take a place in the [queue](super::TurnQueues) of the relay's address. Call
+    /// [`Errand::on_turn`] when its turn has come; then open the link and call
+    /// [`Errand::on_opened`].
     Open,
     /// Queue these items on the link.
     Send(Vec<Item>),
     /// Send what is queued, and close the link.
     Close,
-    /// The errand is over.
+    /// The errand is over, with this result. No action follows.
     Finish(Result<T, ErrandError>),
 }
 
 /// The reason for which an errand was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ErrandError {
-    /// There is no link: it was not opened, it was lost, or an answer did not come in time.
+    /// The link could not be opened, or was lost, or an answer did not come in time.
     #[error("there is no link to the relay")]
     Connect(#[from] ConnectError),
-    /// The relay makes mailboxes only for clients that show its token, and none or another one was shown.
+    /// The relay makes mailboxes only for clients that show its token. This client showed none, or
+    /// another one.
     #[error("the relay makes new mailboxes only with a token that was not shown")]
     NeedsToken,
-    /// The relay is too busy to do what it was asked for.
+    /// The relay answered that it does not do now what it was asked for.
     #[error("the relay does not do now what it was asked for")]
     Busy,
-    /// The bundle has a length that no relay stores: the row that holds it is damaged.
+    /// The bundle to be published has a length that no relay stores: the row that holds it is
+    /// damaged.
     #[error("the bundle has a length that no relay stores")]
     Corrupt,
 }
 
 impl ErrandError {
-    /// The relay cannot be reached, or does not answer.
+    /// The error of a relay that cannot be reached, or does not answer in time.
     pub(crate) const DOWN: Self = Self::Connect(ConnectError::Down);
 }
 
-/// A conversation that ends with a result.
+/// A conversation that is over after an answer or two, and ends with a result:
+/// [`ErrandAction::Finish`].
 pub trait Errand {
     /// The result of a successful errand.
     type Found;
@@ -54,27 +61,31 @@ pub trait Errand {
     /// Whether [`next_action`](Self::next_action) would return an action.
     fn has_actions(&self) -> bool;
 
-    /// Handles the turn to open a link.
+    /// Notes that the turn to open a link has come. The time limit begins if none runs.
     fn on_turn(&mut self, now: Moment);
 
-    /// Handles the outcome of opening a link.
+    /// Handles the outcome of [`ErrandAction::Open`]. An error ends the errand.
     fn on_opened(&mut self, opened: Result<LinkInfo, ConnectError>);
 
     /// Handles items that came over the link. The link itself answers pings.
     fn on_items(&mut self, items: Vec<Item>, now: Moment);
 
-    /// Handles the end of the link.
+    /// Handles the loss of the link. The errand fails if it is not over.
     fn on_lost(&mut self);
 
-    /// Handles the deadline. `is_moving` tells whether bytes have moved over the link a moment ago.
+    /// Handles the [`deadline`](Self::deadline): ends the errand if its time limit has passed, or
+    /// does what waited for this moment. `is_moving` tells whether the caller has seen bytes move
+    /// over the link within the last few seconds.
     fn on_time(&mut self, now: Moment, is_moving: bool);
 
-    /// Returns the time at which to call [`on_time`](Self::on_time); `None` if no time limit runs.
+    /// Returns the time at which to call [`on_time`](Self::on_time); `None` while the errand waits
+    /// for its turn, when no time limit runs.
     fn deadline(&self) -> Option<Moment>;
 }
 
-/// The time limit of an errand: `patience` for each of its connections and answers. While the link makes progress the errand may
-/// continue afterwards, up to [`LONGEST_ERRAND`].
+/// The time limit of an errand: `patience` for each connection and each answer for which it waits.
+/// While bytes move over the link the errand may continue after the limit, up to [`LONGEST_ERRAND`]
+/// in all.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ErrandTime {
     until: Moment,
@@ -88,12 +99,14 @@ impl ErrandTime {
         Self { until, longest: until.max(now.plus(LONGEST_ERRAND)) }
     }
 
-    /// Returns the time at which to call [`is_over`](Self::is_over).
+    /// Returns the time at which to call [`is_over`](Self::is_over) next.
     pub(crate) const fn until(&self) -> Moment {
         self.until
     }
 
-    /// Whether the time is over. `is_moving` tells whether bytes have moved over the link a moment ago.
+    /// Whether the time limit has passed. If the caller has seen bytes move over the link within
+    /// the last few seconds (`is_moving`), extends the limit by [`LOOK`] instead, up to
+    /// [`LONGEST_ERRAND`] in all.
     pub(crate) fn is_over(&mut self, now: Moment, is_moving: bool) -> bool {
         if now < self.until {
             return false;

@@ -5,39 +5,41 @@ use crate::engine::BlobLives;
 use deaddrop_wire::Day;
 use std::net::IpAddr;
 
-/// The state of a link's line, which is its connection and what is queued for it.
+/// The state of a link's line: its connection, and the bytes that are queued for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LineState {
-    /// Whether bytes are queued for the relay.
+    /// Whether bytes are queued that the line has not taken yet.
     pub is_sending: bool,
-    /// Number of bytes that the line has taken since the link was opened.
+    /// Number of bytes that the line has taken from the queue since the link was opened.
     pub taken: u64,
-    /// Number of bytes that have come since the link was opened.
+    /// Number of bytes that were received from the relay since the link was opened.
     pub read: u64,
-    /// Number of bytes that the line takes in a few seconds. No more is queued at once, unless one item is longer.
+    /// Number of bytes that the line takes in about 4 seconds, as far as was measured. A
+    /// conversation queues no more at once, unless one item alone is longer.
     pub ahead: usize,
 }
 
-/// The time, and the state of the line.
+/// The inputs of a look: the time, the newest round, and the state of the line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Situation {
     /// The present moment.
     pub now: Moment,
-    /// The number of the newest round: the wish of a caller that everything is asked again (spec/14-client.md section 6.4).
+    /// Number of the newest round. A round begins when a call of the app waits for all relays to
+    /// answer once more, such as `sync` (spec/14-client.md section 6.4); 0: none has begun.
     pub round: u64,
-    /// The state of the line, if a link is open.
+    /// The state of the line; all zeros if no link is open.
     pub line: LineState,
 }
 
 /// The facts about an opened link that a conversation needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkInfo {
-    /// The address that the relay was reached at.
+    /// IP address at which the relay was reached.
     pub address: IpAddr,
-    /// The days for which the relay keeps blobs.
+    /// Number of days for which the relay keeps blobs, by its Hello.
     pub lives: BlobLives,
     /// Whether the relay makes mailboxes only for clients that show its token.
     pub needs_token: bool,
-    /// The day that the relay says.
+    /// The present day by the relay's clock, from its Hello.
     pub day: Day,
 }

@@ -1,4 +1,5 @@
-//! A link after its handshake: records and items, pings, and the silence after which its relay is taken for lost.
+//! A link after its handshake: records and items, pings, and the silence after which its relay is
+//! taken for lost.
 
 use super::{
     end::LinkClosed,
@@ -12,27 +13,30 @@ use deaddrop_wire::{
 };
 use std::time::Duration;
 
-/// Seconds between pings that this client asks for.
+/// Seconds between two pings that this client asks the relay for in its Hello (spec/14-client.md
+/// section 6).
 pub(super) const PING_S: u16 = 45;
 
-/// A record that is to be sent.
+/// An encrypted record that is to be sent.
 pub struct SealedRecord {
-    /// The record.
+    /// The bytes of the record.
     pub bytes: Vec<u8>,
-    /// Number of its bytes that answer items of the relay.
+    /// Number of bytes of the record that answer items of the relay: all but those of blobs that
+    /// this client puts.
     pub reply_bytes: usize,
 }
 
-/// The content of a record.
+/// The decrypted content of a record.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct OpenedRecord {
-    /// The items, without those that concern the link alone.
+    /// The items for the conversation: all but pings and items of unknown kinds.
     pub items: Vec<Item>,
-    /// The answers to the items that concern the link alone.
+    /// Items to be sent back at once: a Pong for each Ping, and an Error for each item of an
+    /// unknown kind that is marked critical.
     pub replies: Vec<Item>,
 }
 
-/// An open link.
+/// A link whose handshake is done: its keys, and the times of its pings.
 pub struct Link {
     seal: SealHalf,
     open: OpenHalf,
@@ -41,8 +45,8 @@ pub struct Link {
 }
 
 impl Link {
-    /// Creates the link to a relay whose Hello has just come. `period` is the time between two pings, `bytes_read` the number of
-    /// bytes that have come so far.
+    /// Creates the link to a relay whose Hello has just come. `period` is the time between two
+    /// pings, `bytes_read` the number of bytes that have come over the connection so far.
     pub(super) fn new(
         seal: SealHalf,
         open: OpenHalf,
@@ -54,12 +58,13 @@ impl Link {
         Self { seal, open, opened, pulse: Pulse::new(period, bytes_read, now) }
     }
 
-    /// Returns what the relay's Hello says, and the address at which the relay was reached.
+    /// Returns the facts from the relay's Hello, and the IP address at which the relay was reached.
     pub const fn opened(&self) -> LinkInfo {
         self.opened
     }
 
-    /// Seals items in their order; fails if a list is too long, or if the keys of the link are used up.
+    /// Encrypts items, in their order, into records. Fails if a list in an item is too long to be
+    /// encoded, or if the keys of the link are used up.
     pub fn seal(&mut self, items: &[Item]) -> Result<Vec<SealedRecord>, LinkClosed> {
         let records = self.seal.seal(items).map_err(|_| LinkClosed)?;
         // All but the blobs that we put are replies to the relay.
@@ -73,23 +78,27 @@ impl Link {
         Ok(records.into_iter().map(record).collect())
     }
 
-    /// Opens the next record; fails if it does not open, or if its items are malformed.
+    /// Decrypts the next record in place. Fails if it is not authentic, or if its items are
+    /// malformed.
     pub fn open(&mut self, record: &mut [u8]) -> Result<OpenedRecord, LinkClosed> {
         self.open.open_in_place(record).map(sort).map_err(|_| LinkClosed)
     }
 
-    /// Looks at the line: returns a ping that is due. Fails if the relay has been silent for too long.
+    /// Returns a ping if one is due and nothing else is queued on the line; `None` otherwise. Fails
+    /// if the relay has been silent for too long. Called at the [`deadline`](Self::deadline), or
+    /// earlier.
     pub fn look(&mut self, line: &LineState, now: Moment) -> Result<Option<Ping>, LinkClosed> {
         self.pulse.look(line, now)
     }
 
-    /// Returns the time of the next look, which is due without an event.
+    /// Returns the time at which [`look`](Self::look) is to be called.
     pub fn deadline(&self) -> Moment {
         self.pulse.deadline()
     }
 }
 
-/// Answers the items that concern the link alone, and returns the others.
+/// Separates the items for the conversation from those that the link itself answers, and makes the
+/// answers.
 pub(super) fn sort(received: Received) -> OpenedRecord {
     // Only a relay answers a Put, so one that came here gets no answer.
     let is_unknown = |unsupported: &&Unsupported| matches!(unsupported, Unsupported::Kind(_));
@@ -105,7 +114,7 @@ pub(super) fn sort(received: Received) -> OpenedRecord {
     incoming
 }
 
-/// Returns the number of bytes of a blob that this client puts; 0 for another item.
+/// Returns the length of the blob of a Put, in bytes; 0 for another item.
 fn put_bytes(item: &Item) -> usize {
     match item {
         Item::Put(put) => put.blob.as_bytes().len(),
@@ -119,9 +128,10 @@ struct Pulse {
     /// Time between two pings.
     period: Duration,
     next_ping: Moment,
-    /// The last time at which the relay was heard, or at which something still waited for it.
+    /// The last time at which a byte had come from the relay, or at which bytes were still queued
+    /// for it.
     heard: Moment,
-    /// Number of bytes that had come at that time.
+    /// Number of bytes that had come from the relay by the time `heard`.
     heard_bytes: u64,
 }
 
@@ -150,8 +160,9 @@ impl Pulse {
         self.next_ping.min(self.heard.plus(self.silence()))
     }
 
-    /// Returns the silence after which the relay is taken for lost. A relay that wants pings more often does not shorten it: on a
-    /// slow line an answer takes its time.
+    /// Returns the time without a byte from the relay after which it is taken for lost: 2.5 periods
+    /// of pings, and at least 2.5 times [`PING_S`]. A relay that asks for more frequent pings does
+    /// not shorten that minimum, because an answer takes long on a slow line.
     fn silence(&self) -> Duration {
         self.period.max(Duration::from_secs(PING_S.into())) * 5 / 2
     }
@@ -165,7 +176,9 @@ mod tests {
         Moment::after_start(Duration::from_secs(seconds))
     }
 
-    /// Looks at each deadline. Returns the seconds of the pings, and the second at which the relay is taken for lost.
+    /// Looks at the pulse at each of its deadlines. Returns the seconds at which pings were sent,
+    /// and the second at which the relay was taken for lost; `None` if it was not by the second
+    /// `until`.
     fn pings(period: u64, is_answered: bool, until: u64) -> (Vec<u64>, Option<u64>) {
         let mut pulse = Pulse::new(Duration::from_secs(period), 0, after(0));
         let (mut pings, mut line) = (Vec::new(), LineState::default());

@@ -126,7 +126,11 @@ impl<V: Vault, R: CryptoRng> Agenda for Engine<V, R> {
 }
 
 impl DutyStep {
-    /// Makes the change. Returns whether a receipt was sealed. `time` is in seconds since 1970-01-01.
+    /// Makes the change and stores it in the vault. Returns whether a receipt was sealed: `true`
+    /// only for [`SealReceipt`](Self::SealReceipt). `time` is in seconds since 1970-01-01.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault.
     pub fn run<V: Vault, R: CryptoRng>(
         self,
         engine: &mut Engine<V, R>,

@@ -15,14 +15,17 @@ use deaddrop_wire::{
 use rand_core::CryptoRng;
 use std::{net::IpAddr, time::Duration};
 
-/// Number of blobs that may be in flight to this client.
+/// Maximum number of blobs that the relay may have sent to this client without an Ack
+/// (spec/14-client.md section 6).
 const WINDOW_BLOBS: u16 = 64;
-/// Number of bytes of blobs that may be in flight to this client.
+/// Maximum number of bytes of blobs that the relay may have sent to this client without an Ack
+/// (spec/14-client.md section 6).
 const WINDOW_BYTES: u32 = 1 << 20;
-/// Maximum number of bytes of a message until the handshake is over. The longest one, S1, has 2,382.
+/// Maximum length in bytes of a message of the relay before the link is open. The longest one, the
+/// handshake message S1, has 2,382.
 pub const MAX_HANDSHAKE_MESSAGE: usize = 4_096;
 
-/// A link that is being opened.
+/// The state of a link that is being opened: the handshake, then the wait for the relay's Hello.
 pub struct LinkOpening {
     hello: Hello,
     state: State,
@@ -32,39 +35,48 @@ pub struct LinkOpening {
 
 enum State {
     Handshake(ClientHandshake),
-    /// Awaits the record that proves that the relay is the pinned one.
+    /// The handshake is done. Awaits the relay's first record, which proves that the relay is the
+    /// pinned one.
     Unproven(UnprovenLink),
     Over,
 }
 
 /// The result of handling a message of the relay.
 pub enum OpeningStep {
-    /// Connect again, and send this message first.
+    /// The relay asks for a cookie: open another connection to the same address, and send this
+    /// message first.
     Reconnect(Vec<u8>),
-    /// Send this message. From now on messages are records.
+    /// Send this message, the last one of the handshake. All later messages in both directions are
+    /// records.
     Send(Vec<u8>),
-    /// The link is open. The items followed the relay's Hello; the replies are to be sent.
+    /// The relay has proved its identity and sent its Hello: the link is open.
     Opened {
         /// The link.
         link: Box<Link>,
-        /// Items of the relay that have come already.
+        /// Items that followed the relay's Hello in the same record.
         items: Vec<Item>,
-        /// Items to be sent at once.
+        /// Answers to items of that record that concern the link alone, to be sent at once.
         replies: Vec<Item>,
     },
 }
 
 impl LinkOpening {
-    /// Begins a handshake with a relay. Returns the first message too. `token` names this client's own earlier link; zeros name
-    /// none.
+    /// Begins a handshake with a relay. Also returns the first message, which is to be sent.
+    /// `token` lets the relay recognise an earlier link of this client, which the new one replaces;
+    /// zeros show no token.
     pub fn begin(relay: &Fingerprint, token: ClientToken, rng: &mut impl CryptoRng) -> (Self, Vec<u8>) {
         let (handshake, first) = ClientHandshake::start(relay, Offer::v1(), rng);
         (Self { hello: hello(token), state: State::Handshake(handshake), has_cookie: false }, first)
     }
 
-    /// Handles a message of the relay. `address` is the one at which the relay was reached, `bytes_read` the number of bytes that
-    /// have come over its connection. Fails if another relay answers, if there is no version in common, or if the message is not
-    /// the one that must come; the opening is over then.
+    /// Handles a message of the relay. `address` is the IP address at which the relay was reached,
+    /// `bytes_read` the number of bytes that have come over its connection.
+    ///
+    /// # Errors
+    /// Fails with [`ConnectError::WrongRelay`] if another relay answers, with
+    /// [`ConnectError::NoCommonVersion`] if the two sides speak no version in common, and with
+    /// [`ConnectError::Down`] if the message is not the one that must come. The opening is over
+    /// then: later calls fail with [`ConnectError::Down`].
     pub fn on_message(
         &mut self,
         message: &[u8],
@@ -119,8 +131,9 @@ fn hello(client: ClientToken) -> Hello {
     }
 }
 
-/// Takes the relay's Hello, the first item of its first record. Returns the seconds between pings and the part that only a relay's
-/// Hello has; `None` if the first item is no such Hello. It stays in the list then.
+/// Removes the relay's Hello, which must be the first item of the relay's first record, from
+/// `items`. Returns the seconds between two pings, and the part that only a relay's Hello has.
+/// Returns `None` and removes nothing if the first item is no Hello of a relay.
 fn take_relay_hello(items: &mut Vec<Item>) -> Option<(u16, RelayHello)> {
     match items.first()? {
         Item::Hello(hello) => {
@@ -132,7 +145,8 @@ fn take_relay_hello(items: &mut Vec<Item>) -> Option<(u16, RelayHello)> {
     }
 }
 
-/// Returns the time between two pings to a relay whose Hello names this many seconds.
+/// Returns the time between two pings to a relay whose Hello names `ping_s` seconds, limited to
+/// [`named::PING_S`].
 fn ping_period(ping_s: u16) -> Duration {
     let seconds = ping_s.clamp(*named::PING_S.start(), *named::PING_S.end());
     Duration::from_secs(seconds.into())

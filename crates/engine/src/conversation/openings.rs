@@ -7,13 +7,15 @@ use std::{
     time::Duration,
 };
 
-/// Minimum time between the beginnings of two links for one contact.
+/// Minimum time between the beginnings of two links for one contact (spec/14-client.md section 6).
 pub(crate) const SPACING: Duration = Duration::from_secs(1);
-/// The time within which a user's action lets a link begin sooner once.
+/// Minimum time between two links for one contact that begin earlier than the spacing allows,
+/// because of a user's action (spec/14-client.md section 6).
 const HASTE_EVERY: Duration = Duration::from_secs(10);
 
-/// Start times of the links for contacts, shared by all conversations of a client. They outlive a conversation: a relay that answers a
-/// put and closes ends it, and the next text would begin another one at once.
+/// Start times of the putting links, by contact, shared by all conversations of a client. The times
+/// are kept when a conversation ends: otherwise a relay that answers a put and closes would be
+/// connected to again with the next text at once.
 #[derive(Debug, Default)]
 pub struct Openings(Mutex<BTreeMap<u32, Opening>>);
 
@@ -21,13 +23,15 @@ pub struct Openings(Mutex<BTreeMap<u32, Opening>>);
 struct Opening {
     /// The time at which the newest link began.
     began: Moment,
-    /// The time at which the newest link began that was sooner than the spacing allows.
+    /// The time at which a link last began earlier than the spacing allows; `None`: none did.
     hasty: Option<Moment>,
 }
 
 impl Openings {
-    /// Asks to begin a link for a contact. `is_urgent` tells whether a user's action has ended the wait for it. `Ok`: the link
-    /// may begin, and counts as begun now. `Err`: the link may not begin before this moment.
+    /// Asks whether a link for a contact may begin now, at least `spacing` after the one before; if
+    /// it may, notes that it begins. `is_urgent` tells that a user's action has ended the wait:
+    /// then the link may begin earlier, once in [`HASTE_EVERY`]. `Err` holds the moment before
+    /// which the link may not begin.
     pub(crate) fn begin(
         &self,
         contact: u32,

@@ -18,11 +18,14 @@ use std::{
     time::Duration,
 };
 
-/// Number of connections and answers that each of the two links may take. The first link is open already and gets the two answers
-/// to the Creates; the second one takes a connection for the Put, and its answer.
+/// Number of connections and answers that the time limit of each of the two links covers. The first
+/// link is open already and gets two answers, to its two Creates; the second one is opened, and
+/// gets the answer to its Put.
 const WAITS: u32 = 2;
 
-/// The errand that publishes an invite. Repeating it changes nothing.
+/// The errand that publishes an invite: makes the landing and the invite mailbox over one link,
+/// then puts the bundle into the invite mailbox over another. Repeating it after a failure does no
+/// harm.
 pub struct Publishing {
     patience: Duration,
     time: Option<ErrandTime>,
@@ -32,11 +35,11 @@ pub struct Publishing {
 }
 
 enum State {
-    /// The numbers of the Creates without an answer, and the Put that follows.
+    /// Waits for answers to the Creates with these request numbers. The Put is sent afterwards.
     Creating(BTreeSet<u32>, Item),
-    /// The link for the Put is being opened.
+    /// The link for this Put is being opened.
     Opening(Item),
-    /// The number of the Put without an answer.
+    /// Waits for the answer to the Put with this request number.
     Putting(u32),
     Over,
 }
@@ -46,11 +49,14 @@ const INVITE_REQ: u32 = 2;
 const PUT_REQ: u32 = 1;
 
 impl Publishing {
-    /// Begins the errand over an open link to the relay of the invite. A connection, and each answer, may take `patience`.
+    /// Begins the errand over a link to the relay of the invite that is open already. `token` is
+    /// shown to the relay for new mailboxes; empty: none. A connection, and each answer, may take
+    /// `patience`.
     ///
     /// # Errors
     ///
-    /// Fails with [`ErrandError::Corrupt`] if no bundle has this length.
+    /// Fails with [`ErrandError::Corrupt`] if the publication's bundle has a length that no bundle
+    /// has.
     pub fn begin(
         publication: &Publication,
         token: &[u8],
@@ -73,7 +79,8 @@ impl Publishing {
         })
     }
 
-    /// Ends the errand after the relay's answer, and closes the link politely.
+    /// Ends the errand after the relay's answer, with this result, and closes the link after all
+    /// that is queued was sent.
     fn finish(&mut self, result: Result<(), ErrandError>) {
         self.state = State::Over;
         self.actions.push_back(ErrandAction::Close);

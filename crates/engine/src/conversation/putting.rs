@@ -1,4 +1,5 @@
-//! Putting to one contact: a link is opened when envelopes wait, and closed when none do. Nothing is read over it.
+//! Putting to one contact: a link is opened when envelopes wait, and closed when none do. Nothing
+//! is read over it.
 
 mod asked;
 mod link;
@@ -22,45 +23,50 @@ use outbox::PutAction;
 use rand_core::Rng;
 use std::{collections::VecDeque, net::IpAddr, ops::Range, sync::Arc, time::Duration};
 
-/// Wait before a vault that was too full or too slow is tried again.
+/// Wait before the engine is asked again to seal for a newer address, after the vault was too full
+/// or too slow for it. Any time that keeps a full vault from being tried in a loop would do.
 const VAULT_PAUSE: Duration = Duration::from_secs(5);
 
-/// The times that an app may set.
+/// The times of a [`PutConversation`], which an app may set.
 #[derive(Clone, Debug)]
 pub struct PutTimes {
-    /// The first and the longest wait between two tries.
+    /// The first wait between two attempts to connect (start), and the longest one (end).
     pub backoff: Range<Duration>,
-    /// The time without an answer after which the link ends.
+    /// The time without an answer to a put after which the link ends; also the time for which an
+    /// unused link stays open.
     pub idle: Duration,
 }
 
-/// The conversation with the relays of one contact.
+/// The conversation with the relays of one contact, into whose mailboxes this client puts
+/// envelopes.
 pub struct PutConversation {
     contact: u32,
     times: PutTimes,
     openings: Arc<Openings>,
     backoff: Backoff,
     asked: AskedToWait,
-    /// Whether a user's action has ended the last wait.
+    /// Whether a user's action has ended the last wait, so that the next link may begin earlier:
+    /// see [`Openings`].
     is_urgent: bool,
     state: State,
     actions: VecDeque<PutAction>,
-    /// The step that is being done.
+    /// The kind of the step that the caller is doing; `None`: none.
     step: Option<StepKind>,
-    /// The time before which sealing again is not tried, because the vault had no room.
+    /// The time before which the engine is not asked again to seal for a newer address, because the
+    /// vault had no room.
     seals_after: Moment,
 }
 
 enum State {
-    /// Nothing was tried since the last wait.
+    /// No link is open. The next look begins one if envelopes wait.
     Ready,
-    /// The next link may not begin before this moment.
+    /// Envelopes wait, but the next link may not begin before this moment: see [`Openings`].
     Spaced(Moment),
     /// A link is being opened.
     Opening(Attempt, RelayAddress),
-    /// The address of the relay is not allowed.
+    /// The relay's name leads to this IP address, to which the client may not connect.
     Blocked(Attempt, IpAddr),
-    /// The link could not be opened, or has ended: the wait begins.
+    /// The link could not be opened, or has ended. The next look begins the wait.
     Failed(Attempt),
     Linked(PutLink),
     Waiting(Wait),
@@ -70,13 +76,13 @@ enum State {
 /// An attempt to open a link.
 #[derive(Clone, Copy)]
 struct Attempt {
-    /// The round that had begun before the attempt.
+    /// The newest round (spec/14-client.md section 6.4) that had begun before the attempt.
     round: u64,
-    /// Whether the user wants something since it began.
+    /// Whether a user's action came since the attempt began: it shortens the wait that follows.
     retries: bool,
 }
 
-/// The kind of a step, as far as it decides what follows.
+/// The kind of a step of the engine, as far as the conversation reacts to its outcome.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum StepKind {
     Seal,
@@ -85,7 +91,8 @@ enum StepKind {
 }
 
 impl PutConversation {
-    /// Creates a conversation for a contact for which envelopes wait.
+    /// Creates a conversation for the contact with this number. `openings` is shared by all putting
+    /// conversations of the client.
     pub fn new(contact: u32, times: PutTimes, openings: Arc<Openings>) -> Self {
         Self {
             contact,
@@ -101,7 +108,8 @@ impl PutConversation {
         }
     }
 
-    /// Begins a link if envelopes wait and the time has come.
+    /// Begins a link if envelopes wait and [`Openings`] allows one now. Ends the conversation if no
+    /// envelope waits.
     fn begin(&mut self, outbox: &impl Outbox, at: &Situation) {
         let Some(job) = outbox.next_put(self.contact) else {
             self.state = State::Ended;
@@ -119,7 +127,9 @@ impl PutConversation {
         self.actions.push_back(Action::Open(job.address.relay));
     }
 
-    /// Asks the engine to seal again for a newer address. Returns whether there is one.
+    /// Asks the engine to seal again the envelopes that wait for an older address. Returns whether
+    /// it was asked: not if there is no newer address, nor for some seconds after the vault had no
+    /// room.
     fn seal_for_newest(&mut self, outbox: &impl Outbox, now: Moment) -> bool {
         let seals = now >= self.seals_after && outbox.has_newer_address(self.contact);
         if seals {
@@ -154,14 +164,16 @@ impl PutConversation {
         }
     }
 
-    /// Ends the link and notes whether it was a success: a put was answered over it.
+    /// Resets the waits between attempts if the link that ends was a success: if a put was accepted
+    /// or refused over it.
     fn note_link(&mut self) {
         if matches!(&self.state, State::Linked(link) if link.is_answered) {
             self.backoff.reset();
         }
     }
 
-    /// Drops the link, which is of no use any more or has ended.
+    /// Drops the link, which has ended or whose relay does not answer. The wait begins. Does
+    /// nothing if no link is open.
     fn lose_link(&mut self) {
         let State::Linked(link) = &self.state else { return };
         let round = link.round;

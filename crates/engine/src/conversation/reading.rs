@@ -1,4 +1,5 @@
-//! Reading at one relay: own mailboxes are made, read and deleted over one link. Nothing is put over it.
+//! Reading at one relay: own mailboxes are made, read and deleted over one link. Nothing is put
+//! over it.
 
 mod link;
 mod losses;
@@ -23,40 +24,45 @@ use pauses::Pauses;
 use rand_core::Rng;
 use std::{collections::VecDeque, ops::Range, time::Duration};
 
-/// The wait, about, before a relay that is not the pinned one is tried again.
+/// Span of the wait after a relay answered that is not the pinned one, or after a fault of TLS. The
+/// wait is random, between half and the whole of the span (spec/14-client.md section 6).
 const WRONG_RELAY_WAIT: Duration = Duration::from_secs(300);
 
-/// The times that an app may set.
+/// The times of a [`ReadConversation`], which an app may set.
 #[derive(Clone, Debug)]
 pub struct ReadTimes {
-    /// The first and the longest wait between two tries.
+    /// The first wait between two attempts to connect (start), and the longest one (end).
     pub backoff: Range<Duration>,
-    /// The time without any byte after which the link ends, while an answer to a round is awaited.
+    /// The time without a byte from the relay after which the link ends, while the answer to a
+    /// round's ping is awaited (spec/14-client.md section 6.4).
     pub patience: Duration,
 }
 
-/// The conversation with one relay on which own mailboxes lie.
+/// The conversation with one relay on which own mailboxes lie: makes, reads and deletes them.
 pub struct ReadConversation {
     relay: RelayAddress,
-    /// The address of the relay as the engine names it.
+    /// The address of the relay in the spelling that the engine's rows have: [`OwnMailboxes`] is
+    /// asked with it.
     name: String,
     patience: Duration,
     backoff: Backoff,
     pauses: Pauses,
     state: State,
     actions: VecDeque<ReadAction>,
-    /// Whether the step that is being done stores what came.
+    /// Whether the step that the caller is doing stores delivered blobs.
     is_storing: bool,
 }
 
 enum State {
-    /// Nothing was tried since the last wait.
+    /// No link is open. The next look begins one if there is something to read.
     Ready,
-    /// The vault has no room. The link is tried again when it has, or when a newer round than this one begins.
+    /// No link is open, because the vault has no room. A look begins one when the vault has room,
+    /// or when a newer round than the one with this number has begun.
     Full(u64),
     /// A link is being opened.
     Opening(Attempt),
-    /// The link could not be opened, or has ended: the wait begins, of at least this span.
+    /// The link could not be opened, or has ended. The next look begins the wait, whose span is at
+    /// least this one.
     Failed(Attempt, Duration),
     Linked(ReadLink),
     Waiting(Wait),
@@ -66,14 +72,15 @@ enum State {
 /// An attempt to open a link.
 #[derive(Clone, Copy)]
 struct Attempt {
-    /// The round that had begun before the attempt.
+    /// The newest round (spec/14-client.md section 6.4) that had begun before the attempt.
     round: u64,
-    /// Whether the user wants something since it began.
+    /// Whether a user's action came since the attempt began: it shortens the wait that follows.
     retries: bool,
 }
 
 impl ReadConversation {
-    /// Creates a conversation with a relay, with the name that the engine has for its address.
+    /// Creates a conversation with a relay. `name` is the spelling of its address in the engine's
+    /// rows: [`OwnMailboxes`] is asked with it.
     pub fn new(relay: RelayAddress, name: String, times: ReadTimes) -> Self {
         Self {
             relay,
@@ -87,7 +94,8 @@ impl ReadConversation {
         }
     }
 
-    /// Begins a link if there is something to read and room for it.
+    /// Begins a link if own mailboxes lie at the relay or are to be made there, and the vault has
+    /// room. Ends the conversation if there are none.
     fn begin(&mut self, mailboxes: &impl OwnMailboxes, at: &Situation) {
         if !mailboxes.is_read_at(&self.name) {
             self.end();

@@ -10,19 +10,24 @@ use deaddrop_wire::{
     item::{Create, CreateFlags, LeaseClass, QuotaClass, SendGrant},
 };
 
-/// The number of the way by which a sender got the address. Always 0, because each mailbox has one sender.
+/// The number with which the relay marks the blobs of a mailbox's sender. Always 0, because each
+/// mailbox has one sender.
 const VIA: u8 = 0;
 
-/// Quota and lease of a landing mailbox, which is used until the contact knows the private one.
+/// Quota and lease of a landing mailbox, to which the contact writes until it knows the private
+/// mailbox.
 pub(crate) const LANDING: (QuotaClass, LeaseClass) = (QuotaClass::Few, LeaseClass::Month);
-/// Quota and lease of a private mailbox, which holds all that a contact sends while this client is away.
+/// Quota and lease of a private mailbox, which holds all that a contact sends while this client is
+/// away.
 const PRIVATE: (QuotaClass, LeaseClass) = (QuotaClass::Many, LeaseClass::Quarter);
 /// Quota and lease of an invite mailbox, which holds one bundle.
 pub(crate) const INVITE: (QuotaClass, LeaseClass) = (QuotaClass::Single, LeaseClass::Month);
-/// Quota and lease of a sentinel, which holds nothing.
+/// Quota and lease of a sentinel mailbox, which holds nothing: it only shows whether the vault was
+/// put back from a copy.
 const SENTINEL: (QuotaClass, LeaseClass) = (QuotaClass::Few, LeaseClass::Quarter);
 
-/// Returns quota and lease of a mailbox of this client's own, also if it is made again.
+/// Returns quota and lease of an own mailbox, from which it is created for the first time and again
+/// after a loss.
 pub(crate) fn classes(name: MailboxName, kind: MailboxKind) -> (QuotaClass, LeaseClass) {
     match kind {
         _ if name.contact == OWN => SENTINEL,
@@ -31,7 +36,7 @@ pub(crate) fn classes(name: MailboxName, kind: MailboxKind) -> (QuotaClass, Leas
     }
 }
 
-/// Creates the request that makes a mailbox.
+/// Creates the request with number `req` that makes a mailbox at a relay.
 pub(crate) fn create(
     req: u32,
     relay: &Fingerprint,

@@ -1,7 +1,8 @@
-//! The work that a client does by itself, and its times: which links are wanted now, receipts, invites to be emptied, the beginning of the day.
+//! The work that a client does by itself, and its times: which links are wanted now, receipts,
+//! invites to be emptied, the beginning of the day.
 //!
-//! The caller begins a pass whenever something may have changed or the deadline has come, and performs what
-//! [`Schedule::next_duty`] returns until there is nothing left.
+//! The caller begins a pass whenever something may have changed or the deadline has come, and
+//! performs what [`Schedule::next_duty`] returns until there is nothing left.
 
 use super::{end::StepError, moment::Moment, uniform::duration_within};
 use crate::engine::InviteToEmpty;
@@ -13,133 +14,146 @@ use std::{
     time::Duration,
 };
 
-/// Maximum time between two looks at the engine.
+/// Maximum time between two passes of a [`Schedule`], in which it looks at the engine for work.
+/// Also the wait before work that could not be done is tried again.
 pub const LOOK_INTERVAL: Duration = Duration::from_secs(60);
-/// The wait after the first failure to empty an invite mailbox, and the longest wait.
+/// The wait after the first failure to empty an invite mailbox, and the longest one. The wait
+/// doubles with each failure.
 const EMPTY_WAITS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(900));
-/// Wait before a vault that was too full or too slow is tried again.
+/// Wait after a pass in which the vault was too full or too slow. Any time that keeps a full vault
+/// from being tried in a loop would do.
 const VAULT_PAUSE: Duration = Duration::from_secs(5);
 
-/// The engine, as the schedule sees it. `time` in seconds since 1970-01-01.
+/// The part of the engine that a [`Schedule`] reads. `time` is in seconds since 1970-01-01. A relay
+/// is named by its address as text.
 pub trait Agenda {
-    /// Returns the relays on which own mailboxes lie, or are to be made.
+    /// Returns the addresses of the relays on which own mailboxes lie, or are to be made.
     fn reading_relays(&self) -> Vec<String>;
-    /// Returns the contacts for whom envelopes wait.
+    /// Returns the numbers of the contacts for which envelopes wait.
     fn contacts_with_puts(&self) -> Vec<u32>;
-    /// Returns the contacts to whom a receipt is due.
+    /// Returns the numbers of the contacts to which a receipt is due.
     fn receipts_due(&self) -> Vec<u32>;
     /// Returns the invite mailboxes that are to be emptied.
     fn invites_to_empty(&self) -> Vec<InviteToEmpty>;
-    /// Whether the last day of an invite has passed.
+    /// Whether the last day of an open invite has passed.
     fn has_ended_invites(&self, today: Day) -> bool;
-    /// Whether an item is due to be sent again now: one that a contact misses, or one that a new stream has to repeat.
+    /// Whether an item is due to be sent again now: one that a contact misses, or one of an earlier
+    /// stream that a new stream has to repeat.
     fn is_missing_due(&self, time: u64) -> bool;
-    /// Whether a lost session may be reset.
+    /// Whether a lost session is to be reset now.
     fn resets_due(&self, time: u64, today: Day) -> bool;
-    /// Whether the vault's own mailbox is to be made.
+    /// Whether a new sentinel mailbox is to be made now: one that only shows whether the vault was
+    /// put back from a copy.
     fn is_sentinel_due(&self, time: u64) -> bool;
-    /// Whether sessions that are not used may be dropped, for contacts whose relays are all read.
+    /// Whether sessions that are not used may be dropped, for contacts whose relays are all in
+    /// `read`.
     fn is_tidy_due(&self, read: &BTreeSet<String>, today: Day) -> bool;
-    /// Returns the seconds until the first message has waited for `wait_s` behind a missing one, for contacts whose relays are all
-    /// read; `None` if no message waits.
+    /// Returns the seconds until the first message has waited for `wait_s` seconds behind a missing
+    /// one, for contacts that have a mailbox at one of the relays in `read`; `None` if no message
+    /// waits.
     fn gap_due(&self, time: u64, wait_s: u64, read: &BTreeSet<String>) -> Option<u64>;
 }
 
-/// A step of the engine.
+/// A change of the engine that a [`Schedule`] asks for. Contacts are named by their numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DutyStep {
     /// End the invites whose last day has passed.
     EndInvites,
-    /// Seal the receipt to a contact. It cannot be sealed while the contact has to answer first.
+    /// Seal the receipt to this contact. It cannot be sealed while the contact has to answer first.
     SealReceipt(u32),
-    /// Note that the invite mailbox of a contact is empty.
+    /// Note that the invite mailbox of this contact is empty.
     NoteEmptied(u32),
-    /// Send again what contacts miss.
+    /// Send the items again that contacts miss, and those that a new stream has to repeat.
     ResendMissing,
-    /// Reset lost sessions.
+    /// Begin new sessions with contacts whose session is lost.
     ResetLost,
-    /// Want a new mailbox of the vault's own.
+    /// Note that a new sentinel mailbox is to be made.
     RenewSentinel,
     /// Drop unused sessions of contacts whose mailboxes at these relays are all read.
     TidyRead(BTreeSet<String>),
-    /// Show what has waited for this many seconds behind missing messages, for contacts whose mailboxes at these relays are all
-    /// read.
+    /// Give the app the messages that have waited for this many seconds behind missing ones, for
+    /// contacts that have a mailbox at one of these relays, from which everything has been read.
     ShowGaps(u64, BTreeSet<String>),
-    /// Begin the day.
+    /// Begin the day: see [`Engine::begin_day`](crate::Engine::begin_day).
     BeginDay,
-    /// Try addresses again that have refused.
+    /// Try the contacts' addresses again whose relays have refused them.
     RetryStale,
 }
 
 /// A task for the caller of a schedule.
 pub enum Duty {
-    /// Read at this relay, and report the end to [`Schedule::on_read_end`].
+    /// Run a [`ReadConversation`](super::ReadConversation) with the relay at this address, and
+    /// report its end to [`Schedule::on_read_end`].
     Read(String),
-    /// Put what waits for this contact, and report the end to [`Schedule::on_put_end`].
+    /// Run a [`PutConversation`](super::PutConversation) for the contact with this number, and
+    /// report its end to [`Schedule::on_put_end`].
     Put(u32),
-    /// Empty this invite mailbox, and report the end to [`Schedule::on_empty_end`].
+    /// Empty this invite mailbox by a [`Visit`](super::Visit), and report the end to
+    /// [`Schedule::on_empty_end`].
     Empty(InviteToEmpty),
-    /// Do this step, and report to [`Schedule::on_step`].
+    /// Do this step by [`DutyStep::run`], and report to [`Schedule::on_step`].
     Step(DutyStep),
-    /// Tell the app whether the invite mailbox of a contact could be emptied.
+    /// Tell the app whether the invite mailbox of the contact with this number could be emptied.
     ShowEmptied(u32, bool),
 }
 
-/// The situation of one pass.
+/// The inputs of one pass of a [`Schedule`].
 #[derive(Clone, Debug)]
 pub struct PassSituation {
     /// The present moment.
     pub now: Moment,
     /// The present time in seconds since 1970-01-01.
     pub time: u64,
-    /// The day that is believed.
+    /// The day that the engine believes to be the present one.
     pub today: Day,
-    /// Whether receipts that are due leave at once.
+    /// Whether receipts that are due are sealed at once, without their random wait.
     pub flushes_receipts: bool,
-    /// Seconds for which a message waits behind a missing one.
+    /// Seconds for which a message waits behind a missing one before it is given to the app.
     pub gap_wait_s: u64,
-    /// The relays of which everything that lay there has been read.
+    /// The addresses of the relays from which everything that lay there has been read.
     pub read: BTreeSet<String>,
 }
 
-/// The schedule of one client.
+/// The schedule of the work that one client does by itself.
 pub struct Schedule {
     receipt_delay: Range<Duration>,
     readers: BTreeSet<String>,
     putters: BTreeSet<u32>,
     emptyings: BTreeMap<u32, Emptying>,
     receipts: BTreeMap<u32, ReceiptWait>,
-    /// The day that has begun.
+    /// The day for which the engine has last begun a day.
     day: Day,
-    /// The next time at which addresses that have refused are tried.
+    /// The time of the next [`DutyStep::RetryStale`].
     stale_at: Moment,
-    /// The next time at which messages behind missing ones are looked at.
+    /// The time at which messages behind missing ones are looked at next.
     gap_at: Moment,
     phase: Phase,
-    /// The contacts to whom a receipt is due and that this pass has not looked at yet.
+    /// The numbers of the contacts to which a receipt is due and that this pass has not looked at
+    /// yet.
     receipts_left: VecDeque<u32>,
     duties: VecDeque<Duty>,
-    /// The step that is being done.
+    /// The step that the caller is doing.
     step: Option<DutyStep>,
-    /// Whether a step of this pass had no room.
+    /// Whether the vault had no room for a step of this pass.
     is_short: bool,
 }
 
 /// The emptying of one invite mailbox.
 struct Emptying {
-    /// The time of the next try; `None`: it is being tried.
+    /// The time of the next attempt; `None`: one is under way.
     next: Option<Moment>,
     failures: u32,
 }
 
-/// The wait of one receipt.
+/// The wait of the receipt to one contact.
 struct ReceiptWait {
     until: Moment,
-    /// Whether the receipt could not be sealed: a flush does not shorten the wait.
+    /// Whether the receipt could not be sealed when it was tried. Then
+    /// [`PassSituation::flushes_receipts`] does not shorten the wait.
     is_stuck: bool,
 }
 
-/// The next part of a pass.
+/// The part of a pass that comes next, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     EndedInvites,
@@ -156,7 +170,8 @@ enum Phase {
 }
 
 impl Schedule {
-    /// Creates the schedule of a client whose vault has begun this day. A receipt waits for a random time of this range.
+    /// Creates the schedule of a client. The engine has begun `day` already. Each receipt waits for
+    /// a random time of the range `receipt_delay` (spec/14-client.md section 4.2).
     pub fn new(day: Day, receipt_delay: Range<Duration>, now: Moment) -> Self {
         Self {
             receipt_delay,
@@ -175,7 +190,8 @@ impl Schedule {
         }
     }
 
-    /// Begins a pass.
+    /// Begins a pass. Called when something may have changed, and at the
+    /// [`deadline`](Self::deadline).
     pub const fn begin_pass(&mut self) {
         (self.phase, self.is_short) = (Phase::EndedInvites, false);
     }
@@ -190,7 +206,7 @@ impl Schedule {
         Some(duty)
     }
 
-    /// Looks at one part of a pass.
+    /// Looks at one part of a pass, queues the tasks that it needs, and moves on to the next part.
     fn look(&mut self, agenda: &impl Agenda, at: &PassSituation, rng: &mut dyn Rng) {
         let (step, next) = match self.phase {
             // An own relay has confirmed the day, perhaps.
@@ -258,7 +274,8 @@ impl Schedule {
         }
     }
 
-    /// Returns the next receipt whose wait is over; `None` if none is left in this pass.
+    /// Returns the step that seals the next receipt whose wait is over; `None` if no such receipt
+    /// is left in this pass.
     fn next_receipt(&mut self, at: &PassSituation, rng: &mut dyn Rng) -> Option<DutyStep> {
         while let Some(contact) = self.receipts_left.pop_front() {
             let range = self.receipt_delay.clone();
@@ -274,11 +291,13 @@ impl Schedule {
         None
     }
 
-    /// Handles the outcome of a step. `Ok` tells whether a receipt was sealed.
+    /// Handles the outcome of a step. `Ok(true)`: a receipt was sealed; `Ok(false)`: none was, or
+    /// the step is of another kind.
     ///
     /// # Errors
     ///
-    /// Fails with [`StepError::Stopped`] if the vault has failed.
+    /// Fails with [`StepError::Stopped`] if `done` holds it: the vault has failed.
+    /// [`StepError::NoRoom`] is no failure here: [`pause`](Self::pause) returns a wait then.
     pub fn on_step(&mut self, done: Result<bool, StepError>, at: &PassSituation) -> Result<(), StepError> {
         match (self.step.take(), done) {
             // It waits for the peer's answer: not tried again at once.
@@ -300,17 +319,19 @@ impl Schedule {
         Ok(())
     }
 
-    /// Notes that reading at a relay has ended.
+    /// Notes that the conversation with a relay has ended: a later pass may ask for another one.
     pub fn on_read_end(&mut self, relay: &str) {
         self.readers.remove(relay);
     }
 
-    /// Notes that putting to a contact has ended.
+    /// Notes that the putting conversation for a contact has ended: a later pass may ask for
+    /// another one.
     pub fn on_put_end(&mut self, contact: u32) {
         self.putters.remove(&contact);
     }
 
-    /// Notes that the emptying of an invite mailbox has ended.
+    /// Notes that the attempt to empty an invite mailbox has ended. If it failed, another one
+    /// follows after a wait.
     pub fn on_empty_end(&mut self, contact: u32, is_emptied: bool, now: Moment) {
         self.duties.push_back(Duty::ShowEmptied(contact, is_emptied));
         if is_emptied {
@@ -323,12 +344,14 @@ impl Schedule {
         }
     }
 
-    /// Returns the time to wait, whatever happens, after a pass in which the vault had no room; `None` after other passes.
+    /// Returns the time for which no pass may begin, whatever happens, after a pass in which the
+    /// vault had no room; `None` after other passes.
     pub fn pause(&self) -> Option<Duration> {
         self.is_short.then_some(VAULT_PAUSE)
     }
 
-    /// Returns the start of the next pass, which is due without an event.
+    /// Returns the time at which the next pass is to begin although nothing has changed; it may
+    /// have passed already.
     pub fn deadline(&self, now: Moment) -> Moment {
         let receipts = self.receipts.values().map(|wait| wait.until);
         let emptyings = self.emptyings.values().filter_map(|emptying| emptying.next);

@@ -3,47 +3,51 @@
 use super::{moment::Moment, tls_fault::TlsFault};
 use std::net::IpAddr;
 
-/// The state of a relay on which own mailboxes lie.
+/// The state of the conversation with a relay on which own mailboxes lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Connectivity {
-    /// The first attempt to connect is under way.
+    /// An attempt to connect is under way, and none before it has failed.
     Connecting,
-    /// Connected, and still fetching what waited.
+    /// Connected. Not everything that waited at the relay has been read yet.
     Fetching,
-    /// Connected; everything that waited has been read.
+    /// Connected. Everything that waited at the relay has been read.
     CaughtUp,
-    /// The relay cannot be reached; the client tries again by itself.
+    /// The relay cannot be reached, or has closed the link. The client tries again by itself.
     Down,
-    /// Another relay answers at the address. The client does not try again soon.
+    /// Another relay than the pinned one answers at the address. The client tries again only after
+    /// some minutes.
     WrongRelay,
-    /// The relay answers, but speaks no version of the protocol that this build speaks: one of the two must be updated. The client tries again by itself.
+    /// The relay answers, but speaks no version of the protocol that this build speaks: one of the
+    /// two must be updated. The client tries again by itself.
     NoCommonVersion,
-    /// No TLS connection was made, for this reason. The client does not try again soon.
+    /// No TLS connection was made, for this reason. The client tries again only after some minutes.
     Tls(TlsFault),
-    /// Connected; everything that waited has been read. The relay makes no new mailbox, because it wants a token that is not set.
+    /// Connected. Everything that waited at the relay has been read. The relay makes no new
+    /// mailbox, because it wants a token that is not set.
     NeedsToken,
-    /// The relay's name leads to a private network or to this machine, which the user has not allowed. The client tries again by
-    /// itself.
+    /// The relay's name leads to a private network or to this machine, which the user has not
+    /// allowed. The client tries again by itself.
     PrivateAddress,
-    /// Connected, but another reader has taken over a mailbox: another copy of this vault. What waits in the mailbox is not read.
-    /// The client tries again by itself.
+    /// Connected, but another reader, such as another copy of this vault, has taken over a mailbox.
+    /// This client does not read that mailbox now. It tries again by itself.
     Displaced,
-    /// Nothing is fetched from the relay: the vault has no room, or its disk is too slow. What lies there is safe, and is fetched
-    /// as soon as there is room.
+    /// Nothing is fetched from the relay, because the vault has no room or its disk is too slow.
+    /// The messages there are safe, and are fetched as soon as there is room.
     VaultFull,
-    /// Connected; everything that waited has been read. The relay does not make a mailbox that is wanted now. The client tries
-    /// again by itself.
+    /// Connected. Everything that waited at the relay has been read. The relay has not made a
+    /// mailbox yet that is wanted. The client tries again by itself.
     Waiting,
 }
 
 impl Connectivity {
-    /// Whether everything that lay at the relay has been read: a mailbox that is not made yet holds nothing.
+    /// Whether everything that lay at the relay has been read. A mailbox that is not made yet holds
+    /// nothing, so that it does not count.
     pub const fn is_read(self) -> bool {
         matches!(self, Self::CaughtUp | Self::NeedsToken | Self::Waiting)
     }
 
-    /// Whether the state changes only after an action of the user, or not soon.
+    /// Whether the state does not change soon without an action of the user.
     pub const fn needs_user(self) -> bool {
         matches!(
             self,
@@ -57,10 +61,10 @@ impl Connectivity {
     }
 }
 
-/// The state of the putting link of a contact.
+/// The state of the conversation that puts into the mailboxes of one contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PutState {
-    /// A link is being opened, and the attempt before it, if there was one, did not fail.
+    /// An attempt to connect is under way, and the one before it, if there was one, did not fail.
     Connecting,
     /// A link is open, or was open and was closed because it was idle.
     Open,
@@ -72,9 +76,10 @@ pub enum PutState {
     NoCommonVersion,
     /// No TLS connection was made.
     Tls(TlsFault),
-    /// The address is not public and not allowed.
+    /// The relay's name leads to this IP address, which is not public and which the user has not
+    /// allowed.
     Private(IpAddr),
-    /// The relay asks to wait until this moment.
+    /// The relay has asked to wait before the next put.
     Asked {
         /// Whether the mailbox is full; otherwise the relay is busy.
         is_full: bool,
@@ -86,7 +91,8 @@ pub enum PutState {
 /// The reason for which no link was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
-    /// Nothing answers at the address, or something that is not a relay.
+    /// Nothing answers at the address, something answers that is not a relay, or the connection was
+    /// lost.
     #[error("the relay cannot be reached")]
     Down,
     /// Another relay answers at the address.
@@ -98,7 +104,8 @@ pub enum ConnectError {
     /// No TLS connection was made.
     #[error(transparent)]
     Tls(TlsFault),
-    /// The relay's name leads to this address, which is not public and not allowed.
+    /// The relay's name leads to this IP address, which is not public and which the user has not
+    /// allowed.
     #[error("the relay's name leads to an address that is not public and not allowed")]
     Private(IpAddr),
 }

@@ -2,11 +2,12 @@
 
 use super::end::LinkClosed;
 
-/// Maximum number of deliveries of one link for subscriptions that the client does not have. Some may be under way when another
-/// reader takes a mailbox over.
+/// Maximum number of deliveries of one link for subscriptions that the client does not have
+/// (spec/14-client.md section 6). An honest relay stays below: when another reader takes a mailbox
+/// over, at most the 64 blobs of the window are under way.
 const MAX_STRAYS: u32 = 128;
 
-/// A count of deliveries for subscriptions that the client does not have.
+/// The number of deliveries of one link for subscriptions that the client does not have.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Strays(u32);
 
@@ -16,7 +17,8 @@ impl Strays {
         Self(0)
     }
 
-    /// Counts one such delivery. Fails if there were too many: the link is to end.
+    /// Counts one delivery for a subscription that the client does not have. Fails if there were
+    /// more than [`MAX_STRAYS`]: the link is to end.
     pub(crate) const fn note(&mut self) -> Result<(), LinkClosed> {
         self.0 = self.0.saturating_add(1);
         if self.0 > MAX_STRAYS { Err(LinkClosed) } else { Ok(()) }

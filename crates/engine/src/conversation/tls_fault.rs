@@ -1,10 +1,11 @@
 //! The reasons for which no TLS connection to a relay was made.
 
-/// The reason for which no TLS connection was made. None of these faults goes away soon without the operator or the user.
+/// The reason for which no TLS connection was made. None of these faults goes away soon without the
+/// operator or the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsFault {
-    /// The certificate is for other names.
+    /// The certificate is for other host names than that of the address.
     #[error("the relay's TLS certificate is for another host name; check the address, or tell the operator")]
     WrongHost,
     /// The certificate has expired.
@@ -26,10 +27,10 @@ pub enum TlsFault {
     /// The certificate is weak, revoked, damaged, or of a kind that is not known.
     #[error("the relay's TLS certificate is weak, revoked or damaged; the operator needs a new one")]
     BadCertificate,
-    /// Something other than TLS 1.3 answers.
+    /// Nothing that speaks TLS 1.3 answers at the address.
     #[error("what answers at the relay's address does not speak TLS 1.3; check the address and its port")]
     NotTls,
-    /// This system has no authorities that can be used.
+    /// This system has no list of certificate authorities that can be used.
     #[error(
         "this system has no list of certificate authorities; install it (ca-certificates), or verify by the pinned key only"
     )]
@@ -37,7 +38,7 @@ pub enum TlsFault {
 }
 
 impl TlsFault {
-    /// Returns the word that names the fault for programs. It never changes.
+    /// Returns the identifier of the fault for programs, such as `tls_expired`. It never changes.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {

@@ -1,44 +1,47 @@
-//! The order in which links to one address are opened. Handshakes that run at once share a slow line, and all of them would run into
-//! their deadlines (spec/14-client.md section 6).
+//! The order in which links to one address are opened. Handshakes that run at once share a slow
+//! line, and all of them would run into their deadlines (spec/14-client.md section 6).
 
 use deaddrop_wire::RelayAddress;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// Maximum number of links that are being opened to one address at once.
+/// Maximum number of links that are being opened to one address at the same time (spec/14-client.md
+/// section 6).
 pub const MAX_OPENING: usize = 2;
 
 /// The urgency of opening a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Haste {
-    /// A user waits for the link: it is opened before all links that are not errands.
+    /// A user waits for the link. Its place in the queue is before all places of background work.
     Errand,
     /// Background work: no user waits for the link.
     Background,
 }
 
-/// A place in the queue of an address.
+/// A place in the queue of an address. A place has its *turn* when its link may be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(u64);
 
-/// The queues of all addresses.
+/// The queues of the links that are to be opened, one for each address of a relay.
 #[derive(Debug, Default)]
 pub struct TurnQueues {
     last: u64,
     queues: BTreeMap<String, TurnQueue>,
 }
 
-/// The queue of the links that are to be opened to one address. Queues are told apart by the address and not by the fingerprint
-/// alone: a contact could name another relay's fingerprint at an address that never answers, and hold its turns.
+/// The queue of the links that are to be opened to one address. The address decides, not the
+/// fingerprint alone: otherwise a contact could name another relay's fingerprint at an address that
+/// never answers, and hold that relay's turns.
 #[derive(Debug, Default)]
 struct TurnQueue {
-    /// The places whose turn it is.
+    /// The places that have their turn: their links are being opened.
     opening: BTreeSet<Ticket>,
     errands: VecDeque<Ticket>,
     others: VecDeque<Ticket>,
 }
 
 impl TurnQueues {
-    /// Takes a place in the queue of an address. Returns the place, and whether it is its turn at once.
+    /// Takes a place in the queue of an address. Returns the place, and whether it has its turn at
+    /// once. Call [`leave`](Self::leave) when the link is open, or is not opened.
     pub fn enter(&mut self, relay: &RelayAddress, haste: Haste) -> (Ticket, bool) {
         self.last += 1;
         let ticket = Ticket(self.last);
@@ -55,7 +58,9 @@ impl TurnQueues {
         (ticket, is_turn)
     }
 
-    /// Gives a place up, whether it is its turn or not. Returns the place whose turn it becomes by that; `None` if there is none.
+    /// Gives a place up, whether it has its turn or not. Returns the place that has its turn from
+    /// now on because of that; `None` if there is none. Does nothing if the place was given up
+    /// before.
     pub fn leave(&mut self, relay: &RelayAddress, ticket: Ticket) -> Option<Ticket> {
         let name = relay.to_string();
         let queue = self.queues.get_mut(&name)?;
@@ -78,7 +83,7 @@ impl TurnQueues {
         queue.into_iter().flat_map(|queue| queue.errands.iter().chain(&queue.others)).copied().collect()
     }
 
-    /// Whether there is no queue. A queue without places is removed.
+    /// Whether no link waits or is being opened at any address.
     pub fn is_empty(&self) -> bool {
         self.queues.is_empty()
     }

@@ -3,7 +3,9 @@
 use rand_core::Rng;
 use std::{ops::Range, time::Duration};
 
-/// Returns a time that is uniformly distributed over a range, of which the first 584 years count; its start if the range is empty.
+/// Returns a time that is uniformly distributed over a range: the start of the range if it is
+/// empty. Of a range of more than 584 years, only the first 584 count (as many nanoseconds as a
+/// `u64` holds).
 pub(crate) fn duration_within(range: Range<Duration>, rng: &mut dyn Rng) -> Duration {
     let span = u128::from(u64::MAX).min(range.end.saturating_sub(range.start).as_nanos());
     let part = (span * u128::from(rng.next_u64())) >> 64;

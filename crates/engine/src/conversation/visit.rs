@@ -15,7 +15,8 @@ use deaddrop_wire::{
 };
 use std::{collections::VecDeque, time::Duration};
 
-/// Wait before a mailbox that another reader has is asked for again. The other reader needs it only for a moment.
+/// Wait before a mailbox that another reader has is asked for again (spec/14-client.md section 6).
+/// The other reader needs the mailbox only for a moment.
 const CONTENDED_WAIT: Duration = Duration::from_millis(1_500);
 
 /// The purpose of a visit.
@@ -23,30 +24,33 @@ const CONTENDED_WAIT: Duration = Duration::from_millis(1_500);
 pub enum Purpose {
     /// Read what lies in the mailbox, and leave it there.
     Read,
-    /// Ack what lies in the mailbox. An empty or missing mailbox counts as success.
+    /// Empty the mailbox: ack the blob that lies there, so that the relay destroys it. An empty or
+    /// missing mailbox counts as success.
     Empty,
 }
 
-/// The result of a visit to the relay of an invite.
+/// The result of a [`Visit`].
 pub struct FoundBundle {
-    /// The content of the mailbox. `None`: it is empty, or there is no such mailbox.
+    /// The blob that lay in the mailbox, a sealed bundle; always `None` for [`Purpose::Empty`].
+    /// `None` otherwise if the mailbox is empty, or does not exist.
     pub bundle: Option<Vec<u8>>,
-    /// The link over which it was found.
+    /// The facts about the link over which the mailbox was visited.
     pub link: LinkInfo,
 }
 
-/// A visit to an invite mailbox.
+/// The errand that reads or empties an invite mailbox, over a link of its own.
 pub struct Visit {
     purpose: Purpose,
     relay: Fingerprint,
     read: ReadCapability,
     patience: Duration,
-    /// The time limit of the visit; begins with the first turn.
+    /// The time limit of the visit; `None` until the first turn to open a link, with which it
+    /// begins.
     time: Option<ErrandTime>,
     state: State,
     link: Option<LinkInfo>,
     strays: Strays,
-    /// The last number of a request or subscription.
+    /// The last number that was given to a request or subscription of this link.
     last: u32,
     actions: VecDeque<ErrandAction<FoundBundle>>,
 }
@@ -54,7 +58,7 @@ pub struct Visit {
 enum State {
     /// A link is being opened.
     Opening,
-    /// The client has asked for the mailbox.
+    /// The client has subscribed to the mailbox.
     Asked {
         req: u32,
         sub: u32,
@@ -62,18 +66,20 @@ enum State {
     },
     /// Another reader has the mailbox. The client asks for it again at this moment.
     Contended(Moment),
-    /// The client has acked the content of the mailbox, up to this tag.
+    /// The client has acked the blob with this tag, and awaits the relay's confirmation.
     Acked {
         sub: u32,
         tag: u32,
     },
-    /// Another reader took the mailbox before the ack was answered. The client opens another link at this moment.
+    /// Another reader took the mailbox over before the ack was confirmed. The client opens another
+    /// link at this moment.
     Displaced(Moment),
     Over,
 }
 
 impl Visit {
-    /// Creates a visit to a mailbox at a relay. A connection, and each answer, may take `patience`.
+    /// Creates a visit to the mailbox that `read` gives the right to read, at the relay with this
+    /// fingerprint. A connection, and each answer, may take `patience`.
     pub fn new(purpose: Purpose, relay: Fingerprint, read: ReadCapability, patience: Duration) -> Self {
         Self {
             purpose,
@@ -94,7 +100,7 @@ impl Visit {
         self.last
     }
 
-    /// Asks for the mailbox.
+    /// Subscribes to the mailbox.
     fn ask(&mut self) {
         let (sub, req) = (self.number(), self.number());
         let mailboxes = vec![Subscription { sub, read: self.read.present(&self.relay) }];
@@ -116,7 +122,7 @@ impl Visit {
         }
     }
 
-    /// Takes the content of the mailbox.
+    /// Takes the blob of the mailbox: ends the visit with it, or acks it.
     fn take(&mut self, deliver: Deliver) {
         let Deliver { sub, tag, blob, .. } = deliver;
         match self.purpose {

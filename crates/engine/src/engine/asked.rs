@@ -1,4 +1,6 @@
-//! Requests of contacts that only the user can allow: a reset without a proof, another identity (spec/14-client.md section 4.2).
+//! Requests of contacts that only the user can allow: a reset without a proof, another identity
+//! (spec/14-client.md section 4.2). The envelopes that make such a request are kept unread until
+//! the user has decided; each has a *place*, a number from 1.
 
 use super::{ContactAsks, Engine, MailboxName, Peer, peer::Asked, step::Step};
 use crate::{
@@ -13,7 +15,8 @@ use deaddrop_e2ee::{
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 
-/// Maximum number of envelopes of one contact that wait for the user's decision.
+/// Maximum number of envelopes of one contact that wait for the user's decision (spec/14-client.md
+/// section 2.4).
 pub(super) const MAX_ASKED: usize = 8;
 
 impl Asked {
@@ -22,7 +25,8 @@ impl Asked {
         Self { question: row.question, identity: row.identity, tag }
     }
 
-    /// Returns the question for the user.
+    /// Returns the request that the user is asked about. `own` is this user's identity, for the
+    /// safety number.
     pub(super) fn what(&self, own: &IdentityHash) -> ContactAsks {
         match self.question {
             Question::Reset => ContactAsks::Reset,
@@ -34,8 +38,9 @@ impl Asked {
 }
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Keeps an envelope until the user has decided, and tells the app once of each thing that is asked. `identity` is the
-    /// identity that asks to be the contact; `None`: the contact asks for a reset.
+    /// Keeps an envelope until the user has decided, and adds an event the first time that this is
+    /// asked. Drops it if [`MAX_ASKED`] envelopes wait already. `identity` is the identity that
+    /// asks to be the contact; `None`: the contact asks for a reset.
     pub(super) fn ask(
         &mut self,
         step: &mut Step,
@@ -73,10 +78,17 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.add_event(step, id, today, kind)
     }
 
-    /// Agrees to one thing that the contact asks for; fails if there is no such contact, or if it does not ask for that.
+    /// Agrees to one request of the contact.
     ///
-    /// Reads the newest envelope that asks for it as agreed to. Then reads the other envelopes that waited in the usual way: most
-    /// belong to the session that the first one has begun. Envelopes that could not be read are gone also when the call fails.
+    /// Reads the newest envelope that makes the request, as agreed to. Then reads the other
+    /// envelopes that waited, without asking again: most belong to the session that the first one
+    /// has begun.
+    ///
+    /// # Errors
+    /// Fails with [`EngineError::UnknownContact`] if there is no contact with this name, with
+    /// [`EngineError::NothingAsked`] if it does not make this request, or if no envelope of the
+    /// request is valid any more, and with [`EngineError::Vault`] if the vault fails. Envelopes
+    /// that were tried are gone also when the call fails.
     pub fn agree(&mut self, name: &str, asks: &ContactAsks, today: Day) -> Result<(), EngineError> {
         let own = *self.identity.identity_key().hash();
         let (id, contact) = self.find(name).ok_or(EngineError::UnknownContact)?;
@@ -102,14 +114,20 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Drops the questions about a session, because another session has begun.
+    /// Drops the envelopes that ask for a reset, because another session has begun.
     pub(super) fn forget_resets(&mut self, step: &mut Step, id: u32) {
         let Some(contact) = self.contacts.get_mut(&id) else { return };
         let over = contact.asked.extract_if(.., |_, asked| asked.question == Question::Reset);
         over.for_each(|(place, _)| step.changes.erase(key(Table::Asked, id, place)));
     }
 
-    /// Declines everything that the contact asks for; fails if there is no such contact, or if it asks for nothing.
+    /// Declines all requests of the contact: drops the envelopes that make them. If another person
+    /// has used the open invite, the invite is withdrawn, too.
+    ///
+    /// # Errors
+    /// Fails with [`EngineError::UnknownContact`] if there is no contact with this name, with
+    /// [`EngineError::NothingAsked`] if it makes no request, and with [`EngineError::Vault`] if the
+    /// vault fails.
     pub fn decline(&mut self, name: &str) -> Result<(), EngineError> {
         let (id, _) = self.find(name).ok_or(EngineError::UnknownContact)?;
         let mut step = self.step();
@@ -126,7 +144,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(self.finish(step)?)
     }
 
-    /// Reads one envelope that was kept; `agreed`: as the thing that the user agrees to. Returns whether it was that thing.
+    /// Reads and forgets the envelope `asked`, which was kept at `place`. If `agreed`, does first
+    /// what the envelope asks for. Returns whether that was done: `false` also if the request is
+    /// not valid any more.
     fn answer(
         &mut self,
         id: u32,
@@ -169,7 +189,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         ratchet.agree_to_reset(&self.identity, envelope, today).ok()
     }
 
-    /// Gives a contact the other identity that its envelope proves. Earlier sessions end.
+    /// Gives a contact the identity of the person that used its invite, whose first message is
+    /// `envelope`. Sessions with the old identity end. Returns what the message holds; `None` if no
+    /// invite is open, or if the message does not open with it.
     fn accept_identity(
         &mut self,
         step: &mut Step,
@@ -198,8 +220,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(Some(received))
     }
 
-    /// Ends every session with the identity that the contact had, and drops its addresses, which belong to that identity's
-    /// device.
+    /// Gives a contact another identity: ends every session with the old one, and drops the
+    /// contact's addresses, which belong to the device of the old identity. Own mailboxes that this
+    /// device knows are retired.
     pub(super) fn change_identity(
         &mut self,
         step: &mut Step,

@@ -1,9 +1,10 @@
 //! The day that a client believes (spec/14-client.md section 2.2).
 //!
-//! Days decide when invites, sessions and rows end, so a clock that is wrong must not be believed at once. The believed day follows
-//! the machine's clock in small steps. A larger step, in either direction, is believed when one of the client's own relays says
-//! the same day, or when the clock has kept to it for a day. Relays never move the day: they confirm what the clock says, or hold it
-//! back.
+//! Days decide when invites, sessions and rows end, so a clock that is wrong must not be believed
+//! at once. The believed day follows the machine's clock in small steps. A larger step, in either
+//! direction, is believed when one of the client's own relays says the same day, or when the clock
+//! has kept to it for a day. Relays never move the day: they confirm what the clock says, or hold
+//! it back.
 
 use super::Engine;
 use crate::{
@@ -13,32 +14,36 @@ use crate::{
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 
-/// Number of days by which the clock may lead the believed day and be followed at once, and by which two clocks may differ and
-/// agree.
+/// Number of days by which the clock may be ahead of the believed day and is still followed at
+/// once. Two clocks that differ by at most as many days count as showing the same day.
 const MAX_STEP: u32 = 2;
-/// Number of hours for which the clock must keep to a larger step that no relay confirms.
+/// Number of hours for which the clock must keep to a step of more than [`MAX_STEP`] days that no
+/// relay confirms.
 const BELIEVED_AFTER_H: u8 = 24;
-/// Seconds until storing the calendar is tried again, after the vault had no room for it.
+/// Seconds until the calendar row is written again, after the vault had no room for it. Any time
+/// that keeps a full vault from being tried in a loop would do.
 const CLOCK_REST_S: u64 = 60;
 const HOUR_S: u64 = 3_600;
-/// Seconds without a look at the clock after which a wait begins again.
+/// Maximum number of seconds between two looks at the clock that count for the same wait; after a
+/// longer pause the wait for a large step begins again.
 const LONGEST_PAUSE_S: u64 = MAX_STEP as u64 * 86_400;
 
-/// Whether two clocks show the same day, within the two days by which clocks may differ.
+/// Whether two days differ by at most 2, as the clocks of two machines may.
 pub const fn is_same_day(one: Day, other: Day) -> bool {
     one.since(other) <= MAX_STEP && other.since(one) <= MAX_STEP
 }
 
 impl CalendarRow {
-    /// Creates the calendar of a client that was just made: the client has nothing that could end.
+    /// Creates the calendar of a client that was just made. Any day is harmless: the client has
+    /// nothing that could end.
     pub(super) fn begin(now: u64) -> Self {
         let system = Day::of_unix_seconds(now);
         let day = if system.is_plausible() { system } else { Day::FIRST_PLAUSIBLE };
         Self { day: day.number(), waits: None }
     }
 
-    /// Creates the calendar of a vault that has no calendar row. Its day is before this software existed, so that it can end
-    /// nothing.
+    /// Creates the calendar of a vault that has no calendar row. Its day is before this software
+    /// existed, so that it can end nothing.
     pub(super) const fn unknown() -> Self {
         Self { day: Day::FIRST_PLAUSIBLE.number(), waits: None }
     }
@@ -47,7 +52,8 @@ impl CalendarRow {
         Day::from_number(self.day)
     }
 
-    /// Looks at the machine's clock, in seconds since 1970-01-01, and at the days that own relays say now.
+    /// Moves the believed day, or begins or ends a wait, as the machine's clock (`now`, in seconds
+    /// since 1970-01-01) and the days in the latest Hellos of own relays demand.
     fn look(&mut self, now: u64, relays: &[Day]) {
         let system = Day::of_unix_seconds(now);
         if !system.is_plausible() {
@@ -67,8 +73,9 @@ impl CalendarRow {
         }
     }
 
-    /// Whether the clock has kept to a large step for long enough. Counts the hours: each look counts for at most one, so that a clock that jumps
-    /// again gains nothing.
+    /// Whether the clock has kept to a large step for [`BELIEVED_AFTER_H`] hours. Counts them: a
+    /// look counts for one hour at most, so that a clock that jumps again gains nothing. Begins the
+    /// wait if none is under way.
     fn has_waited(&mut self, now: u64) -> bool {
         let begin = ClockWait { looked_at: now, hours: 0 };
         let waits = self.waits.get_or_insert(begin);
@@ -84,8 +91,11 @@ impl CalendarRow {
 }
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Looks at the clock of the machine and at the days that own relays show now, stores what follows, and returns the day that is
-    /// believed. Fails with the error of the vault.
+    /// Looks at the machine's clock (`now`, in seconds since 1970-01-01) and at the days that own
+    /// relays say now, stores the change, and returns the day that is believed.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault.
     pub fn look_at_clock(&mut self, now: u64, relays: &[Day]) -> Result<Day, VaultError> {
         let before = self.calendar;
         self.calendar.look(now, relays);
@@ -99,9 +109,12 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(self.calendar.day())
     }
 
-    /// Looks at the clock of the machine and at the days that own relays show now, and returns the day that is believed. If the
-    /// vault is full or busy, the day that it holds stays, and the clock is looked at again after a minute. Fails with any other
-    /// error of the vault; the engine is dead then.
+    /// Looks at the machine's clock (`now`, in seconds since 1970-01-01) and at the days that own
+    /// relays say now, and returns the day that is believed. If the vault is full or busy, the day
+    /// that it holds stays, and the clock is looked at again after a minute.
+    ///
+    /// # Errors
+    /// Fails with any other error of the vault; the engine is dead then.
     pub fn today(&mut self, now: u64, relays: &[Day]) -> Result<Day, VaultError> {
         if self.clock_rests(now) {
             return Ok(self.believed_day());
@@ -115,20 +128,22 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         }
     }
 
-    /// Whether writing the calendar row waits, because it had no room a moment ago.
+    /// Whether the vault had no room for the calendar row within the last [`CLOCK_REST_S`] seconds,
+    /// so that the clock is not looked at now.
     fn clock_rests(&self, now: u64) -> bool {
         self.clock_tried.is_some_and(|tried| (tried..tried.saturating_add(CLOCK_REST_S)).contains(&now))
     }
 
-    /// Whether [`today`](Self::today) would change the day that is believed, or the wait for it.
+    /// Whether [`today`](Self::today) would change the day that is believed, or the wait for
+    /// another one.
     pub fn is_clock_due(&self, now: u64, relays: &[Day]) -> bool {
         let mut calendar = self.calendar;
         calendar.look(now, relays);
         calendar != self.calendar && !self.clock_rests(now)
     }
 
-    /// Returns the day that decides whether an invite has ended. The day follows small steps of the clock only as far as an own
-    /// relay has confirmed them.
+    /// Returns the *sure day*, which decides whether an invite has ended: the believed day `today`
+    /// without the last days, at most 2, that no own relay has confirmed.
     pub(super) fn sure_day(&self, today: Day) -> Day {
         Day::from_number(today.number().saturating_sub(self.unsure))
     }
@@ -154,8 +169,8 @@ mod tests {
         day.unix_seconds() + hour * HOUR_S
     }
 
-    /// Looks every minute for three days of a clock that leads by some days. Returns the hour in which the clock was believed;
-    /// `None` if it was not.
+    /// Looks every minute for three days at a clock that is ahead by `lead` days. Returns the hour
+    /// in which the clock was believed; `None` if it was not.
     fn believed_after(calendar: &mut CalendarRow, lead: u32, relays: &[Day]) -> Option<u64> {
         (0..3 * 24 * 60).find_map(|minute| {
             let now = TODAY.plus(lead).unix_seconds() + minute * 60;

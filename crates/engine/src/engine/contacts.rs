@@ -18,64 +18,77 @@ use std::net::IpAddr;
 pub struct ContactInfo {
     /// The name that the user gave.
     pub name: String,
-    /// The progress of the connection.
+    /// The progress of the session with the contact.
     pub state: ContactState,
-    /// Whether the user has compared the safety number.
+    /// Whether the user has compared the safety number and found it to be right.
     pub verified: bool,
-    /// Whether a second person has tried to use the same invite.
+    /// Whether a second person has tried to use the invite by which this contact came. The safety
+    /// number must be compared then.
     pub contested: bool,
-    /// Number of texts without a receipt.
+    /// Number of texts to the contact that have no receipt yet.
     pub waiting: usize,
-    /// The requests that only the user can allow: see [`agree`](crate::Engine::agree) and [`decline`](crate::Engine::decline).
+    /// The requests of the contact that only the user can allow: see
+    /// [`agree`](crate::Engine::agree) and [`decline`](crate::Engine::decline).
     pub asks: Vec<ContactAsks>,
-    /// The day on which trouble with the session was last told ([`SessionLost`](crate::EventKind::SessionLost) and the like); `None` once a
-    /// session is established again. If it stays and `begins_again` is `false`, no texts come until a user calls
+    /// The day on which trouble with the session was last told
+    /// ([`SessionLost`](crate::EventKind::SessionLost),
+    /// [`StaleReset`](crate::EventKind::StaleReset) or
+    /// [`PeerRewound`](crate::EventKind::PeerRewound)); `None` once a session is established again.
+    /// If the day stays and `begins_again` is `false`, no texts come until a user calls
     /// [`begin_again`](crate::Engine::begin_again), or makes a new invite for the contact.
     pub session_trouble: Option<Day>,
-    /// Whether a new session that the user began by [`begin_again`](crate::Engine::begin_again) waits for the contact to agree.
-    /// `false` while a session that the client has begun by itself waits: if `session_trouble` stays, the user has to do
-    /// something.
+    /// Whether a new session that the user began by [`begin_again`](crate::Engine::begin_again)
+    /// waits for the contact to agree. `false` while a session that the client has begun by itself
+    /// waits: if `session_trouble` stays, the user has to do something.
     pub begins_again: bool,
-    /// The last day of an open invite for this contact, whose link [`open_link`](crate::Engine::open_link) returns.
+    /// The last day of the open invite for this contact, whose link
+    /// [`open_link`](crate::Engine::open_link) returns; `None` if no invite is open.
     pub invite_until: Option<Day>,
-    /// The relays on which this contact's messages are awaited; the one that the contact is told of last comes first.
+    /// The addresses of the relays on which this client reads the contact's messages, first the one
+    /// of which the contact is told.
     pub relays: Vec<String>,
-    /// The reason for which messages for this contact wait although the relay could take them.
+    /// The reason for which messages for this contact wait although its relay may be up; `None`:
+    /// there is no such reason.
     pub unreachable: Option<UnreachableReason>,
 }
 
-/// The reason for which messages for a contact wait.
+/// The reason for which messages for a contact wait although its relay may be up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnreachableReason {
-    /// No known address of the contact takes messages. The contact's relay may have lost its mailboxes, and takes messages again once they are
-    /// made again. If this vault was put back from a copy, the contact may have moved since then: make a new invite for it.
+    /// All known addresses of the contact have refused messages. The contact's relay may have lost
+    /// the contact's mailboxes, and takes messages again once they are made again. If this vault
+    /// was put back from a copy, the contact may have moved since then: make a new invite for it.
     Refused,
-    /// The contact's address leads to this IP address of a private network, or of this machine. The client connects to it only if
-    /// the user allows it: see [`allow_private`](crate::Engine::allow_private).
+    /// The contact's address leads to this IP address of a private network, or of this machine. The
+    /// client connects to it only if the user allows it: see
+    /// [`allow_private`](crate::Engine::allow_private).
     PrivateAddress(IpAddr),
 }
 
-/// A request of a contact that only the user can allow. Ask the contact by another way first.
+/// A request of a contact that only the user can allow. The user should ask the contact by another
+/// way first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContactAsks {
-    /// A new session, without a proof that it knew the old one: its device was restored, or somebody has stolen its identity.
+    /// A new session, without a proof that the contact knew the old one: its device was restored,
+    /// or somebody has stolen its identity.
     Reset,
-    /// Another identity for this contact: somebody has used an invite that was made for it. The safety number is the one that
-    /// there would be with this identity: compare it with the contact first.
+    /// Another identity for this contact: somebody has used an invite that was made for it. Holds
+    /// the safety number that there would be with this identity: compare it with the contact first.
     NewIdentity(SafetyNumber),
 }
 
-/// The progress of the connection to a contact.
+/// The progress of the session with a contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContactState {
-    /// The invite was made and was not used, or has expired.
+    /// There is no session: the invite was not used yet, or has expired.
     Invited,
-    /// There is a session, but the other side is not proven against a quantum attacker yet.
+    /// There is a session, but the contact is not authenticated against a quantum attacker yet, or
+    /// the session is lost.
     Connecting,
-    /// Both sides are proven.
+    /// Both sides are authenticated, against a quantum attacker too.
     Established,
 }
 
@@ -88,15 +101,23 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         list
     }
 
-    /// Returns the safety number with a contact; fails if there is none with that name, or if its identity is not known yet.
+    /// Returns the safety number of this user and a contact.
+    ///
+    /// # Errors
+    /// Fails with [`EngineError::UnknownContact`] if there is no contact with this name, and with
+    /// [`EngineError::NoSession`] if the contact's identity is not known yet.
     pub fn safety_number(&self, name: &str) -> Result<SafetyNumber, EngineError> {
         let (_, contact) = self.find(name).ok_or(EngineError::UnknownContact)?;
         let peer = contact.person.root.ok_or(EngineError::NoSession)?;
         Ok(SafetyNumber::new(self.identity.identity_key().hash(), &IdentityHash::from_bytes(peer)))
     }
 
-    /// Notes whether the user has compared the safety number and found it to be the same; fails if there is no such contact, or no
-    /// session with it.
+    /// Notes whether the user has compared the safety number and found it to be the same.
+    ///
+    /// # Errors
+    /// Fails with [`EngineError::UnknownContact`] if there is no contact with this name, with
+    /// [`EngineError::NoSession`] if there is no session with it, and with [`EngineError::Vault`]
+    /// if the vault fails.
     pub fn set_verified(&mut self, name: &str, verified: bool) -> Result<(), EngineError> {
         let (id, contact) = self.find(name).ok_or(EngineError::UnknownContact)?;
         if contact.ratchet.is_none() {
@@ -110,12 +131,14 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(self.finish(step)?)
     }
 
-    /// Returns the properties of the contact with a name; `None` if there is none.
+    /// Returns the properties of the contact with this name; `None` if there is no such contact.
     pub fn contact_info(&self, name: &str) -> Option<ContactInfo> {
         self.find(name).map(|(_, contact)| contact.info(self.identity.identity_key().hash()))
     }
 
-    /// Returns the one spelling of a new name. Fails if the name is taken, or can be taken for that of another contact.
+    /// Returns the stored spelling of a new name. Fails with [`EngineError::BadName`] as
+    /// [`names::checked`] does, and with [`EngineError::NameLooksAlike`] if the name is that of a
+    /// contact or can be taken for it.
     pub(super) fn check_new_name(&self, name: &str) -> Result<String, EngineError> {
         let name = names::checked(name)?;
         if self.contacts.values().any(|contact| names::is_look_alike(&contact.person.name, &name)) {
@@ -124,7 +147,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(name)
     }
 
-    /// Adds a contact to memory; the caller's step stores it with its config. Fails if the numbers of contacts are used up.
+    /// Adds a contact to memory and notes its rows in the step, which stores them with the config
+    /// row. Returns its number. Fails with [`VaultError::Corrupt`] if all numbers of contacts are
+    /// used up.
     pub(super) fn add_contact(
         &mut self,
         step: &mut super::step::Step,
@@ -167,8 +192,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(id)
     }
 
-    /// Whether a person is a contact that has answered. If somebody else was quicker to use an invite, its contact never answers;
-    /// this must not prevent a new invite.
+    /// Whether the person with this identity is a contact that has answered. A contact whose invite
+    /// somebody else used first never answers; it must not prevent a new invite.
     pub(super) fn knows(&self, identity: &IdentityHash) -> bool {
         self.contacts.values().any(|contact| {
             let answered = contact.standing().is_some_and(|standing| standing != Standing::Unanswered);
@@ -178,7 +203,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 }
 
 impl OutStream {
-    /// Creates a stream with a random name in which nothing was sent.
+    /// Creates a stream with a random id in which nothing was sent.
     pub(super) fn draw(rng: &mut impl Rng) -> Self {
         let mut id = [0; 16];
         rng.fill_bytes(&mut id);
@@ -187,12 +212,14 @@ impl OutStream {
 }
 
 impl Peer {
-    /// Returns the progress of the session that sends; `None` if there is none, or if it was lost.
+    /// Returns the progress of the session that is used for sending; `None` if there is none, or if
+    /// it was lost.
     pub(super) fn standing(&self) -> Option<Standing> {
         self.ratchet.as_ref()?.standing()
     }
 
-    /// Returns the requests that only the user can allow, each once, the oldest first.
+    /// Returns the requests of this contact that only the user can allow, each once, the oldest
+    /// first. `own` is this user's identity, for safety numbers.
     pub(super) fn asks(&self, own: &IdentityHash) -> Vec<ContactAsks> {
         let mut asks = Vec::new();
         for asked in self.asked.values() {
@@ -230,7 +257,7 @@ impl Peer {
         }
     }
 
-    /// Returns the number of messages that wait for their receipt.
+    /// Returns the number of texts that wait for their receipt, those not yet sent among them.
     pub(super) fn messages(&self) -> usize {
         let items = self.items.values().filter(|item| item.kind == ItemKind::Message);
         items.count() + self.drafts.values().filter(|draft| draft.kind == ItemKind::Message).count()

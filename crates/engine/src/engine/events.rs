@@ -1,4 +1,6 @@
-//! The events of all contacts: adding, reading, forgetting.
+//! The events of all contacts: adding, reading, forgetting. A *simple app* has no store of its own:
+//! the vault keeps for it the number up to which it has shown events (the *cursor*), and such a
+//! number for single contacts.
 
 use super::{Engine, incoming::MAX_SEEN_WITHOUT_ROOM, step::Step};
 use crate::{
@@ -11,7 +13,7 @@ use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Adds an event about a contact to a step.
+    /// Adds an event of this kind about a contact to a step; 0 stands for no contact.
     pub(super) fn add_event(
         &mut self,
         step: &mut Step,
@@ -22,7 +24,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.add_message_event(step, contact, None, today, kind)
     }
 
-    /// Adds an event about a message to a step.
+    /// Adds an event of this kind about a contact, and about a message if one is given, to a step.
     pub(super) fn add_message_event(
         &mut self,
         step: &mut Step,
@@ -53,7 +55,11 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         step.changes.put(key(Table::Event, 0, number), &row)
     }
 
-    /// Returns the events after a number, oldest first, at most `most`; fails if one of them is damaged.
+    /// Returns the events with numbers above `after`, oldest first, at most `most` of them.
+    ///
+    /// # Errors
+    /// Fails with [`VaultError::Corrupt`] if one of them is damaged, with
+    /// [`VaultError::NewerVersion`] if a newer version has written it, or with [`VaultError::Io`].
     pub fn events_after(&self, after: u64, most: usize) -> Result<Vec<Event>, VaultError> {
         let mut events = Vec::new();
         for number in self.events.range(after.saturating_add(1)..).take(most) {
@@ -70,12 +76,14 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(events)
     }
 
-    /// Whether the vault has failed, so that every call fails.
+    /// Whether the vault has failed, so that every call that stores something fails until the vault
+    /// is opened again.
     pub const fn is_dead(&self) -> bool {
         self.dead
     }
 
-    /// Makes every later call fail, because memory may be ahead of the disk.
+    /// Makes every later call that stores something fail, as after a failure of the vault. Called
+    /// when a call was cut short, so that memory may differ from the disk.
     pub const fn stop(&mut self) {
         self.dead = true;
     }
@@ -85,12 +93,16 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.next_event.saturating_sub(1)
     }
 
-    /// Returns the number up to which a simple app has shown events.
+    /// Returns the cursor: the number up to which a simple app has shown the events of all
+    /// contacts.
     pub const fn cursor(&self) -> u64 {
         self.cursor
     }
 
-    /// Stores the number up to which a simple app has shown events.
+    /// Stores the cursor: the number up to which a simple app has shown the events of all contacts.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault.
     pub fn set_cursor(&mut self, cursor: u64) -> Result<(), VaultError> {
         let mut step = self.step();
         step.changes.put(key(Table::Cursor, 0, 0), &cursor)?;
@@ -99,21 +111,31 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Whether an event was shown: the cursor or the mark of its contact has passed it.
+    /// Whether a simple app has shown an event: its number is not above the cursor, or not above
+    /// the number that is stored for its contact.
     pub fn is_shown(&self, event: &Event) -> bool {
         let owner = self.find(&event.contact).map_or(0, |(id, _)| id);
         event.number <= self.shown_to(owner)
     }
 
-    /// Returns the number up to which all events of these contacts were shown. An empty name stands for events that concern no
-    /// contact. Fails if there is no such contact.
+    /// Returns the number up to which a simple app has shown all events of these contacts, given by
+    /// name; of no contacts, the cursor. An empty name stands for the events that concern no
+    /// contact.
+    ///
+    /// # Errors
+    /// Fails with [`EngineError::UnknownContact`] if a name is not that of a contact.
     pub fn shown_of(&self, contacts: &[String]) -> Result<u64, EngineError> {
         let owners = self.owners(contacts)?;
         Ok(owners.into_iter().map(|owner| self.shown_to(owner)).min().unwrap_or(self.cursor))
     }
 
-    /// Stores the number up to which all events of these contacts were shown. A lower number than the stored one changes nothing.
-    /// Fails if there is no such contact.
+    /// Stores the number up to which a simple app has shown all events of these contacts, given by
+    /// name. An empty name stands for the events that concern no contact. A lower number than the
+    /// stored one changes nothing.
+    ///
+    /// # Errors
+    /// Fails with [`EngineError::UnknownContact`] if a name is not that of a contact, and with
+    /// [`EngineError::Vault`] if the vault fails.
     pub fn set_shown_of(&mut self, contacts: &[String], number: u64) -> Result<(), EngineError> {
         let mut owners = self.owners(contacts)?;
         owners.retain(|owner| self.shown_to(*owner) < number);
@@ -141,7 +163,11 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         contacts.iter().map(|name| owner(name).ok_or(EngineError::UnknownContact)).collect()
     }
 
-    /// Erases the events below a number.
+    /// Erases the events with numbers below `number`, also if the vault is full.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault. Some of the events may be erased then; the call can be
+    /// repeated.
     pub fn forget_events_before(&mut self, number: u64) -> Result<(), VaultError> {
         const AT_ONCE: usize = 200;
         loop {
@@ -164,8 +190,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         }
     }
 
-    /// Forgets the rows by which shown messages are recognised, except those of the newest messages of each conversation. Called
-    /// if the vault has no room: rows that the user cannot read must not keep it full.
+    /// If the vault has no room for the user's texts, erases the rows by which messages that were
+    /// shown are recognised, except those of the newest [`MAX_SEEN_WITHOUT_ROOM`] of each contact:
+    /// rows that the user cannot read must not keep the vault full.
     fn forget_seen(&mut self) -> Result<(), VaultError> {
         let is_short = self.vault.room() != VaultRoom::Enough;
         for contact in self.contacts.values_mut().filter(|_| is_short) {
@@ -176,8 +203,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Erases events although the vault has no room to store the number below which there are none. The newest event stays until
-    /// there is room: no number is used twice.
+    /// Erases the events with these numbers although the vault has no room for the config row,
+    /// which holds the number below which there are none. The newest event stays until there is
+    /// room, so that no number is used twice. Returns `error` if no event can be erased.
     fn forget_without_room(&mut self, old: &[u64], error: VaultError) -> Result<(), VaultError> {
         let newest = self.events.last().copied();
         let old: Vec<u64> = old.iter().copied().filter(|number| Some(*number) != newest).collect();

@@ -1,4 +1,6 @@
-//! The inbox: processing a delivered blob. Every blob is acknowledged, and only after its result is stored (spec/14-client.md section 4).
+//! The inbox: processing a delivered blob. Every blob is acknowledged, and only after its result is
+//! stored (spec/14-client.md section 4). The first 16 bytes of a blob are its *tag*. A blob whose
+//! processing was begun several times and never ended is *put aside*: kept as it came.
 
 use super::{Engine, MailboxName, Peer, asked::MAX_ASKED, mailboxes::address_of, peer::Receipt, step::Step};
 use crate::{
@@ -16,40 +18,49 @@ use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 use std::collections::VecDeque;
 
-/// Maximum number of blobs of one contact that are remembered until the relay has destroyed them: the relay's window.
+/// Maximum number of tags of one contact's blobs that are remembered until the relay has destroyed
+/// the blobs: as many as the window lets the relay have under way.
 const MAX_UNACKED: usize = 64;
-/// Number of starts of processing without an end after which a blob is put aside.
+/// Number of starts of processing that have not ended after which a blob is put aside at the next
+/// one. More than one, because a process may stop by chance while it processes an honest blob.
 const MAX_ATTEMPTS: u8 = 3;
-/// Maximum number of blobs of one contact that are put aside; the oldest falls out.
+/// Maximum number of blobs of one contact that are put aside; beyond it the oldest is erased
+/// (spec/14-client.md section 2.4).
 pub(super) const MAX_ASIDE: usize = 16;
-/// Maximum number of rows that fall out of such a list in one step. A vault of an earlier version may have more rows than the
-/// bound.
+/// Maximum number of rows that [`push_bounded`] erases in one call. More than one, so that a list
+/// that a vault of an earlier version has filled beyond the bound becomes shorter.
 const FALL_OUT_AT_ONCE: usize = 2;
-/// Number of blobs in a row that open under no key, after which the session is taken for lost.
+/// Number of blobs in a row that no key opens after which the session is taken for lost
+/// (spec/14-client.md section 4.2).
 const MAX_UNREAD: u8 = 3;
-/// Number of such blobs that are assumed to have come when the vault was put back.
+/// The count of blobs that no key opens after this vault was put back from a copy: the first such
+/// blob then shows that the session is lost.
 pub(super) const UNREAD_AFTER_RESTORE: u8 = MAX_UNREAD - 1;
 
-/// The result of processing a blob. The blob is acknowledged whatever the result.
+/// The result of processing a blob. Whatever it is, the blob is acknowledged to the relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlobOutcome {
-    /// The blob was read, and what it says is stored.
+    /// The blob was read, and its content is stored.
     Stored,
-    /// The blob was stored before.
+    /// The blob, or the message in it, was processed before.
     Duplicate,
-    /// The blob opens under no key, or holds nothing that can be read now.
+    /// No key opens the blob, or its content cannot be read or kept. Only a count was changed.
     Junk,
-    /// The content is kept for a newer version.
+    /// The content needs a newer version of this program, and is kept for it.
     Parked,
-    /// Processing has begun three times and never ended. The blob is kept as it is, and is not processed again.
+    /// Processing of the blob has begun three times before and never ended. The blob is kept as it
+    /// is, and is not processed again.
     Quarantined,
 }
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Processes a blob that a relay delivered from an own mailbox. The relay may be told to destroy the blob when this returns `Ok`.
+    /// Processes a blob that a relay delivered from the own mailbox `name`. The relay may be told
+    /// to destroy the blob when this returns `Ok`.
     ///
     /// # Errors
-    /// Returns the error of the vault. The blob must not be acknowledged then: the relay delivers it again.
+    /// Fails with [`VaultError::Full`] if the vault has no room for received messages, with
+    /// [`VaultError::Stopped`] if the engine is dead, or with another error of the vault. The blob
+    /// must not be acknowledged then: the relay delivers it again.
     pub fn delivered(
         &mut self,
         name: MailboxName,
@@ -113,7 +124,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         }
     }
 
-    /// Forgets the start of a blob for which the vault had no room, because the blob comes again.
+    /// Handles an error of processing a blob, which comes again: if the vault had no room, the
+    /// start does not count. Returns the error.
     fn forget_start(&mut self, tag: &[u8; 16], error: VaultError) -> VaultError {
         let row = attempt_key(tag);
         self.seen.remove(tag);
@@ -123,9 +135,10 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         error
     }
 
-    /// Does the work for which one step had no room: the rest of a receipt, of held items, of a stream that is replaced. If a
-    /// crash comes between two steps, the next opening shows the held items, and the next receipt, which is cumulative, ends the
-    /// rest.
+    /// Does the work for which one step had no room, in further steps: the rest of a receipt, of
+    /// held items that can be given to the app, of a stream that is replaced. If a crash comes
+    /// between two steps, the held items are given after the next opening, and the next receipt,
+    /// which is cumulative, does the rest.
     pub(super) fn drain_backlog(&mut self, id: u32, today: Day) -> Result<(), VaultError> {
         while let Some(receipt) = self.contacts.get_mut(&id).and_then(Peer::take_receipt) {
             let mut step = self.step();
@@ -151,7 +164,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         }
     }
 
-    /// Notes that the relay has destroyed a blob. `tag` is its first 16 bytes.
+    /// Notes that the relay has destroyed the blob with this tag: its first 16 bytes. The change is
+    /// stored with the next change of the contact.
     pub fn acked(&mut self, name: MailboxName, tag: &[u8; 16]) {
         // Stored with the next change of the contact; until then a repeat is merely recognised twice.
         if let Some(contact) = self.contacts.get_mut(&name.contact) {
@@ -190,7 +204,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(ack)
     }
 
-    /// Reads a blob that no session opens. It may be the first message of a person who uses an open invite.
+    /// Reads a blob that no session opens: if it is the first message of a person who uses the
+    /// contact's open invite, begins a session.
     fn read_first(
         &mut self,
         step: &mut Step,
@@ -229,7 +244,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.take_received(step, name, blob, received, today)
     }
 
-    /// Stores what a message, or the lack of one, changes in the sessions, and takes its content.
+    /// Takes the result of decrypting a blob: adds the changes of the sessions to the step, handles
+    /// their events, and takes the items of the content.
     pub(super) fn take_received(
         &mut self,
         step: &mut Step,
@@ -306,7 +322,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         BlobOutcome::Junk
     }
 
-    /// Wants a private mailbox for a peer, to be told to that peer alone. Called on the inviter's side.
+    /// Adds a private mailbox for a peer, which is to be created and told to that peer alone; if
+    /// there is one already, queues a message that tells its address. Called on the inviter's side
+    /// when a session begins.
     pub(super) fn want_private(&mut self, step: &mut Step, id: u32) -> Result<(), VaultError> {
         let relay = self.relay();
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
@@ -349,7 +367,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Applies what a message that was read shows about the contact.
+    /// Applies what a message shows besides its content: that the peer has answered, and which of
+    /// the own mailboxes it uses. Then encrypts drafts that can be encrypted now.
     fn after_message(
         &mut self,
         step: &mut Step,
@@ -387,8 +406,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.seal_drafts(step, id)
     }
 
-    /// Counts a start of processing before it begins, for blobs that came before in this process or after a crash. Returns the
-    /// number of starts.
+    /// Counts a start of processing a blob in the vault before it begins, if the blob came before
+    /// in this process, or is one of the first after a crash. Returns the number of starts, this
+    /// one among them; 1 if it is not counted.
     pub(super) fn count_attempt(&mut self, tag: &[u8; 16]) -> Result<u8, VaultError> {
         let watched = self.watched_starts > 0 || !self.seen.insert(*tag);
         if !watched {
@@ -413,16 +433,18 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 }
 
 impl Peer {
-    /// Takes out the receipt that is to be applied next; `None` if there is none.
+    /// Takes out the receipt that is to be applied next: the rest of one that a step had no room
+    /// for, or one that marks all items as missing after a change of sessions; `None` if there is
+    /// none.
     fn take_receipt(&mut self) -> Option<Receipt> {
         self.confirmed
             .take()
             .or_else(|| std::mem::take(&mut self.doubts_all).then(|| self.misses_all()).flatten())
     }
 
-    /// Counts a blob that opens under no key. Returns whether the peer is at a turn that this vault does not know: only the peer
-    /// puts into a mailbox that was told to it alone, and a blob that a relay repeats after a long time does not come many times
-    /// in a row.
+    /// Counts a blob that no key opens. Returns whether there were [`MAX_UNREAD`] in a row, so that
+    /// the peer must be at a turn that this vault does not know: only the peer puts into a private
+    /// mailbox, and a relay that repeats an old blob does not do so many times in a row.
     fn note_unread(&mut self, step: &mut Step, name: MailboxName) -> bool {
         let mut mailboxes = self.row.mailboxes.iter();
         let is_private = mailboxes.any(|row| row.id == name.mailbox && row.kind == MailboxKind::Private);
@@ -440,14 +462,15 @@ impl Peer {
     }
 }
 
-/// Adds a row to a list that is sorted from old to new, and drops the oldest rows above the bound.
+/// Adds a row to a list that is sorted from old to new. If the list is longer than `most`, removes
+/// the oldest rows and erases them in the step.
 pub(super) fn push_bounded(list: &mut VecDeque<RowKey>, row: RowKey, most: usize, step: &mut Step) {
     list.push_back(row);
     let over = list.len().saturating_sub(most).min(FALL_OUT_AT_ONCE);
     list.drain(..over).for_each(|old| step.changes.erase(old));
 }
 
-/// Returns the number that names a blob of a contact: its first 8 bytes.
+/// Returns the number of the row of a blob that is put aside: the blob's first 8 bytes.
 fn first_number(blob: &[u8]) -> u64 {
     blob.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }

@@ -1,5 +1,10 @@
-//! Receiving the streams of a peer: items are handed to the app in order, or as late ones if an earlier one was missing for too
-//! long (spec/14-client.md section 4.1).
+//! Receiving the streams of a peer: items are given to the app in order, or as late ones if an
+//! earlier one was missing for too long (spec/14-client.md section 4.1).
+//!
+//! A stream's *low-water mark* is the number up to which all its items have come. Items above the
+//! mark, behind a missing one, are *held*. An item is *shown* when it was given to the app.
+//! Parameter `at` is the index of a stream among the incoming ones of the contact `id`, oldest
+//! first.
 
 use super::{Engine, Peer, inbox::push_bounded, manner::Manner, parked::is_for_later, step::Step};
 use crate::{
@@ -21,23 +26,28 @@ use rand_core::CryptoRng;
 use std::{collections::BTreeSet, ops::Bound};
 use zeroize::Zeroizing;
 
-/// Maximum number of received numbers above the low-water mark of one stream.
+/// Maximum number of items of one stream that are held, those that were shown included
+/// (spec/14-client.md section 2.4).
 pub(super) const MAX_HELD: usize = 1_024;
-/// Maximum number of addresses that are kept of one peer.
+/// Maximum number of addresses of one peer that are kept; beyond it the oldest is dropped
+/// (spec/14-client.md section 3.1).
 const MAX_ADDRESSES: usize = 8;
-/// Number of days for which a message that was shown is recognised.
+/// Number of days for which a message that was shown is recognised if it comes again.
 const SEEN_DAYS: u32 = 90;
-/// Maximum number of messages of a conversation that are recognised; the oldest falls out. The bound is far above the number of
-/// messages that a turn can have without an answer, and so above what a peer sends again.
+/// Maximum number of messages of a conversation that are recognised if they come again; the oldest
+/// is forgotten. The bound is far above the number of messages that a turn can have without an
+/// answer, and so above what a peer sends again.
 pub(super) const MAX_SEEN: usize = 4_096;
-/// Number of these messages that are kept if events are erased and the vault still has no room for the user's texts.
+/// Number of messages of a conversation that are still recognised if events are erased and the
+/// vault has no room for the user's texts even so.
 pub(super) const MAX_SEEN_WITHOUT_ROOM: usize = 512;
-/// Maximum step by which a message's clock may be above the conversation's and be believed.
+/// Maximum difference by which the clock of a message may be above the conversation's and be
+/// believed (spec/14-client.md section 4.1): a peer must not be able to use the numbers up.
 const MAX_CLOCK_STEP: u64 = 1 << 20;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Takes a numbered item. The next one is handed to the app, with the held ones that follow; a later one is held; one that
-    /// came before is dropped.
+    /// Takes a numbered item. The next item of its stream is given to the app, with the held ones
+    /// that follow; a later one is held; one that has come before is dropped.
     #[expect(clippy::too_many_arguments, reason = "an item, its hash, its place and where it came from")]
     pub(super) fn take_numbered(
         &mut self,
@@ -122,7 +132,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Whether an item of a newer stream of the peer was handed to the app.
+    /// Whether an item of a newer stream of the contact than that at `at` was given to the app.
     fn is_replaced(&self, id: u32, at: usize) -> bool {
         let streams = self.contacts.get(&id).map(|contact| contact.row.incoming.as_slice());
         streams.unwrap_or_default().iter().skip(at + 1).any(|stream| stream.shown > 0)
@@ -132,8 +142,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.contacts.get_mut(&id)?.row.incoming.get_mut(at)
     }
 
-    /// Returns the place of a stream. A new stream takes a free place, or that of the stream that was used least recently. Returns
-    /// `None` if the contact is unknown, or if the stream is new and its session decides nothing.
+    /// Returns the index of a stream. A new stream is added, in place of the one that was used
+    /// least recently if there are [`MAX_IN_STREAMS`]. Returns `None` if the contact is unknown, or
+    /// if the stream is new and came by a session that is superseded or unused.
     fn in_stream(
         &mut self,
         step: &mut Step,
@@ -183,7 +194,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         row.incoming.len().checked_sub(1)
     }
 
-    /// Moves the low-water mark over the held items that follow, as many as one step takes. Returns whether there were any.
+    /// Moves the low-water mark over the held items that follow it, as many as one step has room
+    /// for, and gives those to the app that were not shown. Returns whether there were any.
     pub(super) fn advance(
         &mut self,
         step: &mut Step,
@@ -223,7 +235,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(given)
     }
 
-    /// Hands the held items to the app that follow the last one that was shown.
+    /// Gives the held items to the app that follow the last shown one without a gap.
     fn show_following(&mut self, step: &mut Step, id: u32, at: usize, today: Day) -> Result<(), VaultError> {
         while step.room() > 1 {
             let Some(stream) = self.stream_mut(id, at) else { break };
@@ -235,7 +247,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Hands one held item to the app and keeps its hash.
+    /// Gives one held item to the app and keeps only its hash.
     fn show_held(
         &mut self,
         step: &mut Step,
@@ -275,10 +287,15 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Hands messages to the app that have waited for a missing one for longer than `wait_s` seconds.
+    /// Gives the app the messages that have waited behind a missing one for at least `wait_s`
+    /// seconds.
     ///
-    /// The time counts while everything that lay at the relays of the contact has been read: `read` names the relays of which
-    /// that is true. Messages of a stream that another has replaced are handed over at once.
+    /// The time counts from the first call that finds them waiting. Only contacts that have a
+    /// mailbox at one of the relays in `read`, from which everything has been read, are looked at.
+    /// Messages of a stream that a newer one has replaced are given at once.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault.
     pub fn show_gaps(
         &mut self,
         now: u64,
@@ -295,7 +312,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Returns the seconds until [`show_gaps`](Self::show_gaps) has something to do; `None`: no message waits for another one.
+    /// Returns the seconds until [`show_gaps`](Self::show_gaps) has something to do; `None`: no
+    /// message of the contacts that it looks at waits for a missing one.
     pub fn gap_due(&self, now: u64, wait_s: u64, read: &BTreeSet<String>) -> Option<u64> {
         let due = |contact: &Peer| {
             let last = contact.row.incoming.len().saturating_sub(1);
@@ -357,7 +375,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         }
     }
 
-    /// Hands a message to the app, unless that was done before.
+    /// Gives a message to the app, unless that was done before.
     fn give_message(
         &mut self,
         step: &mut Step,
@@ -395,7 +413,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.add_message_event(step, id, Some(message.id), today, manner.event(message.text.clone()))
     }
 
-    /// Takes over an address of a contact in memory. The newest one is used first; a bounded number of older ones is kept.
+    /// Notes, in memory only, an address that a contact has told, if it is valid. The newest
+    /// address is used first; a bounded number of older ones is kept.
     pub fn learn_address(&mut self, id: u32, encoded: &[u8]) {
         let Some(contact) = self.contacts.get_mut(&id) else { return };
         let addresses = &mut contact.row.addresses;
@@ -413,30 +432,33 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 }
 
 impl InStream {
-    /// Moves the low-water mark over an item.
+    /// Moves the low-water mark to `number`, the number after it, whose item has this hash.
     fn pass(&mut self, number: u64, hash: &ItemHash) {
         self.low_water = number;
         self.digest = self.digest.then(hash);
         self.shown = self.shown.max(number);
     }
 
-    /// Whether an item is held that was not handed to the app.
+    /// Whether an item is held that was not shown.
     fn is_waiting(&self) -> bool {
         self.sparse.last().is_some_and(|last| *last > self.shown)
     }
 
-    /// Whether the wait has begun. A clock that went back must not stop the wait.
+    /// Whether the time of the waiting items counts already. If the clock went back before its
+    /// beginning, the time counts from the start again, so that the wait ends.
     fn is_counting(&self, now: u64) -> bool {
         self.waits_since.is_some_and(|since| since <= now)
     }
 
-    /// Returns the seconds until the waiting items are handed to the app; 0 if the wait has not begun, which is to be noted.
+    /// Returns the seconds until the waiting items are given to the app; 0 also if their time does
+    /// not count yet, so that the caller notes its beginning.
     fn due(&self, now: u64, wait_s: u64) -> u64 {
         let waited = self.waits_since.and_then(|since| now.checked_sub(since));
         waited.map_or(0, |waited| wait_s.saturating_sub(waited))
     }
 
-    /// Returns the missing numbers between what was shown and what waits, as first and last number of each gap.
+    /// Returns the missing numbers between the last shown item and the waiting ones, as first and
+    /// last number of each gap.
     fn gaps(&self) -> Vec<(u64, u64)> {
         let mut gaps = Vec::new();
         let mut next = self.shown.max(self.low_water).saturating_add(1);
@@ -451,13 +473,14 @@ impl InStream {
 }
 
 impl Peer {
-    /// Whether everything that lay at each relay on which the contact has a mailbox was read.
+    /// Whether one of the contact's mailboxes lies at a relay of `read`, from which everything has
+    /// been read.
     fn is_read(&self, read: &BTreeSet<String>) -> bool {
         self.row.mailboxes.iter().any(|mailbox| read.contains(&mailbox.relay))
     }
 
-    /// Whether a message was shown by a vault of format 1, and comes once more under the name that the migration to format 2 gave
-    /// it.
+    /// Whether a message was shown when this vault had format 1, and comes once more under the id
+    /// that the sender's migration to format 2 has given it.
     fn has_shown(&self, message: &MessageId) -> bool {
         self.row.incoming.iter().any(|stream| {
             let number = migrated_number(&stream.id, message);
@@ -466,8 +489,9 @@ impl Peer {
     }
 }
 
-/// Returns the key of the row that recognises a message. The author is part of the key: a contact cannot take the name of
-/// another's message.
+/// Returns the key of the row by which a message is recognised if it comes again. The author's
+/// identity is part of the key, so that a contact cannot suppress a message of another author by
+/// using its id.
 fn seen_key(conversation: u32, author: Option<&[u8; 32]>, message: &MessageId) -> RowKey {
     let author = IdentityHash::from_bytes(author.copied().unwrap_or_default());
     key(Table::Seen, conversation, u64::from_be_bytes(message.short_name(&author)))

@@ -1,4 +1,6 @@
-//! Invites on both sides (spec/14-client.md section 5).
+//! Invites on both sides (spec/14-client.md section 5). The inviter makes two mailboxes: the
+//! *invite mailbox*, in which the sealed bundle lies and to which the link leads, and the *landing
+//! mailbox*, into which the first message of the person that accepts is put.
 
 use super::{Engine, Peer, mailboxes::address_of};
 use crate::{
@@ -22,9 +24,9 @@ use zeroize::Zeroizing;
 
 /// The mailboxes and the bundle that a relay must have before the link of an invite is given out.
 pub struct Publication {
-    /// The contact that is invited.
+    /// Number of the contact that is invited.
     pub contact: u32,
-    /// The relay on which the invite lies.
+    /// The relay on which the two mailboxes and the bundle are to lie.
     pub relay: RelayAddress,
     /// Own, read and send capability of the landing mailbox.
     pub landing: (OwnCapability, ReadCapability, SendCapability),
@@ -36,15 +38,16 @@ pub struct Publication {
 
 /// An invite that the user accepts.
 pub struct Acceptance<'a> {
-    /// The contact's name: a new one, or that of a contact that sends a new invite.
+    /// The name for the contact: a new one, or that of a contact that sends a new invite.
     pub name: &'a str,
-    /// The link of the invite.
+    /// The link of the invite, as the inviter gave it.
     pub link: &'a InviteLink,
-    /// The sealed bundle, from the invite mailbox.
+    /// The sealed bundle, as it lay in the invite mailbox.
     pub blob: &'a [u8],
-    /// The private address that the user has allowed and at which the bundle was found.
+    /// The private IP address at which the bundle was found and which the user has allowed; `None`:
+    /// the address was public.
     pub allowed: Option<IpAddr>,
-    /// Whether the user agrees that a known contact has another identity.
+    /// Whether the user agrees that a known contact gets another identity.
     pub new_identity: bool,
 }
 
@@ -58,19 +61,22 @@ impl<'a> Acceptance<'a> {
 
 /// An invite mailbox that is to be emptied.
 pub struct InviteToEmpty {
-    /// The contact whose invite was accepted.
+    /// Number of the contact whose invite this user has accepted.
     pub contact: u32,
-    /// The relay on which the mailbox lies.
+    /// The relay on which the invite mailbox lies.
     pub relay: RelayAddress,
-    /// The right to read the mailbox.
+    /// The capability to read the invite mailbox.
     pub read: ReadCapability,
 }
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Returns the relay on which an invite for this name will be published.
+    /// Returns the relay on which an invite for this name will be published. Changes nothing.
     ///
     /// # Errors
-    /// Fails as [`begin_invite`](Self::begin_invite) does.
+    /// Fails with [`EngineError::InviteOpen`] if an invite for this name is published and open,
+    /// with [`EngineError::BadName`] or [`EngineError::NameLooksAlike`] if no contact has the name
+    /// and it cannot be used, with [`EngineError::Vault`] if the vault has no room, and with
+    /// [`EngineError::NoRelay`] if no relay is set.
     pub fn relay_of_invite(&self, name: &str) -> Result<RelayAddress, EngineError> {
         let found = self.find(name).map(|(_, contact)| contact.invite.as_ref());
         let relay = match found {
@@ -86,10 +92,17 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         relay.ok_or(EngineError::NoRelay)
     }
 
-    /// Makes an invite durably and returns the number of its contact. If an invite for this name was made and not published,
-    /// continues with that one. A contact that has answered can be invited again: a new session begins when it accepts. Fails if an
-    /// invite of this name is published and open, if the name cannot be used, if no relay is set, or if the vault has no room. An invite that
-    /// was not published and would end too early is withdrawn also when the call then fails.
+    /// Makes an invite that is valid for `days` days, stores it, and returns the number of its
+    /// contact. If an invite for this name was made and not published, continues with that invite,
+    /// or withdraws it if it would end earlier. A contact that has answered can be invited again: a
+    /// new session begins when it accepts.
+    ///
+    /// # Errors
+    /// Fails with [`EngineError::InviteOpen`] if an invite for this name is published and open,
+    /// with [`EngineError::BadName`] or [`EngineError::NameLooksAlike`] if no contact has the name
+    /// and it cannot be used, with [`EngineError::NoRelay`] if no relay is set, and with
+    /// [`EngineError::Vault`] if the vault has no room or fails. An invite that would end too early
+    /// is withdrawn also when the call then fails.
     pub fn begin_invite(&mut self, name: &str, today: Day, days: u32) -> Result<u32, EngineError> {
         let unpublished = self.find(name).and_then(|(id, contact)| {
             let (row, pending) = contact.invite.as_ref()?;
@@ -139,8 +152,12 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.contacts.values().any(|contact| contact.has_ended_invite(today))
     }
 
-    /// Ends the invites whose last day has passed beyond doubt. Their secrets are erased and their landing mailboxes are deleted. Messages for
-    /// the contact stay.
+    /// Ends the open invites whose last day has passed on the *sure day*: the believed day without
+    /// days that no own relay has confirmed. Their secrets are erased, and their landing mailboxes
+    /// are deleted. Messages for the contacts stay.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault.
     pub fn end_invites(&mut self, today: Day) -> Result<(), VaultError> {
         let sure = self.sure_day(today);
         for id in self.contact_ids() {
@@ -157,8 +174,13 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Ends an open invite; fails if there is no such contact or invite. Its secrets are erased at once, and its mailboxes are
-    /// deleted as soon as their relay answers. Messages for the contact stay.
+    /// Ends an open invite. Its secrets are erased at once, and its mailboxes are deleted as soon
+    /// as their relay answers. Messages for the contact stay.
+    ///
+    /// # Errors
+    /// Fails with [`EngineError::UnknownContact`] if there is no contact with this name, with
+    /// [`EngineError::NoInvite`] if no invite for it is open, and with [`EngineError::Vault`] if
+    /// the vault fails.
     pub fn withdraw_invite(&mut self, name: &str) -> Result<(), EngineError> {
         let (id, _) = self.find(name).ok_or(EngineError::UnknownContact)?;
         let Some(contact) = self.contacts.get_mut(&id) else { return Err(EngineError::UnknownContact) };
@@ -171,7 +193,11 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(self.finish(step)?)
     }
 
-    /// Returns the link of an open invite that has been published; fails if there is no such contact or invite.
+    /// Returns the link of an open invite that has been published, as text.
+    ///
+    /// # Errors
+    /// Fails with [`EngineError::UnknownContact`] if there is no contact with this name, and with
+    /// [`EngineError::NoInvite`] if no published invite for it is open.
     pub fn open_link(&self, name: &str) -> Result<Zeroizing<String>, EngineError> {
         let (id, contact) = self.find(name).ok_or(EngineError::UnknownContact)?;
         // One that is not published yet is made by inviting once more.
@@ -179,8 +205,11 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.link_text(id).filter(|_| is_published).ok_or(EngineError::NoInvite)
     }
 
-    /// Returns what has to be published of an invite; `None` if it has been published. Its relay is another than
-    /// [`relay_of_invite`](Self::relay_of_invite) returned if the user has moved since: publish it there.
+    /// Returns what has to be published of the invite of the contact with this number; `None` if it
+    /// has been published, or if there is none. If the user has moved to another relay since the
+    /// invite was made, the relay of the publication is not the one that
+    /// [`relay_of_invite`](Self::relay_of_invite) returned: publish it at the relay of the
+    /// publication.
     pub fn publication(&self, id: u32) -> Option<Publication> {
         let contact = self.contacts.get(&id)?;
         let (row, pending) = contact.invite.as_ref()?;
@@ -199,7 +228,11 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         })
     }
 
-    /// Notes that an invite has been published. Its link may be given out from now on.
+    /// Notes that the invite of the contact with this number has been published: its mailboxes and
+    /// its bundle lie at the relay. The link may be given out from now on.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault.
     pub fn published(&mut self, id: u32) -> Result<(), VaultError> {
         let mut step = self.step();
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
@@ -214,13 +247,21 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.finish(step)
     }
 
-    /// Returns the link of a contact's invite as text; `None` if there is no invite, or if its relay is stored damaged.
+    /// Returns the link of a contact's open invite as text, published or not; `None` if there is no
+    /// invite, or if the address of its relay in the row cannot be read.
     pub fn link_text(&self, id: u32) -> Option<Zeroizing<String>> {
         let (row, pending) = self.contacts.get(&id)?.invite.as_ref()?;
         Some(InviteLink::new(row.relay.parse().ok()?, pending.secret().duplicate()).to_text())
     }
 
-    /// Checks what can be refused before the bundle of the invite is fetched.
+    /// Checks whether accepting an invite under this name can be refused already before its bundle
+    /// is fetched.
+    ///
+    /// # Errors
+    /// Fails with [`EngineError::BadName`] or [`EngineError::NameLooksAlike`] if no contact has the
+    /// name and it cannot be used, with [`EngineError::Bundle`] of
+    /// [`BundleError::Own`](crate::BundleError::Own) if the invite is an open one of this user, and
+    /// with [`EngineError::Vault`] if the vault has no room.
     pub fn check_accept(&self, name: &str, link: &InviteLink) -> Result<(), EngineError> {
         if self.find(name).is_none() {
             self.check_new_name(name)?;
@@ -232,15 +273,23 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.check_room()
     }
 
-    /// Whether accepting an invite under this name needs a new mailbox.
+    /// Whether accepting an invite under this name needs a new private mailbox. `new_identity`
+    /// tells whether the contact gets another identity.
     pub fn accepting_takes_mailbox(&self, name: &str, new_identity: bool) -> bool {
         new_identity || self.find(name).is_none_or(|(_, contact)| contact.private().next().is_none())
     }
 
-    /// Accepts an invite: begins a session with the person who made it, durably, and returns the number of the contact. The invite
-    /// mailbox is emptied only after a relay has stored the first message. Fails as [`check_accept`](Self::check_accept) does, if
-    /// the bundle is refused, if the person is another contact, or if a contact would get another identity that `new_identity` does
-    /// not allow.
+    /// Accepts an invite: begins a session with the person who made it, stores it, and returns the
+    /// number of the contact. The invite mailbox is emptied only after a relay has stored the first
+    /// message. Accepting the same invite again by the same name changes nothing.
+    ///
+    /// # Errors
+    /// Fails as [`check_accept`](Self::check_accept) does, with [`EngineError::Bundle`] if the
+    /// bundle is refused, with [`EngineError::AlreadyContact`] if the person is a contact of
+    /// another name, or the invite was accepted under another name, with
+    /// [`EngineError::OtherIdentity`] if the contact would get another identity and
+    /// [`Acceptance::new_identity`] does not allow it, and with [`EngineError::Vault`] if the vault
+    /// fails.
     pub fn begin_accept(&mut self, acceptance: &Acceptance<'_>, today: Day) -> Result<u32, EngineError> {
         let Acceptance { name, link, blob, allowed, new_identity } = *acceptance;
         self.check_accept(name, link)?;
@@ -329,7 +378,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(id)
     }
 
-    /// Lists the invite mailboxes whose bundle is not needed any more.
+    /// Returns the invite mailboxes of accepted invites that are to be emptied, because a relay has
+    /// stored the first message.
     pub fn invites_to_empty(&self) -> Vec<InviteToEmpty> {
         let taken = self.contacts.iter().filter_map(|(id, contact)| {
             let invite = contact.row.accepted_invite.as_ref().filter(|invite| invite.stored_at_relay)?;
@@ -339,7 +389,10 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         taken.collect()
     }
 
-    /// Notes that the invite mailbox of an accepted invite is empty.
+    /// Notes that the mailbox of the invite that the contact with this number had made is empty.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault.
     pub fn invite_emptied(&mut self, id: u32) -> Result<(), VaultError> {
         let mut step = self.step();
         if let Some(contact) = self.contacts.get_mut(&id) {
@@ -355,7 +408,8 @@ impl Peer {
         self.invite.as_ref().is_some_and(|(_, pending)| pending.not_after() < today)
     }
 
-    /// Gives up the open invite, its landing and its mailbox, so that the link finds nothing. Returns `false` if there is none.
+    /// Ends the open invite: retires its landing and its invite mailbox, so that the link finds
+    /// nothing. Returns `false` if no invite is open.
     pub(super) fn give_up_invite(&mut self) -> bool {
         let Some((row, pending)) = self.invite.take() else { return false };
         self.retire_invite_landing();
@@ -374,7 +428,8 @@ impl Peer {
         true
     }
 
-    /// Retires the landing of an invite that ends: the newest one, or all if there is no session yet.
+    /// Retires the landing of an invite that ends: the newest landing, or all of them if there is
+    /// no session yet.
     fn retire_invite_landing(&mut self) {
         let is_met = self.standing().is_some();
         let landings = self.landings().filter(|mailbox| mailbox.state != MailboxState::Retiring);

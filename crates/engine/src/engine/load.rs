@@ -18,13 +18,14 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
-/// Maximum number of rows with counts of starts that are kept when the vault is opened; the oldest fall out.
+/// Maximum number of rows of [`Table::Attempt`] (counts of starts of processing a blob) that are
+/// kept when the vault is opened; the oldest are erased.
 pub(super) const MAX_ATTEMPT_ROWS: usize = 64;
 
-/// The skipped keys of one session.
+/// The keys of skipped messages of one session, encoded, with their ids.
 type Skipped = Vec<(SkippedId, Zeroizing<Vec<u8>>)>;
 
-/// Loads all contacts.
+/// Loads all contacts, by number.
 pub(super) fn contacts<V: Vault>(vault: &Rows<V>) -> Result<BTreeMap<u32, Peer>, VaultError> {
     let mut skipped: BTreeMap<(u32, u8), Skipped> = BTreeMap::new();
     for row in vault.keys(Table::Skipped) {
@@ -76,13 +77,14 @@ pub(super) fn contacts<V: Vault>(vault: &Rows<V>) -> Result<BTreeMap<u32, Peer>,
     Ok(contacts)
 }
 
-/// Returns for each contact the number up to which its events were shown.
+/// Returns for each contact that has one the number up to which a simple app has shown its events.
 pub(super) fn shown<V: Vault>(vault: &Rows<V>) -> Result<BTreeMap<u32, u64>, VaultError> {
     let rows = vault.keys(Table::Shown);
     rows.iter().map(|row| Ok((parts(row).0, read(vault, row)?))).collect()
 }
 
-/// Returns the rows of dropped sessions and streams that a crash has left.
+/// Returns the keys of rows to be erased when the vault is opened: rows of dropped sessions and
+/// streams that a crash has left, and the oldest of too many counts of starts.
 pub(super) fn left_over<V: Vault>(vault: &Rows<V>, contacts: &BTreeMap<u32, Peer>) -> Vec<RowKey> {
     let is_left = |row: &RowKey, in_use: &dyn Fn(&PeerRow, u8) -> bool| {
         contacts.get(&parts(row).0).is_some_and(|contact| !in_use(&contact.row, sub(row)))
@@ -101,7 +103,7 @@ fn read<T: DeserializeOwned, V: Vault>(vault: &Rows<V>, row: &RowKey) -> Result<
     vault.read(row)?.ok_or(VaultError::Corrupt)
 }
 
-/// Returns the bytes of a row, if it exists and is not damaged.
+/// Returns the bytes of a row; `None` if there is no such row, or if it is damaged.
 fn read_if_whole<V: Vault>(vault: &Rows<V>, row: &RowKey) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
     match vault.read_bytes(row) {
         Err(VaultError::Corrupt) => Ok(None),

@@ -1,5 +1,6 @@
-//! Own mailboxes, which are wanted, live or retiring. A new one is made before an old one is deleted (spec/14-client.md section
-//! 5.3).
+//! Own mailboxes, which are wanted, live, retiring or lost. A new one is made before an old one is
+//! deleted (spec/14-client.md section 5.3). In the state *wanted* a mailbox is still to be created
+//! at its relay, and *retiring* means that it is to be deleted there.
 
 use super::{Engine, Peer};
 use crate::{
@@ -15,19 +16,20 @@ use deaddrop_wire::RelayAddress;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-/// The number in place of a contact's in the names of sentinel mailboxes, which belong to no contact.
+/// The contact number in the names of *sentinel* mailboxes. They belong to no contact: they only
+/// show whether the vault was put back from a copy.
 pub const OWN: u32 = 0;
 
 /// The name of an own mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MailboxName {
-    /// The contact for which it was made, or [`OWN`](crate::OWN).
+    /// The number of the contact for which the mailbox was made, or [`OWN`].
     pub contact: u32,
     /// The number of the mailbox among those of the contact.
     pub mailbox: u32,
 }
 
-/// An own mailbox, with the rights that its relay is shown.
+/// An own mailbox, with the capabilities of which its relay is shown the derived rights.
 pub struct OwnMailbox {
     /// The name of the mailbox.
     pub name: MailboxName,
@@ -35,16 +37,16 @@ pub struct OwnMailbox {
     pub kind: MailboxKind,
     /// The state of the mailbox at its relay.
     pub state: MailboxState,
-    /// The right to create and to delete the mailbox.
+    /// The capability to create and to delete the mailbox.
     pub own: OwnCapability,
-    /// The right to read the mailbox.
+    /// The capability to read the mailbox.
     pub read: ReadCapability,
-    /// The right to put into the mailbox.
+    /// The capability to put into the mailbox.
     pub send: SendCapability,
 }
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Lists the relays on which own mailboxes lie.
+    /// Returns the addresses of the relays on which own mailboxes lie, or are to be made, sorted.
     pub fn reading_relays(&self) -> Vec<String> {
         let mailboxes = self.contacts.values().flat_map(|contact| contact.row.mailboxes.iter());
         let mailboxes = mailboxes.chain(&self.sentinel.row.mailboxes);
@@ -61,7 +63,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         mailboxes.filter(|mailbox| mailbox.state == MailboxState::Retiring).count()
     }
 
-    /// Whether own mailboxes lie on a relay, or new ones are made there.
+    /// Whether own mailboxes lie on a relay or are to be made there, or it is the relay that is
+    /// set. Relays are compared by their fingerprints.
     pub fn is_own_relay(&self, relay: &RelayAddress) -> bool {
         let is_it = |text: &String| {
             text.parse::<RelayAddress>().is_ok_and(|own| own.fingerprint() == relay.fingerprint())
@@ -69,7 +72,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.config.relay.iter().any(is_it) || self.reading_relays().iter().any(is_it)
     }
 
-    /// Lists the own mailboxes at a relay.
+    /// Returns the own mailboxes at the relay with this address, those that are to be made or
+    /// deleted among them, without the landing mailbox of an invite that is not published yet.
     pub fn mailboxes_at(&self, relay: &str) -> Vec<OwnMailbox> {
         let mut list = Vec::new();
         for (id, contact) in &self.contacts {
@@ -86,8 +90,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         list
     }
 
-    /// Ensures, when the vault is opened, that each contact with a session has a private mailbox. A vault of an earlier version
-    /// may lack one.
+    /// Adds a private mailbox for each contact that has a session and no such mailbox, as a vault
+    /// of an earlier version may lack one. Called when the vault is opened.
     pub(super) fn want_private_mailboxes(&mut self) -> Result<(), VaultError> {
         for id in self.contact_ids() {
             let lacks = |contact: &Peer| contact.standing().is_some() && contact.private().next().is_none();
@@ -100,7 +104,11 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Notes that the relay has created a mailbox that was wanted.
+    /// Notes that the relay has created a mailbox that was wanted or lost. A private mailbox is
+    /// then told to its contact.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault.
     pub fn mailbox_created(&mut self, name: MailboxName) -> Result<(), VaultError> {
         if name.contact == OWN {
             return self.note_sentinel_created(name);
@@ -125,7 +133,10 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.finish(step)
     }
 
-    /// Notes that the relay has deleted a mailbox.
+    /// Notes that the relay has deleted a mailbox that was retiring: it is forgotten.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault.
     pub fn mailbox_gone(&mut self, name: MailboxName) -> Result<(), VaultError> {
         if name.contact == OWN {
             return self.forget_sentinel(name);
@@ -138,7 +149,11 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.finish(step)
     }
 
-    /// Notes that the relay does not have a mailbox that was live. It is created again with the same address.
+    /// Notes that the relay does not have a mailbox that was live. It is created again with the
+    /// same address.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault.
     pub fn mailbox_lost(&mut self, name: MailboxName) -> Result<(), VaultError> {
         let mut step = self.step();
         if let Some(row) =
@@ -157,7 +172,7 @@ impl Peer {
         self.row.mailboxes.iter_mut().find(|row| row.id == id)
     }
 
-    /// Adds a mailbox that is to be created. Returns its number.
+    /// Adds a mailbox that is to be created at `relay`. Returns its number.
     pub(super) fn want_mailbox(
         &mut self,
         relay: &RelayAddress,
@@ -170,8 +185,10 @@ impl Peer {
         id
     }
 
-    /// Returns the address to be told to the peer: that of the newest mailbox, private before landing; `None` if there is none. The
-    /// acceptor of an invite tells no landing, because its landing belongs to an own invite.
+    /// Returns the encoded address that is told to the peer: that of the newest private mailbox
+    /// that is live or lost, or else of the newest such landing; `None` if there is none. As long
+    /// as the acceptor of an invite has to send a Hello, it tells no landing, because its landing
+    /// belongs to an invite of its own.
     pub(super) fn own_address(&self) -> Option<Zeroizing<Vec<u8>>> {
         let is_private = |row: &&MailboxRow| row.kind == MailboxKind::Private || !self.row.hello_due;
         // A lost one is created again with the same address.
@@ -184,8 +201,10 @@ impl Peer {
 }
 
 impl Peer {
-    /// Returns the address to be told to a peer that has used this mailbox although there is a better one: for a landing, any
-    /// private one; for a private one, a newer one. Returns `None` if there is none, or if the peer is told it anyway.
+    /// Returns the encoded address to be told to a peer that has used the mailbox with this number
+    /// although a better one is live: after a landing any private one is better, after a private
+    /// one a newer one. Returns `None` if there is no better one, or if the peer is told its
+    /// address anyway.
     pub(super) fn better_address(&self, used: u32) -> Option<Zeroizing<Vec<u8>>> {
         let used = self.row.mailboxes.iter().find(|row| row.id == used)?;
         let is_better = |row: &MailboxRow| {
@@ -210,7 +229,7 @@ pub(super) fn new_mailbox(
     MailboxRow { id, relay: relay.to_string(), kind, state: MailboxState::Wanted, own, read, send }
 }
 
-/// Whether a MailboxMove with this address still waits for its receipt.
+/// Whether a MailboxMove with this encoded address is queued or still waits for its receipt.
 fn is_move_waiting(contact: &Peer, address: &[u8]) -> bool {
     let items = contact.items.values().map(|item| (item.kind, &item.content));
     let drafts = contact.drafts.values().map(|draft| (draft.kind, &draft.content));
@@ -224,7 +243,8 @@ fn is_move_waiting(contact: &Peer, address: &[u8]) -> bool {
     })
 }
 
-/// Returns the encoded address of a mailbox; `None` if its relay is stored damaged.
+/// Returns the encoded address of a mailbox; `None` if the address of its relay in the row cannot
+/// be read.
 pub(super) fn address_of(row: &MailboxRow) -> Option<Zeroizing<Vec<u8>>> {
     let relay = row.relay.parse().ok()?;
     Some(MailboxAddress { relay, send: row.send.duplicate() }.encode())

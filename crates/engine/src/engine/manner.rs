@@ -1,15 +1,16 @@
-//! The manner in which a message is handed to the app: in order, late, or by a superseded session (spec/14-client.md section
-//! 4.1).
+//! The manner in which a message is handed to the app: in order, late, or by a superseded session
+//! (spec/14-client.md section 4.1).
 
 use crate::event::EventKind;
 use deaddrop_e2ee::contact::SessionUse;
 
-/// The manner in which a message comes to the app.
+/// The manner in which a message is given to the app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Manner {
     InOrder,
     Late,
-    /// The message came by a superseded session (spec/05-ratchet.md section 6.1).
+    /// The message came by a superseded session, one that a new invite or a reset has replaced
+    /// (spec/05-ratchet.md section 6.1).
     LeftSession,
 }
 

@@ -1,5 +1,7 @@
-//! Items that a relay had stored and that the peer misses, as a receipt that names later items shows (spec/14-client.md section
-//! 3).
+//! Items that a relay had stored and that the peer misses, as a receipt that names later items
+//! shows (spec/14-client.md section 3). They are sent again, and so are items of an earlier stream
+//! that a new stream repeats; parameter `spent` is the number of bytes of envelopes of both kinds
+//! that were sent to the contact in the present hour of the machine's clock.
 
 use super::{Engine, Peer, outbox::CONTROL, outgoing::LEFT_IN_TURN, step::Step};
 use crate::{
@@ -10,20 +12,25 @@ use deaddrop_e2ee::session::Standing;
 use deaddrop_wire::SizeClass;
 use rand_core::CryptoRng;
 
-/// Seconds after which an item that is found missing is sent again; doubled with each try.
+/// Seconds after which an item that is found missing is sent again; the wait doubles with each try.
 const FIRST_WAIT_S: u64 = 60;
-/// The longest wait in seconds: a day.
+/// The longest wait between two tries, in seconds: a day.
 const LONGEST_WAIT_S: u64 = 86_400;
-/// Maximum number of bytes of envelopes that are missing, or repeated by a new stream, and are sent to one contact within one hour of
-/// the machine's clock. What is sent again because its blob has expired is not counted.
+/// Maximum of `spent`: number of bytes of envelopes that are sent again to one contact within one
+/// hour, because they are missing or a new stream repeats them. Items that are sent again because
+/// their blob has expired are not counted.
 const MAX_BYTES_AN_HOUR: u64 = 1 << 20;
-/// Seconds until the missing items of a contact are looked at again, after there was no room.
+/// Seconds until the missing items of a contact are looked at again, after [`MAX_BYTES_AN_HOUR`] or
+/// the end of a turn has stopped them.
 const REST_S: u64 = 60;
 const HOUR_S: u64 = 3_600;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Notes the items that a receipt shows to be missing: below its highest number, not named, and taken by a relay. A receipt
-    /// that lies costs a row for each item that waits for its receipt. Returns whether the step had room for all.
+    /// Notes the items that a receipt shows to be missing: those below its highest number that it
+    /// does not name and that a relay has stored. `low_water` is the number up to which the peer
+    /// has everything, `sparse` names the other numbers that it has, ascending. A receipt that lies
+    /// costs a row for each item that waits for its receipt. Returns whether the step had room for
+    /// all.
     pub(super) fn note_missing(
         &mut self,
         step: &mut Step,
@@ -55,7 +62,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(has_room)
     }
 
-    /// Returns the number of received contents that wait for a missing one, and the number of sent items that contacts miss.
+    /// Returns the number of received items that are held behind a missing one, and the number of
+    /// sent items that contacts miss.
     pub fn gaps(&self) -> (usize, usize) {
         let held = |contact: &Peer| contact.row.incoming.last().map_or(0, |stream| stream.sparse.len());
         let held = self.contacts.values().map(held).sum();
@@ -70,8 +78,12 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         })
     }
 
-    /// Sends the items again that contacts miss, and those that a new stream has to repeat, each when its wait is over. The bytes sent in an hour
-    /// are bounded, whatever receipts say.
+    /// Sends the items again that contacts miss, and those that a new stream has to repeat, each
+    /// when its wait is over. The bytes that are sent to a contact in an hour are bounded, whatever
+    /// its receipts say.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault.
     pub fn resend_missing(&mut self, now: u64) -> Result<(), VaultError> {
         for id in self.contact_ids() {
             let mut step = self.step();
@@ -92,7 +104,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Seals drafts that a relay had taken in an earlier stream. Returns the bytes that were sent again in this hour.
+    /// Encrypts drafts that a relay had stored in an earlier stream, as far as there is room.
+    /// Returns the new value of `spent`.
     fn repeat(&mut self, step: &mut Step, id: u32, mut spent: u64) -> Result<u64, VaultError> {
         let own = *self.identity.identity_key().hash();
         let (rng, vault) = (&mut self.rng, &self.vault);
@@ -111,23 +124,26 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 }
 
 impl Peer {
-    /// Returns the missing items whose time has come, without those that wait for a relay already.
+    /// Returns the numbers of the missing items whose time has come, without those that are waiting
+    /// to be sent already.
     fn due_again(&self, now: u64) -> impl Iterator<Item = u64> {
         let due = self.missing.iter().filter(move |(_, row)| row.is_due(now)).map(|(number, _)| *number);
         due.filter(|number| self.items.get(number).is_none_or(|item| item.again_on.is_some()))
     }
 
-    /// Whether there was no room for missing items a moment ago. A clock that went back must not stop them.
+    /// Whether the missing items were stopped by a bound within the last [`REST_S`] seconds. If the
+    /// clock went back, they are looked at earlier.
     fn rests(&self, now: u64) -> bool {
         self.rests_until > now && self.rests_until - now <= REST_S
     }
 
-    /// Returns the number of bytes of envelopes that were sent again in this hour.
+    /// Returns the number of bytes of envelopes that were sent again in the hour of `now`.
     fn spent(&self, now: u64) -> u64 {
         self.again.filter(|again| again.hour == now / HOUR_S).map_or(0, |again| again.bytes)
     }
 
-    /// Returns the number of bytes of the envelope that a content will have.
+    /// Returns the length in bytes of the envelope that this encoded content will have: that of its
+    /// size class.
     fn envelope_bytes(&self, content: &[u8]) -> u64 {
         let fits = |class: &SizeClass| {
             let room = self.ratchet.as_ref().and_then(|ratchet| ratchet.room(*class));
@@ -136,8 +152,8 @@ impl Peer {
         SizeClass::ALL.into_iter().find(fits).map_or(SizeClass::Large.bytes(), SizeClass::bytes) as u64
     }
 
-    /// Returns the place and the bytes of the first draft, if a relay had taken it in an earlier stream and there is room to send
-    /// it again.
+    /// Returns the place and the envelope's length in bytes of the first draft that a relay had
+    /// stored in an earlier stream; `None` if there is no such draft, or if it cannot be sent now.
     fn next_again(&self, spent: u64) -> Option<(u64, u64)> {
         let (place, draft) = self.drafts.iter().find(|(_, draft)| draft.stored_at_relay)?;
         let bytes = self.envelope_bytes(&draft.content);
@@ -148,7 +164,9 @@ impl Peer {
         (is_ready && has_room).then_some((*place, bytes))
     }
 
-    /// Makes drafts of missing items whose time has come. Returns the bytes that were sent again in this hour.
+    /// Marks missing items whose time has come to be encrypted and sent again, as far as there is
+    /// room. An item that is looked at for the first time only gets its time. Returns the new value
+    /// of `spent`.
     fn ask_again(&mut self, step: &mut Step, id: u32, now: u64, mut spent: u64) -> Result<u64, VaultError> {
         if self.rests(now) {
             return Ok(spent);
@@ -182,13 +200,13 @@ impl Peer {
 }
 
 impl MissingRow {
-    /// Whether the time of the next try has come. A time that is further away than the wait comes from a clock that went back
-    /// since, and must not stop the item.
+    /// Whether the time of the next try has come. Also `true` if that time is further away than the
+    /// wait: then the clock went back, which must not stop the item.
     fn is_due(&self, now: u64) -> bool {
         now >= self.at || self.at - now > self.wait()
     }
 
-    /// Returns the seconds to wait before the item is sent again.
+    /// Returns the seconds to wait before the next try.
     fn wait(&self) -> u64 {
         FIRST_WAIT_S.saturating_mul(1 << self.tries.min(20)).min(LONGEST_WAIT_S)
     }

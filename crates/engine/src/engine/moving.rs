@@ -1,5 +1,5 @@
-//! Moving to another relay: new mailboxes are made there, and those at the old one are read until the contacts use the new ones
-//! (spec/14-client.md section 5.3).
+//! Moving to another relay: new mailboxes are made there, and those at the old one are read until
+//! the contacts use the new ones (spec/14-client.md section 5.3).
 
 use super::{Engine, Peer};
 use crate::{
@@ -9,14 +9,19 @@ use crate::{
 use deaddrop_wire::RelayAddress;
 use rand_core::CryptoRng;
 
-/// Maximum number of private mailboxes of one contact that are read. There are several if the contact has not used the newest
-/// ones yet.
+/// Maximum number of private mailboxes of one contact that are read (spec/14-client.md section
+/// 5.3). There are several if the contact has not used the newest ones yet.
 const MAX_PRIVATE: usize = 4;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Sets the relay and moves all contacts to it: each gets a new mailbox there. If the process ends before all have moved, the
-    /// next opening continues. Fails if a contact still has too many mailboxes at earlier relays, or if the vault has no room. If the vault
-    /// fails later, the relay is set, and the next opening moves the contacts that are left.
+    /// Sets the relay and moves all contacts to it: each gets a new private mailbox there. If the
+    /// process ends before all have moved, the next opening continues.
+    ///
+    /// # Errors
+    /// Fails with [`EngineError::StillMoving`] if a contact has 4 private mailboxes already and the
+    /// newest lies at another relay, and with [`EngineError::Vault`] if the vault has no room or
+    /// fails. If the vault fails after the relay was set, the next opening moves the contacts that
+    /// are left.
     pub fn move_to_relay(&mut self, relay: &RelayAddress) -> Result<(), EngineError> {
         let text = relay.to_string();
         // The newest is replaced if it was never made.
@@ -39,7 +44,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(self.move_contacts()?)
     }
 
-    /// Continues a move that a crash has cut short.
+    /// Continues a move to another relay that a crash has cut short. Does nothing if there was
+    /// none.
     pub(super) fn resume_move(&mut self) -> Result<(), VaultError> {
         if self.vault.has(&key(Table::Moving, 0, 0)) { self.move_contacts() } else { Ok(()) }
     }
@@ -63,9 +69,14 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.finish(step)
     }
 
-    /// Gives up the mailboxes at a relay without telling it. Messages that lie there are not read. Used for a relay that does not
-    /// come back. Fails if it is the relay that is set, if an open invite leads there, or if a contact has no mailbox elsewhere. If the vault fails,
-    /// the mailboxes of some contacts may be given up; the call can be repeated.
+    /// Gives up the mailboxes at a relay without telling it. Messages that lie there are not read.
+    /// Used for a relay that does not come back.
+    ///
+    /// # Errors
+    /// Fails with [`EngineError::RelayInUse`] if it is the relay that is set, if an open invite
+    /// leads there, or if a contact has its only mailboxes there, and with [`EngineError::Vault`]
+    /// if the vault fails. Then the mailboxes of some contacts may be given up; the call can be
+    /// repeated.
     pub fn leave_relay(&mut self, relay: &RelayAddress) -> Result<(), EngineError> {
         let text = relay.to_string();
         let is_bound = |contact: &Peer| {
@@ -98,18 +109,20 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 }
 
 impl Peer {
-    /// Returns the private mailboxes that are not given up.
+    /// Returns the private mailboxes of the contact that are not retiring.
     pub(super) fn private(&self) -> impl Iterator<Item = &MailboxRow> {
         let rows = self.row.mailboxes.iter();
         rows.filter(|row| row.kind == MailboxKind::Private && row.state != MailboxState::Retiring)
     }
 
-    /// Returns the number of the newest private mailbox, if it does not lie at this relay.
+    /// Returns the number of the newest private mailbox; `None` if there is none, or if it lies at
+    /// the relay with this address.
     fn stays_at(&self, relay: &str) -> Option<u32> {
         self.private().max_by_key(|row| row.id).filter(|row| row.relay != relay).map(|row| row.id)
     }
 
-    /// Returns the relays on which mailboxes of this contact lie that are not given up; that of the newest mailbox comes first.
+    /// Returns the addresses of the relays on which mailboxes for this contact lie that are not
+    /// retiring, first that of the newest private one.
     pub(super) fn relays(&self) -> Vec<String> {
         let mut rows: Vec<_> = self.row.mailboxes.iter().collect();
         rows.retain(|row| row.state != MailboxState::Retiring);
@@ -123,14 +136,16 @@ impl Peer {
         relays
     }
 
-    /// Whether there are mailboxes that are not needed once the contact writes to this private one.
+    /// Whether the contact has mailboxes that are not needed once it writes to the private one with
+    /// this number: landings and older private ones.
     pub(super) fn has_older(&self, used: u32) -> bool {
         let mut rows = self.row.mailboxes.iter().filter(|row| row.state != MailboxState::Retiring);
         rows.any(|row| row.kind == MailboxKind::Landing || row.id < used)
     }
 
-    /// Retires the older private mailboxes and, if wanted, the landing, because the contact has written to this private one.
-    /// Returns whether there were any.
+    /// Retires the private mailboxes that are older than the one with the number `used`, to which
+    /// the contact has written, and, if `with_landing`, the landings. Returns whether there were
+    /// any.
     pub(super) fn retire_before(&mut self, used: u32, with_landing: bool) -> bool {
         let mut retired = false;
         for row in &mut self.row.mailboxes {

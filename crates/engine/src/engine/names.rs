@@ -1,18 +1,21 @@
-//! Names of contacts: each has one spelling and only visible characters, and no two look alike (spec/14-client.md section 5).
+//! Names of contacts: each has one stored spelling and only visible characters, and no two look
+//! alike (spec/14-client.md section 5).
 
 use crate::{error::EngineError, text::invisible_in};
 use unicode_normalization::UnicodeNormalization;
 use unicode_security::skeleton;
 
-/// Maximum length of a name in characters.
+/// Maximum length of a name in characters (spec/14-client.md section 5).
 pub(super) const MAX_NAME: usize = 64;
 
-/// Returns the one spelling of a name: NFC, without white space at the ends.
+/// Returns the stored spelling of a name: in Unicode normalization form NFC, without white space at
+/// the ends.
 pub(super) fn canonical(name: &str) -> String {
     name.trim().nfc().collect()
 }
 
-/// Returns the one spelling of a name. Fails if the name cannot be shown on one line, or if a character of it cannot be seen.
+/// Returns the stored spelling of a name. Fails with [`EngineError::BadName`] if the name is empty,
+/// has more than [`MAX_NAME`] characters, or has a control character or one that cannot be seen.
 pub(super) fn checked(name: &str) -> Result<String, EngineError> {
     let name = canonical(name);
     let count = name.chars().count();
@@ -26,7 +29,8 @@ pub(super) fn checked(name: &str) -> Result<String, EngineError> {
     Ok(name)
 }
 
-/// Whether a person may mistake one name for the other: letters of another script or another case, digits for letters.
+/// Whether a person may mistake one name for the other: letters of another script or another case,
+/// digits in place of letters, or invisible characters.
 pub(super) fn is_look_alike(one: &str, other: &str) -> bool {
     let seen = |name: &str| -> String { name.chars().filter(|c| !crate::text::is_invisible(*c)).collect() };
     let (one, other) = (seen(one), seen(other));

@@ -7,54 +7,57 @@ use deaddrop_link::MailboxAddress;
 use rand_core::CryptoRng;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The thing for which the next message to a contact waits.
+/// The event for which the next message to a contact waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// Nothing outside: this client takes its next step by itself.
+    /// No event outside: this client takes the next step by itself.
     Step,
-    /// The answer of a relay to envelopes that are sealed.
+    /// The answer of a relay to a put of an envelope.
     Put,
-    /// A session: the contact has not accepted the invite, or the session is lost.
+    /// A session: the contact has not accepted the invite yet, or the session is lost.
     Session,
-    /// An address of the contact that takes messages.
+    /// An address of the contact that takes messages: none is known, or all have refused.
     Address,
-    /// An own mailbox at this relay, whose address has to be told first.
+    /// The creation of an own mailbox at the relay with this address: the mailbox has to be told to
+    /// the contact with the message.
     Mailbox(String),
-    /// A message of the contact: the turn is full.
+    /// A message of the contact: this side has sent as many as it may without an answer.
     Peer,
 }
 
 /// The work on own mailboxes that is not done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MailboxNeeds {
-    /// Relays on which a mailbox of a contact is to be made.
+    /// Addresses of the relays on which a mailbox for a contact is to be made.
     pub make: BTreeSet<String>,
-    /// Relays on which a mailbox of a contact is to be deleted.
+    /// Addresses of the relays on which a mailbox for a contact is to be deleted.
     pub delete: BTreeSet<String>,
-    /// Contacts whose invite mailbox is to be emptied.
+    /// Numbers of the contacts whose invite mailbox this client still has to empty.
     pub empty: BTreeSet<u32>,
-    /// The relay on which a sentinel mailbox is to be made or deleted.
+    /// The address of the relay on which a sentinel mailbox ([`OWN`](crate::OWN)) is to be made or
+    /// deleted; `None`: none is.
     pub own: Option<String>,
 }
 
-/// The texts to one contact.
+/// The texts to one contact that were sent since the vault was opened, or wait.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TextsTo {
     /// The name of the contact.
     pub name: String,
-    /// The number of texts that a relay has stored for the first time since the vault was opened.
+    /// Number of texts that a relay has stored for the first time since the vault was opened.
     pub stored: u64,
-    /// The texts that no relay has stored yet, oldest first.
+    /// The ids of the texts that no relay has stored yet, oldest first.
     pub waiting: Vec<MessageId>,
 }
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Returns the number of the contact with a name; `None` if there is none.
+    /// Returns the number of the contact with this name; `None` if there is no such contact.
     pub fn contact_id(&self, name: &str) -> Option<u32> {
         self.find(name).map(|(id, _)| id)
     }
 
-    /// Lists the contacts to which something has to be sent, and what each waits for.
+    /// Returns the numbers of the contacts to which something has to be sent, each with the event
+    /// for which it waits.
     pub fn needs(&self) -> BTreeMap<u32, Need> {
         let due = self.receipts_due();
         let need = |(id, contact): (&u32, &Peer)| {
@@ -64,7 +67,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.contacts.iter().filter_map(need).collect()
     }
 
-    /// Lists the work on own mailboxes that is not done.
+    /// Returns the work on own mailboxes that is not done. `now` is in seconds since 1970-01-01.
     pub fn mailbox_needs(&self, now: u64) -> MailboxNeeds {
         let mut needs = MailboxNeeds {
             empty: self.invites_to_empty().into_iter().map(|taken| taken.contact).collect(),
@@ -83,19 +86,22 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         needs
     }
 
-    /// Lists the relays on which own mailboxes for a contact lie.
+    /// Returns the addresses of the relays on which own mailboxes for a contact lie, or are to be
+    /// made.
     pub fn relays_of(&self, id: u32) -> BTreeSet<String> {
         let mailboxes =
             self.contacts.get(&id).map(|contact| contact.row.mailboxes.as_slice()).unwrap_or_default();
         mailboxes.iter().map(|mailbox| mailbox.relay.clone()).collect()
     }
 
-    /// Returns how many texts relays have stored for the first time since the vault was opened, by contact.
+    /// Returns, by the number of the contact, how many texts relays have stored for the first time
+    /// since the vault was opened.
     pub fn texts_stored(&self) -> BTreeMap<u32, u64> {
         self.contacts.iter().map(|(id, contact)| (*id, contact.texts_stored)).collect()
     }
 
-    /// Returns the texts to a contact that no relay has stored, and the number of those that relays have stored.
+    /// Returns the texts to a contact that no relay has stored, and the number of those that relays
+    /// have stored since the vault was opened. Returns an empty value for an unknown contact.
     pub fn texts_to(&self, id: u32) -> TextsTo {
         let Some(contact) = self.contacts.get(&id) else { return TextsTo::default() };
         let name = contact.person.name.clone();
@@ -104,7 +110,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 }
 
 impl Peer {
-    /// Whether the bundle of the invite is not at its relay yet.
+    /// Whether there is an open invite whose bundle is not at its relay yet.
     fn is_unpublished(&self) -> bool {
         self.invite.as_ref().is_some_and(|(row, _)| row.bundle.is_some())
     }
@@ -130,7 +136,8 @@ impl Peer {
         Some(Need::Peer)
     }
 
-    /// Returns the texts that no relay has stored yet. Drafts come after items that have a number.
+    /// Returns the ids of the texts that no relay has stored yet, those with a number in the stream
+    /// before drafts.
     fn texts_waiting(&self) -> Vec<MessageId> {
         let items = self.items.values().filter(|item| !item.stored_at_relay && item.again_on.is_none());
         let items = items.map(|item| (item.kind, item.message));

@@ -1,4 +1,6 @@
-//! The outbox, in which an item is drafted, sealed, stored at a relay and receipted (spec/14-client.md section 3).
+//! The outbox, in which an item is drafted, encrypted (*sealed*), stored at a relay and receipted
+//! (spec/14-client.md section 3). Each contact has a *stream* of numbered items, and one *control
+//! message* beside it, which has the number 0: a Hello, or a receipt.
 
 use super::{Engine, Peer, step::Step};
 use crate::{
@@ -13,25 +15,27 @@ use rand_core::CryptoRng;
 use std::collections::BTreeSet;
 use zeroize::Zeroizing;
 
-/// Seconds after which addresses that refused are tried once more.
+/// Minimum number of seconds between two times at which all addresses that refused are tried again
+/// (spec/14-client.md section 3.1).
 const RETRY_STALE_S: u64 = 300;
-/// The place of the one unnumbered message: Hello, or a receipt.
+/// The number under which a contact's control message (Hello, or receipt) lies among the items.
 pub(super) const CONTROL: u64 = 0;
 
 /// An envelope to be put into a mailbox of a contact.
 pub struct PutJob {
-    /// The number of the item in its stream; 0: the message without a number.
+    /// Number of the item in its stream; 0: the contact's control message (a Hello, or a receipt).
     pub number: u64,
-    /// Number of addresses of the contact that were learnt since the vault was opened, when the job was taken.
+    /// Number of times that an address of the contact had been learnt since the vault was opened,
+    /// when the job was taken. A refusal counts only if it is still the same.
     pub learnt: u64,
-    /// The mailbox into which the envelope is put.
+    /// The address of the mailbox into which the envelope is put.
     pub address: MailboxAddress,
-    /// The envelope.
+    /// The bytes of the envelope.
     pub envelope: Vec<u8>,
 }
 
 impl PutJob {
-    /// Returns the name of the envelope for the time until the relay answers.
+    /// Returns the identification of the envelope, to be kept until the relay answers.
     #[must_use]
     pub fn sent(&self) -> SentPut {
         let tag = self.envelope.first_chunk().copied().unwrap_or_default();
@@ -39,37 +43,39 @@ impl PutJob {
     }
 }
 
-/// The name of an envelope that was given to a relay, until the relay answers: number, address and first bytes. An item that was
-/// encrypted again since does not match it.
+/// The identification of an envelope that was put, until the relay answers: number, address and
+/// first bytes. If the item was encrypted again since, its envelope is another one, and the answer
+/// does not count for it.
 #[derive(Clone)]
 pub struct SentPut {
-    /// The number of the item in its stream; 0: the message without a number.
+    /// Number of the item in its stream; 0: the contact's control message (a Hello, or a receipt).
     pub number: u64,
     pub(super) learnt: u64,
     pub(super) address: Zeroizing<Vec<u8>>,
-    /// The envelope's first bytes.
+    /// The first 16 bytes of the envelope.
     pub(super) tag: [u8; 16],
 }
 
 impl Sealed {
-    /// Whether this is the envelope that was given to a relay. An item that was encrypted again in the meantime has another one.
+    /// Whether this is the envelope that was put. An item that was encrypted again in the meantime
+    /// has another envelope.
     fn is(&self, put: &SentPut) -> bool {
         self.address == put.address && self.envelope.starts_with(&put.tag)
     }
 }
 
-/// Whether an encoded content holds a reset bundle.
+/// Whether an encoded content holds a reset bundle, with which the peer can begin a new session.
 fn holds_bundle(content: &[u8]) -> bool {
     let items = deaddrop_e2ee::content::decode(content).unwrap_or_default();
     items.iter().any(|item| matches!(item, deaddrop_e2ee::content::Content::ResetBundle { .. }))
 }
 
-/// The days for which a relay keeps a blob that is not read.
+/// The number of days for which a relay keeps a blob that is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlobLives {
-    /// Number of days for the two smaller classes of blobs.
+    /// Number of days for blobs of the two smaller size classes.
     days: u16,
-    /// Number of days for the largest class.
+    /// Number of days for blobs of the largest size class.
     large_days: u16,
 }
 
@@ -77,14 +83,15 @@ impl BlobLives {
     /// The numbers of days of a relay with default limits.
     pub const DEFAULT: Self = Self { days: 30, large_days: 7 };
 
-    /// Takes the numbers of days from the Hello of a relay, within bounds. A relay that lies only makes an item leave again too
-    /// early or too late.
+    /// Takes the numbers of days from the Hello of a relay, limited to [`BLOB_DAYS`]. A relay that
+    /// lies only causes that an item is sent again too early or too late.
     pub fn from_hello(days: u16, large_days: u16) -> Self {
         let bounded = |days: u16| days.clamp(*BLOB_DAYS.start(), *BLOB_DAYS.end());
         Self { days: bounded(days), large_days: bounded(large_days) }
     }
 
-    /// Returns the first day on which a blob of this length that is put today is no longer at the relay.
+    /// Returns the first day on which a blob of this length in bytes that is put `today` is no
+    /// longer at the relay.
     fn gone_on(self, length: usize, today: Day) -> Day {
         let days = if length == SizeClass::Large.bytes() { self.large_days } else { self.days };
         today.plus(u32::from(days) + 1)
@@ -92,7 +99,7 @@ impl BlobLives {
 }
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Lists the contacts for which envelopes wait.
+    /// Returns the numbers of the contacts for which envelopes wait.
     pub fn contacts_with_puts(&self) -> Vec<u32> {
         // What has no address that can be read is no work: a caller would look for it again and again and find nothing.
         let is_sealed = |item: &ItemRow| {
@@ -102,12 +109,14 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.contacts.iter().filter(|(_, contact)| waits(contact)).map(|(id, _)| *id).collect()
     }
 
-    /// Returns the next envelopes for a contact, oldest first, except those whose numbers are under way.
+    /// Returns the next envelopes for a contact, oldest first, at most `most`, except those whose
+    /// [numbers](PutJob::number) are in `under_way`.
     pub fn take_puts(&self, id: u32, under_way: &BTreeSet<u64>, most: usize) -> Vec<PutJob> {
         self.take_puts_within(id, under_way, most, usize::MAX)
     }
 
-    /// Returns as many of the envelopes of [`take_puts`](Self::take_puts) as have at most so many bytes together. The first one may be longer.
+    /// Returns as many of the envelopes of [`take_puts`](Self::take_puts) as have at most `bytes`
+    /// bytes together. The first one may be longer.
     pub fn take_puts_within(
         &self,
         id: u32,
@@ -136,10 +145,14 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         jobs.collect()
     }
 
-    /// Notes that a relay has stored these envelopes durably. The envelopes are erased; their contents stay until the receipt.
+    /// Notes that a relay has stored these envelopes durably, and will keep them for the days of
+    /// `lives`. The envelopes are erased; the items stay until their receipt.
     ///
-    /// An item that was encrypted again for a newer address in the meantime is put there as well: the older mailbox may end
-    /// before it is read.
+    /// If an item was encrypted again for a newer address in the meantime, the new envelope stays
+    /// and is put as well, because the older mailbox may be deleted before it is read.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault.
     pub fn mark_stored_at_relay(
         &mut self,
         id: u32,
@@ -181,9 +194,13 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.finish_and_seal(step, id)
     }
 
-    /// Notes that a relay takes nothing more for the address of an envelope. The item is encrypted again for another address, under the same
-    /// number: perhaps the relay had stored the envelope before, and only the receipt decides. Nothing changes if the item waits for another
-    /// address already.
+    /// Notes that a relay has refused an envelope, because it does not know the address. The item
+    /// is encrypted again for another address, under the same number: perhaps the relay had stored
+    /// the envelope before, and only the receipt decides. Nothing changes if the item was encrypted
+    /// again already.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault.
     pub fn refused(&mut self, id: u32, put: &SentPut, today: Day) -> Result<(), VaultError> {
         let mut step = self.step();
         let number = put.number;
@@ -215,7 +232,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.finish(step)
     }
 
-    /// Whether an envelope waits for an older address although a newer one is known.
+    /// Whether an envelope for a contact waits that is sealed for an address that is not its
+    /// newest.
     pub fn has_newer_address(&self, id: u32) -> bool {
         let Some(contact) = self.contacts.get(&id) else { return false };
         let Some(best) = contact.best_address() else { return false };
@@ -223,8 +241,12 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         contact.items.values().any(old)
     }
 
-    /// Encrypts envelopes that wait for an older address again, for the newest one. A receipt without a reset bundle is made again instead. A Hello
-    /// is dropped: a peer that has told a newer address has answered.
+    /// Encrypts the items again whose envelopes wait for an older address, for the newest one. A
+    /// receipt without a reset bundle is made again later instead, and a Hello is dropped: a peer
+    /// that has told a newer address has answered.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault.
     pub fn seal_for_newest(&mut self, id: u32) -> Result<(), VaultError> {
         let mut step = self.step();
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
@@ -256,8 +278,12 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.finish_and_seal(step, id)
     }
 
-    /// Tries addresses again that have refused, for contacts without another address, if the last try was at least five minutes
-    /// ago. The time of the last try is stored, so that a client that runs only for moments does not try more often.
+    /// Tries the refused addresses again of contacts that have no other address, if the last such
+    /// call was at least five minutes ago. The time of the last one is stored, so that a client
+    /// that runs only for moments does not try more often.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault.
     pub fn retry_stale(&mut self, now: u64) -> Result<(), VaultError> {
         // A clock that went back must not stop it.
         let is_early = |last: u64| (last..last.saturating_add(RETRY_STALE_S)).contains(&now);
@@ -279,7 +305,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Sends items again that have no receipt and whose blob has expired at the relay that took it.
+    /// Encrypts the items again that have no receipt and whose blob has expired at the relay that
+    /// had stored it. Items that cannot be encrypted now follow later.
     pub(super) fn resend_old(&mut self, step: &mut Step, id: u32, today: Day) {
         let Some(contact) = self.contacts.get_mut(&id) else { return };
         for item in contact.items.values_mut() {
@@ -291,7 +318,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         let _ = self.seal_drafts(step, id);
     }
 
-    /// Returns the number of items that wait for a relay, and the number of messages that wait for their receipt.
+    /// Returns two numbers, of all contacts together: the items that wait for a relay to store
+    /// them, and the texts that wait for their receipt.
     pub fn waiting(&self) -> (usize, usize) {
         let unsent = |contact: &Peer| {
             contact.items.values().filter(|item| item.again_on.is_none()).count() + contact.drafts.len()
@@ -301,7 +329,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 }
 
 impl Peer {
-    /// Whether an item waits for a relay.
+    /// Whether an item waits for a relay to store it. Drafts that only wait because of the bounds
+    /// on what is sent again do not count.
     pub(super) fn is_unsent(&self) -> bool {
         !(self.drafts.is_empty() || self.holds_back)
             || self.items.values().any(|item| item.again_on.is_none())

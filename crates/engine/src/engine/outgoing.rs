@@ -1,4 +1,6 @@
-//! Sending: drafts get their number when they are sealed, in a stream that can be replaced (spec/14-client.md section 3).
+//! Sending: an item without a number is a *draft*. Drafts are kept in the order of their *places*,
+//! and get their number when they are encrypted (*sealed*), in a stream that can be replaced
+//! (spec/14-client.md section 3).
 
 use super::{Engine, Peer, outbox::CONTROL, step::Step};
 use crate::{
@@ -13,18 +15,25 @@ use deaddrop_e2ee::{
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-/// The sub number of drafts in the outbox.
+/// The sub number in the keys of draft rows, which tells them from items.
 const DRAFT: u8 = 1;
-/// The place of the first new draft. Drafts that were items of an earlier stream have lower places.
+/// The place of the first draft that is new. Drafts that were items of an earlier stream have lower
+/// places, so that they come first.
 const FIRST_DRAFT: u64 = 1 << 63;
-/// Number of messages of a turn that are reserved for new items.
+/// Number of messages of a turn that are reserved for new items: items are sent again only as long
+/// as more are left (spec/14-client.md section 3).
 pub(super) const LEFT_IN_TURN: u32 = 500;
-/// The number of the contact's main device, the only one.
+/// The field `to_mask` of a message for the contact's main device, the only one: bit 0.
 const TO_MAIN: u16 = 1;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Takes a text into the outbox. The text is durable when this returns. Fails if the text is too long, if there is no such
-    /// contact, or if the vault has no room.
+    /// Takes a text into the outbox. The text is durable when this returns, and the id names it in
+    /// the event [`Delivered`](crate::EventKind::Delivered). `now` is in seconds since 1970-01-01.
+    ///
+    /// # Errors
+    /// Fails with [`EngineError::TextTooLong`] if the text has more than [`MAX_TEXT`] bytes, with
+    /// [`EngineError::UnknownContact`] if there is no contact with this name, and with
+    /// [`EngineError::Vault`] if the vault has no room or fails.
     pub fn send_text(&mut self, name: &str, text: &str, now: u64) -> Result<MessageId, EngineError> {
         if text.len() > MAX_TEXT {
             return Err(EngineError::TextTooLong);
@@ -47,7 +56,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(message)
     }
 
-    /// Tells a contact of a new mailbox.
+    /// Adds a draft that tells a contact the encoded address of an own mailbox.
     pub(super) fn queue_move(
         &mut self,
         step: &mut Step,
@@ -80,8 +89,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Encrypts the drafts that can be encrypted. This needs a session, an address of the peer and, before the peer's first
-    /// answer, an own address to tell.
+    /// Encrypts the items and drafts of a contact that can be encrypted, as far as the step has
+    /// room. This needs a session, an address of the peer and, before the peer's first answer, an
+    /// own address to tell.
     pub(super) fn seal_drafts(&mut self, step: &mut Step, id: u32) -> Result<(), VaultError> {
         let own = *self.identity.identity_key().hash();
         // What is sealed lies there twice until a relay has it: without room one at a time.
@@ -128,7 +138,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Replaces the stream to a contact. Items without a receipt are sent again in the new one, under new numbers.
+    /// Replaces the stream to a contact by a new one, in which the items without a receipt are sent
+    /// again, under new numbers.
     pub(super) fn draw_stream(&mut self, step: &mut Step, id: u32) -> Result<(), VaultError> {
         let rng = &mut self.rng;
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
@@ -139,7 +150,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         contact.renumber(step, id)
     }
 
-    /// Continues to turn items of an earlier stream into drafts. Returns whether there were any.
+    /// Continues to turn items of an earlier stream into drafts, for which one step had no room.
+    /// Returns whether there were any.
     pub(super) fn continue_renumbering(&mut self, step: &mut Step, id: u32) -> Result<bool, VaultError> {
         let Some(contact) = self.contacts.get_mut(&id).filter(|contact| contact.row.outgoing.renumbers)
         else {
@@ -153,18 +165,19 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 }
 
-/// The destination of an envelope.
+/// The address for which an envelope is sealed, and the items that its content must begin with.
 pub(super) struct Target {
-    /// The items before the content of an envelope: Hello and Device as long as the peer has not answered.
+    /// The encoded items before the content of an envelope: Hello and Device as long as the peer
+    /// has not answered, else none.
     pub(super) prefix: Zeroizing<Vec<u8>>,
     pub(super) address: Zeroizing<Vec<u8>>,
 }
 
-/// The stream of an item that has none yet.
+/// The stream id in the content of a draft, which belongs to no stream yet.
 const NOWHERE: StreamId = StreamId([0; 16]);
 
 impl ItemRow {
-    /// Creates a message without a number: Hello alone, if the content is empty.
+    /// Creates a control message with this encoded content. Without content it is a Hello alone.
     pub(super) fn control(content: Zeroizing<Vec<u8>>) -> Self {
         Self {
             kind: ItemKind::Control,
@@ -179,7 +192,7 @@ impl ItemRow {
 }
 
 impl Peer {
-    /// Returns the newest address that did not refuse; `None` if there is none.
+    /// Returns the peer's newest encoded address that has not refused; `None` if there is none.
     pub(super) fn best_address(&self) -> Option<Zeroizing<Vec<u8>>> {
         self.row.addresses.iter().rev().find(|address| !address.stale).map(|address| address.encoded.clone())
     }
@@ -188,7 +201,7 @@ impl Peer {
         self.items.values().any(|item| item.sealed.is_some())
     }
 
-    /// Returns the number of messages for which the present turn still has room.
+    /// Returns the number of messages that can still be sent before the peer has to answer.
     pub(super) fn room_in_turn(&self) -> u32 {
         self.ratchet
             .as_ref()
@@ -196,7 +209,8 @@ impl Peer {
             .map_or(0, Session::room_in_turn)
     }
 
-    /// Returns the target of everything that is sealed now; `None`: nothing can be sealed.
+    /// Returns the target of everything that is sealed for this peer now; `None` if nothing can be
+    /// sealed. `own` is this user's identity.
     pub(super) fn target(&self, own: &IdentityHash) -> Result<Option<Target>, VaultError> {
         let (prefix, address) = (self.prefix(own)?, self.best_address());
         Ok(prefix.zip(address).map(|(prefix, address)| Target { prefix, address }))
@@ -213,7 +227,8 @@ impl Peer {
         content::encode(&[hello, device]).map(Some).map_err(|_| VaultError::Corrupt)
     }
 
-    /// Encrypts for the session that sends. Returns `None` if that is not possible now.
+    /// Encrypts a content, given as prefix and rest, by the session that is used for sending, and
+    /// returns the envelope. Returns `None` if the turn is full, or if there is no such session.
     fn encrypt<V: Vault, R: CryptoRng>(
         &mut self,
         vault: &Rows<V>,
@@ -235,7 +250,8 @@ impl Peer {
         }
     }
 
-    /// Encrypts an item that has its number, or the control message, for an address. Returns `false` if that is not possible now.
+    /// Encrypts the item with this number, or the control message, for an address. Returns `false`
+    /// if that is not possible now.
     pub(super) fn seal_item<V: Vault, R: CryptoRng>(
         &mut self,
         vault: &Rows<V>,
@@ -256,7 +272,8 @@ impl Peer {
         Ok(true)
     }
 
-    /// Gives a draft its number and encrypts it. Returns `false` if that is not possible now; the draft then has no number.
+    /// Gives the draft at a place its number and encrypts it. Returns `false` if that is not
+    /// possible now; it stays a draft then.
     pub(super) fn seal_draft<V: Vault, R: CryptoRng>(
         &mut self,
         vault: &Rows<V>,
@@ -296,7 +313,8 @@ impl Peer {
         Ok(true)
     }
 
-    /// Turns items of the earlier stream into drafts, as many as a step takes.
+    /// Turns items of the earlier stream into drafts, as many as the step has room for. Clears the
+    /// mark [`OutStream::renumbers`] when none is left.
     fn renumber(&mut self, step: &mut Step, id: u32) -> Result<(), VaultError> {
         step.contacts.insert(id);
         while let Some((number, _)) = self.items.range(CONTROL + 1..).next() {

@@ -1,4 +1,5 @@
-//! Contents that need a newer version: a bounded number is kept, and none is dropped (spec/14-client.md section 4).
+//! Contents that need a newer version are *parked*: kept until an update can read them. A bounded
+//! number is kept, and none is dropped (spec/14-client.md section 4).
 
 use super::{Engine, step::Step};
 use crate::{
@@ -12,11 +13,12 @@ use rand_core::CryptoRng;
 use std::{collections::BTreeSet, ops::Bound};
 use zeroize::Zeroizing;
 
-/// Maximum number of contents of one contact that are kept for a newer version.
+/// Maximum number of contents of one contact that are parked (spec/14-client.md section 2.4).
 pub(super) const MAX_PARKED: usize = 256;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Returns whether one more content can be kept for a newer version, beside those that are held and will be kept.
+    /// Returns whether one more content of a contact can be parked, beside the parked ones and the
+    /// held items that will be parked when their turn comes.
     pub(super) fn can_park(&mut self, step: &Step, id: u32) -> Result<bool, VaultError> {
         let Some(contact) = self.contacts.get(&id) else { return Ok(false) };
         let waiting = contact.row.incoming.iter().flat_map(|stream| {
@@ -43,7 +45,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(has_place)
     }
 
-    /// Keeps an item for a newer version. The item has taken its number, so that the items that follow are not held up.
+    /// Parks an item. The item has taken its number in the stream, so that the items that follow
+    /// are not held up.
     pub(super) fn park(
         &mut self,
         step: &mut Step,
@@ -56,7 +59,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.park_bytes(step, id, stream, number, content, today)
     }
 
-    /// Keeps an encoded item or, with number 0, a whole content for a newer version.
+    /// Parks an encoded item or, with number 0, a whole encoded content.
     pub(super) fn park_bytes(
         &mut self,
         step: &mut Step,
@@ -81,8 +84,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 }
 
-/// Whether a numbered item is kept for a newer version: every critical one that this version does not apply. This version keeps no
-/// attachments; a later one reads the manifest where it is parked.
+/// Whether an item is to be parked: a numbered and critical one that this version does not apply.
+/// Attachments are among them: this version keeps none, and a later one reads the manifest where it
+/// is parked.
 pub(super) fn is_for_later(item: &Content) -> bool {
     let is_applied =
         matches!(item, Content::Text { .. } | Content::Message { .. } | Content::MailboxMove { .. });

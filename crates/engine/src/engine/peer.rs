@@ -15,58 +15,73 @@ pub(super) struct Peer {
     pub(super) person: PersonRow,
     pub(super) conversation: ConversationRow,
     pub(super) row: PeerRow,
-    /// The sessions; `None` until somebody has used the invite.
+    /// The sessions with the contact; `None` until somebody has used the invite.
     pub(super) ratchet: Option<deaddrop_e2ee::contact::Contact>,
     pub(super) invite: Option<(InviteRow, PendingInvite)>,
-    /// The numbered items of the outgoing stream, and the control message.
+    /// The items of the outgoing stream by their numbers; 0 is the control message (a Hello, or a
+    /// receipt).
     pub(super) items: BTreeMap<u64, ItemRow>,
-    /// The items that have no number yet, in their order.
+    /// The items that have no number in the stream yet, by their places in the order of sending.
     pub(super) drafts: BTreeMap<u64, DraftRow>,
-    /// The items that a receipt showed to be missing.
+    /// The items that a receipt showed to be missing, by their numbers.
     pub(super) missing: BTreeMap<u64, MissingRow>,
-    /// The hour in which items were last sent again, and the number of bytes that were sent again in it.
+    /// The hour of the machine's clock in which items were last sent again, and the number of bytes
+    /// that were sent again in it; `None`: none ever was.
     pub(super) again: Option<AgainRow>,
-    /// Number of times that an address was learnt, since the vault was opened.
+    /// Number of times that an address of the contact was learnt since the vault was opened.
     pub(super) learnt: u64,
-    /// Number of texts that a relay has stored for the first time, since the vault was opened.
+    /// Number of texts that a relay has stored for the first time since the vault was opened.
     pub(super) texts_stored: u64,
-    /// The day on which the app was told of a trouble with the session that may heal by itself.
+    /// The day on which the app was last told of a trouble with the session that may heal by
+    /// itself: a stale reset, or a vault of the contact that was put back.
     pub(super) healing_told: Option<Day>,
-    /// The day on which the app was last told that a new session begins by itself.
+    /// The day on which the app was last told that the contact's vault was put back
+    /// ([`PeerRewound`](crate::EventKind::PeerRewound)), if that was the newest trouble.
     pub(super) rewound_told: Option<Day>,
     /// The time before which missing items are not looked at again, in seconds since 1970-01-01.
     pub(super) rests_until: u64,
-    /// The newest private mailbox that the peer has used. Older ones and the landing go once all have been read.
+    /// The number of the newest private mailbox that the peer has used. Older ones and the landing
+    /// are retired once everything in them has been read; `None`: there are no older ones to
+    /// retire.
     pub(super) uses_mailbox: Option<u32>,
-    /// The day on which the peer was last told once more where its messages are awaited, for each mailbox that it used instead.
+    /// For each own mailbox, by number, that the peer used although a better one was told: the day
+    /// on which the peer was last told the better one once more.
     pub(super) told_again: BTreeMap<u32, Day>,
-    /// Whether more bytes wait to be sent again than an hour allows.
+    /// Whether all drafts are items of an earlier stream of which none can be sent again now,
+    /// because of the bounds on what is sent again.
     pub(super) holds_back: bool,
-    /// Whether all items without a receipt may be lost, and are to be noted as missing.
+    /// Whether all items without a receipt may be lost, because of a change of sessions, and are to
+    /// be noted as missing.
     pub(super) doubts_all: bool,
-    /// The receipt that one step had no room to apply whole.
+    /// The receipt of which a part is still to be applied, because one step had no room for all;
+    /// `None`: there is none.
     pub(super) confirmed: Option<Receipt>,
-    /// The IP address to which the contact's mailbox leads, if it is neither public nor allowed.
+    /// The IP address to which the contact's mailbox leads, if it is neither public nor allowed;
+    /// `None` otherwise.
     pub(super) blocked: Option<IpAddr>,
-    /// The envelopes that wait for the user's decision.
+    /// The envelopes that wait for the user's decision, by their places: the oldest has the lowest.
     pub(super) asked: BTreeMap<u64, Asked>,
-    /// The rows of messages that were shown, and of blobs that were put aside, oldest first.
+    /// The keys of the rows of messages that were shown, and below of blobs that were put aside
+    /// (kept unread), oldest first.
     pub(super) seen: VecDeque<RowKey>,
     pub(super) aside: VecDeque<RowKey>,
-    /// The number of contents that are kept for a newer version.
+    /// Number of contents that are kept for a newer version of this program.
     pub(super) parked: usize,
-    /// The slot and the number of each held item that will be kept for a newer version; `None`: not known yet.
+    /// The stream's slot and the number of each held item that will be kept for a newer version;
+    /// `None`: the held items were not searched yet.
     pub(super) parks_later: Option<BTreeSet<(u8, u64)>>,
-    /// The day on which unused sessions were last looked for after everything had been read.
+    /// The day on which unused sessions were last dropped, after everything had been read; `None`:
+    /// not since the vault was opened.
     pub(super) tidied_on: Option<Day>,
-    /// The session that sends, as it was when the last message was read.
+    /// The session that was used for sending when a message was last read or encrypted.
     pub(super) sends_in: Option<SessionId>,
-    /// The hour in which a reset was last tried.
+    /// The hour in which a new session was last tried to begin by itself; `None`: not since the
+    /// vault was opened.
     pub(super) reset_tried: Option<Hour>,
 }
 
 impl Peer {
-    /// Creates a peer with nothing but its rows.
+    /// Creates a peer from its three rows, with nothing else.
     pub(super) fn new(person: PersonRow, conversation: ConversationRow, row: PeerRow) -> Self {
         Self {
             person,
@@ -104,19 +119,22 @@ impl Peer {
 /// An envelope that waits for the user's decision.
 pub(super) struct Asked {
     pub(super) question: Question,
-    /// The identity that asks; zeros for a reset.
+    /// The identity that asks to be the contact; zeros if the contact asks for a reset.
     pub(super) identity: [u8; 32],
-    /// The envelope's first bytes.
+    /// The first 16 bytes of the envelope, by which a repeat is recognised.
     pub(super) tag: [u8; 16],
 }
 
-/// The part of the outgoing stream that a peer says it has received.
+/// The part of the outgoing stream that a peer has received, as it says: all items up to
+/// `low_water`, and those that `sparse` names.
 #[derive(Clone)]
 pub(super) struct Receipt {
     pub(super) low_water: u64,
-    /// The digest at the low-water mark.
+    /// The short digest of the items up to `low_water`, as the peer holds them; `None`: the receipt
+    /// had none.
     pub(super) digest: Option<[u8; SHORT_DIGEST_LEN]>,
     pub(super) sparse: Vec<u64>,
-    /// Whether the receipt was counted already among those that move no low-water mark.
+    /// Whether the receipt was counted already in
+    /// [`OutStream::still`](crate::vault::OutStream::still).
     pub(super) is_counted: bool,
 }

@@ -1,4 +1,9 @@
-//! Receipts on both sides: a digest shows that the peer holds the very items that were sent (spec/14-client.md section 3.1).
+//! Receipts on both sides: a digest shows that the peer holds the very items that were sent
+//! (spec/14-client.md section 3.1).
+//!
+//! A receipt's *low-water mark* is the number up to which the peer has received every item of a
+//! stream; the receipt also names numbers above the mark that the peer has. A receipt *stands
+//! still* if it confirms nothing new although items above a missing one have come.
 
 use super::{Engine, Peer, outbox::CONTROL, peer::Receipt, step::Step};
 use crate::{
@@ -10,15 +15,23 @@ use deaddrop_e2ee::content::{self, Content, MAX_SPARSE, MessageId, SHORT_DIGEST_
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 
-/// Number of receipts in a row with the same low-water mark and something above it, after which the stream is replaced.
+/// Number of receipts in a row that stand still after which the stream is replaced by a new one
+/// (spec/14-client.md section 3.1).
 const STILL_RECEIPTS: u8 = 8;
-/// Number of such receipts as which a receipt counts that is below what was confirmed.
+/// Number of receipts that stand still as which one counts whose low-water mark is below the
+/// confirmed one: many of these mean that the peer has forgotten items.
 const OLDER_COUNTS: u8 = 3;
-/// Number of times that the first missing item is sent again before receipts are counted.
+/// Number of times that the first missing item must have been sent again before a receipt counts as
+/// one that stands still.
 const TRIES_BEFORE_STILL: u8 = 2;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Makes the receipts for a contact that are due, unless an earlier one is still under way. Returns whether they were made.
+    /// Makes and encrypts the receipts that are due for the streams of a contact, as one control
+    /// message. Returns `false` and makes none if none is due, if an earlier control message is
+    /// still on its way, or if nothing can be sent now.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault.
     pub fn seal_receipt(&mut self, id: u32, today: Day) -> Result<bool, VaultError> {
         let mut step = self.step();
         let own = *self.identity.identity_key().hash();
@@ -55,7 +68,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(true)
     }
 
-    /// Lists the contacts for which a receipt is due and can be made now.
+    /// Returns the numbers of the contacts for which a receipt is due and can be made now.
     pub fn receipts_due(&self) -> Vec<u32> {
         let due = |contact: &Peer| {
             contact.is_receipt_due()
@@ -66,8 +79,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.contacts.iter().filter(|(_, contact)| due(contact)).map(|(id, _)| *id).collect()
     }
 
-    /// Applies a receipt to the outgoing stream. Items that the digest proves to be received end; a digest that differs replaces
-    /// the stream, at most once a day.
+    /// Applies a receipt to the outgoing stream: erases the items that its digest proves to be
+    /// received, and notes those that are missing. A digest that differs replaces the stream by a
+    /// new one, at most once a day.
     pub(super) fn apply_receipt(
         &mut self,
         step: &mut Step,
@@ -122,7 +136,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Counts a receipt that moves no mark. Returns whether the stream was replaced because of it.
+    /// Counts a receipt that stands still as `by` such receipts. Returns whether the stream was
+    /// replaced because of it, which happens at most once a day.
     fn count_still(&mut self, step: &mut Step, id: u32, by: u8, today: Day) -> Result<bool, VaultError> {
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(false) };
         let stream = &mut contact.row.outgoing;
@@ -136,8 +151,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(true)
     }
 
-    /// Replaces the stream, because the peer holds other items under these numbers, or numbers that were never given: one of the
-    /// two sides was put back, or lies.
+    /// Replaces the stream by a new one, because the peer holds other items under these numbers, or
+    /// numbers that were never given: one of the two vaults was put back, or the peer lies. If that
+    /// was done today already, tells the app instead, once.
     fn differs(&mut self, step: &mut Step, id: u32, today: Day) -> Result<(), VaultError> {
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
         let stream = &mut contact.row.outgoing;
@@ -153,23 +169,24 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 }
 
-/// The result of comparing the digest of a receipt.
+/// The result of comparing a receipt with what was sent.
 enum Verdict {
-    /// The receipt is older than another, or the peer has forgotten what it held.
+    /// The receipt is below what was confirmed: it is older than another one, or the peer has lost
+    /// items.
     Older,
-    /// The receipt does not show what the peer holds.
+    /// The receipt has no digest, so it does not show what the peer holds.
     Nothing,
     Agrees,
     Differs,
 }
 
 impl Peer {
-    /// Whether a receipt is due in any stream.
+    /// Whether a receipt is due for any incoming stream.
     pub(super) fn is_receipt_due(&self) -> bool {
         self.row.incoming.iter().any(|stream| stream.receipt_due)
     }
 
-    /// Compares a receipt's digest with what was sent.
+    /// Compares a receipt's low-water mark and digest with the items that were sent.
     fn judge(&self, low_water: u64, digest: Option<[u8; SHORT_DIGEST_LEN]>) -> Verdict {
         let stream = &self.row.outgoing;
         if low_water < stream.confirmed {
@@ -192,8 +209,10 @@ impl Peer {
 }
 
 impl InStream {
-    /// Returns the receipt for what was received, and its digest. If the receipt names all numbers that are held, it also names
-    /// the one after the last number that was dropped, so that every number below it that is not named is missing.
+    /// Returns the contents that say what was received of this stream: the receipt, and its digest
+    /// if it is known. If the receipt names all numbers that are held, it also names the one after
+    /// the highest item that was dropped, so that every lower number that it does not name is
+    /// missing.
     fn receipt(&self) -> impl Iterator<Item = Content> {
         let stream = StreamId(self.id);
         let mut sparse: Vec<u64> = self.sparse.iter().take(MAX_SPARSE).copied().collect();

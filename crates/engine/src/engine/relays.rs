@@ -1,4 +1,5 @@
-//! Settings for relays: allowed private addresses, tokens for new mailboxes (spec/14-client.md section 6.1).
+//! Settings for relays: allowed private addresses, tokens for new mailboxes (spec/14-client.md
+//! section 6.1).
 
 use super::{Engine, step::Step};
 use crate::{
@@ -11,21 +12,24 @@ use rand_core::CryptoRng;
 use std::net::IpAddr;
 use zeroize::Zeroizing;
 
-/// Maximum number of private addresses that the user has allowed; the oldest falls out.
+/// Maximum number of private IP addresses that the user has allowed; beyond it the oldest is
+/// forgotten. Far more than a person uses.
 const MAX_ALLOWED: usize = 64;
-/// Maximum number of relays with a token.
+/// Maximum number of relays for which a token is kept (spec/14-client.md section 6.2).
 const MAX_TOKENS: usize = 64;
 
-/// The addresses that are not public and to which the client may connect.
+/// The relays and IP addresses to which the client may connect although they are not public.
 pub struct Reach {
-    /// Relays that the user has named: the one that is set, and those on which own mailboxes still lie.
+    /// Relays that the user has named: the one that is set, and those on which own mailboxes still
+    /// lie. Their hosts are allowed wherever they lead.
     pub named: Vec<RelayAddress>,
-    /// Addresses that the user has allowed.
+    /// IP addresses that the user has allowed, oldest first.
     pub allowed: Vec<IpAddr>,
 }
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Returns the addresses that are not public and to which the client may connect.
+    /// Returns the relays and IP addresses to which the client may connect although they are not
+    /// public.
     pub fn reach(&self) -> Reach {
         let adopted = self.relays.adopted.as_deref();
         let mut named = self.reading_relays();
@@ -37,7 +41,11 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         }
     }
 
-    /// Allows the client to connect to an address that is not public.
+    /// Allows the client to connect to an IP address that is not public. If 64 were allowed, the
+    /// oldest is forgotten.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault.
     pub fn allow_private(&mut self, ip: IpAddr) -> Result<(), VaultError> {
         let mut step = self.step();
         self.add_allowed(&mut step, ip)?;
@@ -54,13 +62,14 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         step.changes.put(key(Table::Relays, 0, 0), &self.relays)
     }
 
-    /// Sets a relay that came with an invite as the own one. The user has not named it.
+    /// Notes that the relay that is set came with an invite (it is *adopted*), so that the user has
+    /// not named it.
     pub(super) fn adopt(&mut self, step: &mut Step, relay: &RelayAddress) -> Result<(), VaultError> {
         self.relays.adopted = Some(relay.to_string());
         step.changes.put(key(Table::Relays, 0, 0), &self.relays)
     }
 
-    /// Notes that the user names a relay. One that came with an invite is a named one from now on.
+    /// Notes that the user names a relay, which then no longer counts as adopted.
     pub(super) fn name_relay(&mut self, step: &mut Step, relay: &RelayAddress) -> Result<(), VaultError> {
         let text = relay.to_string();
         if self.relays.adopted.take_if(|adopted| *adopted == text).is_some() {
@@ -69,14 +78,19 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Returns the token for new mailboxes at a relay; empty if there is none.
+    /// Returns the token that is shown to the relay with this fingerprint for new mailboxes; empty
+    /// if there is none.
     pub fn create_token(&self, relay: &Fingerprint) -> Zeroizing<Vec<u8>> {
         let found = self.relays.tokens.iter().find(|known| known.relay == *relay.as_bytes());
         Zeroizing::new(found.map_or_else(Vec::new, |known| known.token.clone()))
     }
 
-    /// Sets the token for new mailboxes at a relay, or forgets it; fails if the token is empty or too long, or if too many relays
-    /// have one.
+    /// Sets the token that is shown to the relay with this fingerprint for new mailboxes; `None`
+    /// forgets it.
+    ///
+    /// # Errors
+    /// Fails with [`EngineError::BadToken`] if the token is empty or longer than 256 bytes, or if
+    /// 64 other relays have one, and with [`EngineError::Vault`] if the vault fails.
     pub fn set_create_token(&mut self, relay: &Fingerprint, token: Option<&[u8]>) -> Result<(), EngineError> {
         let is_other = |known: &RelayToken| known.relay != *relay.as_bytes();
         let others = self.relays.tokens.iter().filter(|known| is_other(known)).count();
@@ -92,8 +106,12 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(self.finish(step)?)
     }
 
-    /// Notes that the newest address of a contact leads to an IP address to which the client does not connect. Messages for the contact wait. The
-    /// app is told once, until a relay has stored something for this contact.
+    /// Notes that the newest address of a contact leads to an IP address to which the client does
+    /// not connect. Messages for the contact wait. The app is told once, and again only after a
+    /// relay has stored something for this contact.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault.
     pub fn address_blocked(&mut self, id: u32, ip: IpAddr, today: Day) -> Result<(), VaultError> {
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
         let before = contact.blocked.replace(ip);

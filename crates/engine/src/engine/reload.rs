@@ -1,4 +1,5 @@
-//! A vault that takes nothing for now: memory goes back to what the rows hold (spec/14-client.md section 2.3).
+//! A vault that takes nothing for now: memory goes back to what the rows hold (spec/14-client.md
+//! section 2.3).
 
 use super::{Engine, Peer, load};
 use crate::{
@@ -9,12 +10,14 @@ use rand_core::CryptoRng;
 use std::collections::BTreeSet;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Returns how full the vault is.
+    /// Returns the fill level of the vault.
     pub fn vault_status(&self) -> VaultStatus {
         self.vault.status()
     }
 
-    /// Refuses what the user can do later, while there is room for what cannot wait.
+    /// Checks that the vault has room for a call of the user that can be made later. Fails with
+    /// [`VaultError::Full`] as [`EngineError::Vault`] while the rest of the room is reserved for
+    /// received messages and receipts.
     pub(super) fn check_room(&self) -> Result<(), EngineError> {
         if self.vault.room() == VaultRoom::Enough {
             Ok(())
@@ -28,13 +31,13 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.vault.room() == VaultRoom::Full
     }
 
-    /// Handles a step that was not stored. If the disk holds what it held before, memory goes back to that, too; otherwise no
-    /// further step is possible.
+    /// Handles the failure of storing a step. If the vault was only full or busy, reads memory
+    /// again from its rows; after any other error, or if that fails, marks the engine as dead.
     pub(super) fn fall_back(&mut self, error: VaultError) {
         self.dead = !error.is_passing() || self.reload().is_err();
     }
 
-    /// Reads all rows again. Only the state that no row holds is kept.
+    /// Reads all rows again into memory. Only the state that no row holds is kept.
     fn reload(&mut self) -> Result<(), VaultError> {
         let vault = &self.vault;
         self.config = vault.read(&key(Table::Config, 0, 0))?.ok_or(VaultError::Corrupt)?;
@@ -57,7 +60,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 }
 
 impl Peer {
-    /// Takes over the state that no row holds. The effects of the lost step on it may happen once more.
+    /// Takes over the state that no row holds from the entry before the failed step. Effects that
+    /// the step has had on this state stay, so they may happen twice.
     fn remember(&mut self, before: &Self) {
         (self.learnt, self.texts_stored) = (before.learnt, before.texts_stored);
         (self.rests_until, self.reset_tried) = (before.rests_until, before.reset_tried);

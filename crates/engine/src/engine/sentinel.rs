@@ -1,8 +1,9 @@
 //! Detects that this vault was put back from a copy (spec/14-client.md section 5.4).
 //!
-//! The vault has a mailbox at its own relay that no other knows and to which nothing is put. As sessions move on, a new one is
-//! made and the one before is deleted; the vault stores the new one first. A copy that is put back knows only a mailbox that is
-//! gone, while its other mailboxes still exist.
+//! The vault has a *sentinel* mailbox at its own relay, which no peer knows and to which nothing is
+//! put. As sessions move on (advance by a message), a new one is made and the one before is
+//! deleted; the vault stores the new one first. A copy that is put back knows only a sentinel that
+//! is gone, while its other mailboxes still exist.
 
 use super::{
     Engine, MailboxName, OWN, OwnMailbox,
@@ -17,13 +18,16 @@ use crate::{
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 
-/// Minimum number of seconds between the beginnings of two sentinel mailboxes: a relay makes only so many.
+/// Minimum number of seconds between the times at which two sentinel mailboxes are wanted: a relay
+/// makes only so many mailboxes. The number doubles with each sentinel that a relay loses.
 const APART_S: u64 = 10;
-/// Maximum number of times that a restore is told on one day: a relay can cause it.
+/// Maximum number of times that the app is told of a restore on one day: a relay can cause it by a
+/// lie.
 const RESTORES_A_DAY: u8 = 3;
-/// Maximum number of sentinel mailboxes, with those that wait to be deleted: a relay may never delete them.
+/// Maximum number of sentinel mailboxes in the row, with those that wait to be deleted
+/// (spec/14-client.md section 2.4): a relay may never delete them.
 pub(super) const MAX_SENTINELS: usize = 16;
-/// Maximum of these seconds. They double with each mailbox that a relay loses.
+/// Maximum to which [`APART_S`] grows by doubling: a day.
 const LONGEST_APART_S: u64 = 86_400;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
@@ -45,7 +49,10 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         (self.sentinel.looked_at, self.sentinel.losses) = (true, 0);
     }
 
-    /// Wants a new sentinel mailbox, because sessions have moved on.
+    /// Adds a new sentinel mailbox that is to be created, because sessions have moved on.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault.
     pub fn renew_sentinel(&mut self, now: u64) -> Result<(), VaultError> {
         let Some(relay) = self.relay() else { return Ok(()) };
         let Sentinel { row, made, .. } = &mut self.sentinel;
@@ -61,12 +68,13 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.store_sentinel()
     }
 
-    /// Begins a day: sessions that move on are noted again.
+    /// Begins a day: the next session that moves on makes a new sentinel mailbox due.
     pub(super) fn begin_sentinel_day(&mut self) {
         (self.sentinel.moved, self.sentinel.made) = (false, false);
     }
 
-    /// Returns the relay on which a sentinel mailbox waits to be made or deleted; `None` if none waits.
+    /// Returns the address of the relay on which a sentinel mailbox is to be made or deleted now;
+    /// `None` if none is.
     pub(super) fn sentinel_waits(&self, now: u64) -> Option<&str> {
         if self.is_sentinel_due(now) {
             return self.config.relay.as_deref();
@@ -80,7 +88,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         mailboxes.map(|mailbox| own_mailbox(OWN, mailbox))
     }
 
-    /// Notes that the relay has created a sentinel mailbox. Earlier ones are retired.
+    /// Notes that the relay has created a sentinel mailbox. Earlier ones are retired, that is,
+    /// deleted at the relay.
     pub(super) fn note_sentinel_created(&mut self, name: MailboxName) -> Result<(), VaultError> {
         let mailboxes = &mut self.sentinel.row.mailboxes;
         let Some(at) = mailboxes.iter().position(|mailbox| mailbox.id == name.mailbox) else { return Ok(()) };
@@ -99,8 +108,12 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.store_sentinel()
     }
 
-    /// Notes that the relay does not have a sentinel mailbox. `others` tells whether it has other mailboxes of this vault, which
-    /// means that this vault was put back from a copy.
+    /// Notes that the relay does not have a sentinel mailbox. `others` tells whether the relay has
+    /// other mailboxes of this vault: then the vault was put back from a copy, the app is told so,
+    /// and every outgoing stream is replaced.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault.
     pub fn sentinel_lost(
         &mut self,
         name: MailboxName,
@@ -129,7 +142,11 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         if tells { self.note_restored(now, today) } else { Ok(()) }
     }
 
-    /// Notes that another reader has taken over a mailbox. The app is told at most once a day, however often a relay says so.
+    /// Notes that another reader has taken over a mailbox, and tells the app, at most once a day,
+    /// however often a relay says so.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault.
     pub fn note_displaced(&mut self, today: Day) -> Result<(), VaultError> {
         if self.sentinel.row.displaced_on == today.number() {
             return Ok(());

@@ -19,12 +19,14 @@ use zeroize::Zeroizing;
 
 const HOUR_S: u64 = 3_600;
 const HOURS_OF_DAY: u64 = 24;
-/// Number of event numbers that one second takes after a restore. Events are then numbered from the time, above all numbers that
-/// were used before.
+/// Number of event numbers that are set aside for each second since 1970-01-01, once a restore was
+/// noticed: the next event then gets at least the number of the present time, above all numbers
+/// that were used before. No client makes so many events in a second.
 const EVENTS_PER_S: u64 = 1 << 16;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Handles an event of the e2ee crate, and tells the app.
+    /// Handles an event about the sessions of a contact, and tells the app what it has to know.
+    /// `name` and `blob` are the mailbox and the envelope that caused the event.
     pub(super) fn handle_session_event(
         &mut self,
         step: &mut Step,
@@ -90,8 +92,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         }
     }
 
-    /// Marks the session for a reset, once a day, and tells the app. The peer is at a turn that this vault does not know; what
-    /// this vault knows may be recent enough to prove a reset.
+    /// Tells the app of trouble with a session and marks the session for a reset, both at most once
+    /// a day. The peer is at a turn that this vault does not know; this vault may know a turn that
+    /// is recent enough to prove a reset.
     pub(super) fn reset_by_own_proof(
         &mut self,
         step: &mut Step,
@@ -104,8 +107,10 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.tell_trouble(step, id, kind, today)
     }
 
-    /// Tells the app of trouble with a session, once a day for each contact, because a relay can repeat the cause. A rewound
-    /// peer, which may heal by itself, does not hide a trouble for which the user is needed.
+    /// Tells the app of trouble with a session by an event of this kind, once a day for each
+    /// contact, because a relay can repeat the cause. If the trouble that was told is
+    /// [`PeerRewound`](EventKind::PeerRewound), which may heal by itself, one for which the user is
+    /// needed is told on the same day.
     pub(super) fn tell_trouble(
         &mut self,
         step: &mut Step,
@@ -144,8 +149,12 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.contacts.values().any(|contact| contact.row.reset_due && contact.reset_tried != Some(hour))
     }
 
-    /// Begins new sessions with contacts whose session is lost or whose vault was put back, if a secret of a recent turn proves that this
-    /// vault knew the session.
+    /// Begins new sessions with contacts whose session is lost or whose vault was put back, if a
+    /// secret of a recent turn proves that this vault knew the old session. Otherwise tells the
+    /// app. Each contact is tried once an hour.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault.
     pub fn reset_lost(&mut self, now: u64, today: Day) -> Result<(), VaultError> {
         for id in self.contact_ids() {
             let Some(contact) = self.contacts.get_mut(&id) else { continue };
@@ -157,11 +166,16 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Begins a new session without a proof, because the user wants it. The contact has to agree.
+    /// Begins a new session with a contact, without a proof that this vault knew the old one,
+    /// because the user wants it. The contact has to agree.
     ///
     /// # Errors
-    /// Fails with [`EngineError::AsksAlready`] if the contact asks for a new session: this user agrees or declines
-    /// first. Fails with [`EngineError::NoResetBundle`] if there is no bundle: make a new invite.
+    /// Fails with [`EngineError::UnknownContact`] if there is no contact with this name, with
+    /// [`EngineError::NoSession`] if there never was a session with it, with
+    /// [`EngineError::AsksAlready`] if the contact asks for a new session itself: this user agrees
+    /// or declines first, with [`EngineError::NoResetBundle`] if there is no bundle with which a
+    /// session could begin: make a new invite, and with [`EngineError::Vault`] if the vault has no
+    /// room or fails.
     pub fn begin_again(&mut self, name: &str, now: u64, today: Day) -> Result<(), EngineError> {
         let (id, _) = self.find(name).ok_or(EngineError::UnknownContact)?;
         self.check_room()?;
@@ -204,7 +218,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.finish_reset(id, reset, today)
     }
 
-    /// Stores a new session that was begun on the peer's bundle, and sends the items that wait.
+    /// Stores a new session that was begun on the peer's reset bundle, and encrypts the waiting
+    /// items in it.
     fn finish_reset(&mut self, id: u32, reset: Received, today: Day) -> Result<(), VaultError> {
         let mut step = self.step();
         let vault = &self.vault;
@@ -227,7 +242,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.drain_backlog(id, today)
     }
 
-    /// Queues a message that says only where to write. It takes the place of a receipt that waits.
+    /// Queues a control message without content, which becomes a Hello or an empty message. It
+    /// takes the place of a receipt that waits.
     pub(super) fn queue_hello(&mut self, step: &mut Step, id: u32) -> Result<(), VaultError> {
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
         let hello = ItemRow::control(Zeroizing::default());
@@ -236,7 +252,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Drops sessions that are too old. `is_read` tells whether everything that lay in the contact's mailboxes has been read.
+    /// Drops what is too old in the sessions of a contact: keys of skipped messages, reset bundles
+    /// and, if everything that lay in the contact's mailboxes has been read (`is_read`), sessions
+    /// that were not used for a long time.
     pub(super) fn tidy(
         &mut self,
         step: &mut Step,
@@ -262,8 +280,12 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.contacts.values().any(|contact| contact.is_tidy_due(read, today))
     }
 
-    /// Drops sessions that are not used any more, and landing mailboxes that their peer has left, once a day for each contact whose mailboxes have
-    /// all been read. `read` names the relays of which everything was read.
+    /// Drops sessions that are not used any more, and retires mailboxes that the peer no longer
+    /// uses, once a day for each contact whose mailboxes all lie at relays in `read`, from which
+    /// everything was read.
+    ///
+    /// # Errors
+    /// Fails with the error of the vault.
     pub fn tidy_read(&mut self, read: &BTreeSet<String>, today: Day) -> Result<(), VaultError> {
         for id in self.contact_ids() {
             let contact = self.contacts.get_mut(&id).filter(|contact| contact.is_tidy_due(read, today));
@@ -283,8 +305,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Notes that this vault was put back from a copy, or that a copy of it is in use. Replaces every outgoing stream. Sessions
-    /// continue until a peer shows that its session went further.
+    /// Handles that this vault was put back from a copy, or that a copy of it is in use: tells the
+    /// app, and replaces every outgoing stream. Sessions continue until a peer shows that its
+    /// session went further.
     pub(super) fn note_restored(&mut self, now: u64, today: Day) -> Result<(), VaultError> {
         // An app may have seen events with the numbers that would come next. A clock without bounds must not use numbers up.
         let time = now.max(today.unix_seconds()).min(Day::LAST_PLAUSIBLE.unix_seconds());
@@ -305,15 +328,17 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 }
 
-/// Returns the hour of the machine's clock on the day that is believed.
+/// Returns the hour of the day by the machine's clock, on the day that is believed.
 fn hour_of(now: u64, today: Day) -> Hour {
     let hour = u32::try_from(now / HOUR_S % HOURS_OF_DAY).unwrap_or(0);
     Hour::from_number(today.number().saturating_mul(24).saturating_add(hour))
 }
 
 impl Peer {
-    /// Notes the session that sends. If another session sends than before, or the first one is answered, messages may be lost:
-    /// the peer could not read them until it had agreed, or they came by a session that it had left.
+    /// Notes the session that is used for sending. If it is another one than before, or if a
+    /// session was `answered` (established), items that were sent may be lost: the peer could not
+    /// read them until it had agreed, or they came by a session that it had left. They are then
+    /// noted as missing.
     pub(super) fn note_session(&mut self, answered: bool) {
         let sends_in =
             self.ratchet.as_ref().and_then(deaddrop_e2ee::contact::Contact::sending).map(Session::id);
@@ -326,7 +351,8 @@ impl Peer {
         }
     }
 
-    /// Returns a receipt that says that everything without a receipt is missing; `None` if a relay has stored no such item.
+    /// Returns a receipt that makes every item without a receipt count as missing; `None` if a
+    /// relay has stored no such item.
     pub(super) fn misses_all(&self) -> Option<Receipt> {
         let stream = &self.row.outgoing;
         let (low_water, digest) = (stream.confirmed, Some(stream.confirmed_digest.short()));

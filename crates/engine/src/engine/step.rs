@@ -13,10 +13,11 @@ use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 use std::collections::BTreeSet;
 
-/// Maximum number of rows that one step writes and erases, as far as the step can be divided: a store takes only so many in one
-/// batch.
+/// Maximum number of rows that one step writes and erases, as far as the step can be divided: a
+/// store takes a limited number in one batch (spec/14-client.md section 7).
 pub(super) const MAX_ROWS: usize = 200;
-/// Maximum number of bytes of these rows.
+/// Number of bytes of written rows from which on a step takes nothing more that can be done in
+/// another one (spec/14-client.md section 7).
 const MAX_BYTES: usize = 2 << 20;
 
 /// The changes of one step to the vault.
@@ -25,19 +26,20 @@ pub(super) struct Step {
     pub(super) changes: Changes,
     /// Whether the config row changed.
     pub(super) config: bool,
-    /// The contacts whose peer rows changed.
+    /// The numbers of the contacts whose peer rows changed.
     pub(super) contacts: BTreeSet<u32>,
-    /// The contacts whose person rows (name, identity) changed.
+    /// The numbers of the contacts whose person rows (name, identity) changed.
     pub(super) persons: BTreeSet<u32>,
-    /// The contacts whose conversation rows changed.
+    /// The numbers of the contacts whose conversation rows changed.
     pub(super) conversations: BTreeSet<u32>,
     pub(super) events: Vec<u64>,
-    /// Whether a session moves on.
+    /// Whether the step changes a session, by a message that was read or encrypted.
     moves: bool,
 }
 
 impl Step {
-    /// Stores what a call of the e2ee crate changed.
+    /// Adds the rows to the step that a call of the e2ee crate changed in the sessions of a
+    /// contact.
     pub(super) fn add_session_changes<V: Vault>(
         &mut self,
         vault: &Rows<V>,
@@ -66,7 +68,9 @@ impl Step {
         Ok(())
     }
 
-    /// Adds a slot for a session: one that has no row of an earlier session. Fails if none is free.
+    /// Gives a session a slot, which is the sub number in the keys of its rows, and returns it: one
+    /// under which no row of an earlier session is left. Fails with [`VaultError::Corrupt`] if none
+    /// is free.
     fn add_slot<V: Vault>(
         &mut self,
         vault: &Rows<V>,
@@ -102,9 +106,9 @@ impl Step {
         }
     }
 
-    /// Erases skipped keys. The key of a message that was read is erased in this batch, because it must not be used again,
-    /// whatever happens. A long list, of messages that were given up, is erased after the batch: what a crash leaves of it goes
-    /// with its day.
+    /// Erases the keys of skipped messages. The key of a message that was read is erased in the
+    /// batch itself, because it must not be used again, whatever happens. A long list, of messages
+    /// that were given up, is erased after the batch; rows that a crash leaves expire.
     fn erase_skipped(&mut self, rows: impl ExactSizeIterator<Item = RowKey>) {
         if rows.len() <= MAX_ROWS / 2 {
             rows.for_each(|row| self.changes.erase(row));
@@ -120,7 +124,7 @@ fn skipped_rows<V: Vault>(vault: &Rows<V>, contact: u32, slot: u8) -> Vec<RowKey
 }
 
 impl Step {
-    /// Whether the step stores nothing.
+    /// Whether the step changes no row.
     pub(super) fn is_empty(&self) -> bool {
         self.changes.rows() == 0
             && !self.config
@@ -129,7 +133,7 @@ impl Step {
             && self.conversations.is_empty()
     }
 
-    /// Returns the number of things of two rows each for which the step still has room.
+    /// Returns the number of changes of two rows each for which the step still has room.
     pub(super) fn room(&self) -> usize {
         if self.changes.bytes() >= MAX_BYTES { 0 } else { MAX_ROWS.saturating_sub(self.changes.rows()) / 2 }
     }
@@ -140,8 +144,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Step::default()
     }
 
-    /// Stores the step. If the vault has no room, memory goes back to what the disk holds; after any other error the engine is
-    /// dead.
+    /// Stores the step. If the vault has no room or is busy, memory goes back to what the disk
+    /// holds; after any other error the engine is dead. Fails with [`VaultError::Stopped`] if it
+    /// was dead before.
     pub(super) fn finish(&mut self, mut step: Step) -> Result<(), VaultError> {
         if self.dead {
             return Err(VaultError::Stopped);
@@ -171,7 +176,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(())
     }
 
-    /// Stores a step that has no room for more, together with the contact as it is now. The step is empty afterwards.
+    /// If a step has no room for more, stores it, together with the peer row of the contact `id`,
+    /// and leaves an empty step in its place.
     pub(super) fn make_room(&mut self, step: &mut Step, id: u32, today: Day) -> Result<(), VaultError> {
         if step.room() > 0 {
             return Ok(());
@@ -182,7 +188,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.drain_backlog(id, today)
     }
 
-    /// Stores a step, in two parts if needed, and encrypts the drafts that wait.
+    /// Stores a step, in two batches if it has no room for more, together with the drafts of a
+    /// contact that can be encrypted now.
     pub(super) fn finish_and_seal(&mut self, mut step: Step, id: u32) -> Result<(), VaultError> {
         if step.room() == 0 {
             self.finish(std::mem::take(&mut step))?;
@@ -195,7 +202,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.contacts.keys().copied().collect()
     }
 
-    /// Finds the contact with a name, in any spelling of the name; `None` if there is none.
+    /// Finds the contact with this name, in any spelling of it. Returns its number and its entry;
+    /// `None` if there is no such contact.
     pub(super) fn find(&self, name: &str) -> Option<(u32, &Peer)> {
         let by = |is_it: &dyn Fn(&str) -> bool| {
             self.contacts

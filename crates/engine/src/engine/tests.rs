@@ -1,4 +1,5 @@
-//! Two engines over a relay that loses, repeats, reorders and forgets, and vaults that crash at any step.
+//! Two engines over a relay that loses, repeats, reorders and forgets, and vaults that crash at any
+//! step.
 
 mod addresses;
 mod bounds;
@@ -25,7 +26,7 @@ use deaddrop_e2ee::invite::InviteLink;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 const RELAY: &str = "ws://127.0.0.1:4000/#AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
-/// A relay to which people move.
+/// The address of a second relay, to which people move.
 const OTHER: &str = "ws://127.0.0.2:4000/#HxECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 const LIVES: BlobLives = BlobLives::DEFAULT;
 const NOW: u64 = 20_000 * 86_400;
@@ -46,7 +47,7 @@ impl Person {
         Self::with(MemoryLimits::default())
     }
 
-    /// Creates a person with a vault of these sizes.
+    /// Creates a person whose vault has these limits.
     fn with(limits: MemoryLimits) -> Self {
         let disk = MemoryVault::with_limits(limits);
         let engine = Engine::create(disk.clone(), random(), Some(&RELAY.parse().unwrap()), NOW).unwrap();
@@ -57,18 +58,18 @@ impl Person {
         self.engine.as_mut().unwrap()
     }
 
-    /// Drops everything in memory and opens the vault again, with what was committed.
+    /// Drops the engine and opens the vault again with what was committed, as after a crash.
     fn crash(&mut self, today: Day) {
         let copy = self.copy();
         self.put_back(&copy, today);
     }
 
-    /// Returns the vault as a copy of its file would hold it.
+    /// Returns a copy of the vault, as of its file.
     fn copy(&self) -> MemoryVault {
         self.disk.copy()
     }
 
-    /// Replaces the vault by a copy.
+    /// Drops the engine and opens a copy of the vault in place of the vault, as a restore does.
     fn put_back(&mut self, copy: &MemoryVault, today: Day) {
         drop(self.engine.take());
         self.disk = copy.copy();
@@ -96,7 +97,7 @@ impl Person {
     }
 }
 
-/// A mailbox at the relay.
+/// A mailbox at the relay, with the person who reads it and the blobs that lie there.
 struct Mailbox {
     owner: usize,
     name: MailboxName,
@@ -115,7 +116,8 @@ impl World {
         Self::with(seed, [MemoryLimits::default(); 2])
     }
 
-    /// Creates a world with vaults of these sizes.
+    /// Creates a world of two people whose vaults have these limits. `Ada` has invited `Ben`, who
+    /// has accepted.
     fn with(seed: u64, limits: [MemoryLimits; 2]) -> Self {
         let mut world = Self {
             rng: StdRng::seed_from_u64(seed),
@@ -139,7 +141,7 @@ impl World {
         world
     }
 
-    /// Creates and deletes own mailboxes as the relay does.
+    /// Creates and deletes the own mailboxes of both people as the relays do.
     fn make_mailboxes(&mut self) {
         for (owner, person) in self.people.iter_mut().enumerate() {
             let mailboxes = [RELAY, OTHER].map(|relay| person.engine().mailboxes_at(relay));
@@ -168,7 +170,8 @@ impl World {
         self.people[who].sent.push(text);
     }
 
-    /// Puts one envelope at the relay. With `loss`, the put fails in one of its ways.
+    /// Puts one envelope of the person `who` at the relay. Returns whether one waited. With `loss`,
+    /// the put or its answer may be lost at random.
     fn put(&mut self, who: usize, loss: bool) -> bool {
         let today = self.today;
         let most = self.rng.random_range(1..4);
@@ -229,7 +232,7 @@ impl World {
         }
     }
 
-    /// Lets everything move that can, without losses.
+    /// Lets envelopes, blobs and receipts of both people move, without losses, until none is left.
     fn settle(&mut self) {
         loop {
             self.make_mailboxes();
@@ -251,8 +254,8 @@ impl World {
         }
     }
 
-    /// Does the same as [`settle`](Self::settle), and lets the hours of a day pass, in which missing items are sent again and
-    /// lost sessions heal.
+    /// Does the same as [`settle`](Self::settle), and lets the hours of a day pass, in which
+    /// missing items are sent again and lost sessions heal.
     fn settle_in_time(&mut self) {
         let today = self.today;
         let read = BTreeSet::from([RELAY.to_owned()]);

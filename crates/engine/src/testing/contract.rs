@@ -4,15 +4,17 @@ use crate::vault::{NewRow, RowBatch, RowEntry, RowKey, Vault};
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
-/// Storage for one vault of the implementation under test.
+/// Storage for one vault, which the tests of [`check_contract`] fill.
 pub trait VaultFixture {
-    /// The implementation.
+    /// The implementation under test.
     type Vault: Vault;
 
-    /// Makes empty storage, with a room of at most 64 MiB.
+    /// Makes empty storage whose [`StorageReport::room_bytes`](crate::StorageReport::room_bytes) is
+    /// at most 64 MiB, because a test fills it.
     fn empty() -> Self;
 
-    /// Opens the vault on the storage. Called again after the earlier vault was dropped or closed.
+    /// Opens the vault on the storage, with what was committed. Called again after the earlier
+    /// vault was dropped or closed.
     fn open(&self) -> Self::Vault;
 }
 
@@ -36,7 +38,8 @@ fn row(key: RowKey, expiry_day: u32, body: &[u8]) -> NewRow {
     NewRow { key, expiry_day, body: Zeroizing::new(body.to_vec()) }
 }
 
-/// Checks rows that are put, replaced and erased, before and after an opening.
+/// Checks that rows that are put, replaced and erased read as expected, before and after the vault
+/// is opened again.
 fn check_rows<F: VaultFixture>() {
     let fixture = F::empty();
     let mut vault = fixture.open();
@@ -68,7 +71,8 @@ fn check_rows<F: VaultFixture>() {
     assert_eq!(fixture.open().get(&one), Ok(None));
 }
 
-/// Checks that tables are listed in the order of their keys, and tell the order in which rows were stored.
+/// Checks that tables are listed in the order of their keys, and tell the order in which rows were
+/// stored.
 fn check_tables<F: VaultFixture>() {
     let fixture = F::empty();
     let mut vault = fixture.open();
@@ -92,7 +96,8 @@ fn check_tables<F: VaultFixture>() {
     assert_eq!(by_age, stored.map(|number| row_key(6, number)));
 }
 
-/// Checks batches of a pseudorandom history, with openings between them, against a map.
+/// Checks that the rows after each batch of a pseudorandom history, with openings between them, are
+/// those of a map with the same changes.
 fn check_histories<F: VaultFixture>() {
     let fixture = F::empty();
     let mut vault = fixture.open();
@@ -137,7 +142,8 @@ fn check_histories<F: VaultFixture>() {
     }
 }
 
-/// Checks that a commit does not fail for lack of room below seven eighths of the room, whatever was stored and erased before.
+/// Checks that a commit does not fail for lack of room below seven eighths of the room, whatever
+/// was stored and erased before, and that a vault that is full refuses a commit without a change.
 fn check_room<F: VaultFixture>() {
     let fixture = F::empty();
     let mut vault = fixture.open();
@@ -197,7 +203,7 @@ fn check_room<F: VaultFixture>() {
     );
 }
 
-/// A generator of numbers without a pattern, the same in every run.
+/// A generator of pseudorandom numbers, the same in every run.
 struct Numbers(u64);
 
 impl Numbers {

@@ -17,21 +17,20 @@ pub struct MemoryLimits {
     pub room_bytes: u64,
     /// The value of [`StorageReport::least_row_bytes`].
     pub least_row_bytes: u64,
-    /// Number of bytes of rows, each counted with `least_row_bytes` at least, above which a commit fails with
-    /// [`VaultError::Full`].
+    /// Number of bytes of rows, each counted with `least_row_bytes` at least, above which a commit
+    /// fails with [`VaultError::Full`].
     pub capacity_bytes: u64,
 }
 
 impl Default for MemoryLimits {
-    /// Returns about the sizes of a client's vault that may grow to 1 GiB.
+    /// Returns roughly the sizes of a client's vault file that may grow to 1 GiB.
     fn default() -> Self {
         Self { room_bytes: 800 << 20, least_row_bytes: 764, capacity_bytes: 800 << 20 }
     }
 }
 
-/// A vault in memory. Clones are handles of the same storage, so that it outlives the engine that is dropped in place of a crash.
-///
-/// Meant for tests: nothing is encrypted.
+/// A vault in memory. Clones share the same storage, so that a test that drops an engine, as a
+/// crash does, can open the storage again.
 #[derive(Clone)]
 pub struct MemoryVault(Arc<Mutex<State>>);
 
@@ -39,11 +38,11 @@ pub struct MemoryVault(Arc<Mutex<State>>);
 struct State {
     rows: BTreeMap<RowKey, Row>,
     limits: MemoryLimits,
-    /// The number of writes so far.
+    /// Number of commits and erasures that were not refused.
     writes: u64,
     /// The error with which every write fails; `None`: writes succeed.
     refuses: Option<VaultError>,
-    /// Whether a write has failed for good.
+    /// Whether a write has failed with an error that is not passing, so that all later ones fail.
     stopped: bool,
     damaged_rows: u64,
 }
@@ -52,7 +51,7 @@ struct State {
 struct Row {
     expiry_day: u32,
     order: u64,
-    /// The body of the row; `None`: damaged.
+    /// The body of the row; `None`: the row is damaged.
     body: Option<Zeroizing<Vec<u8>>>,
     length: usize,
 }
@@ -78,7 +77,8 @@ impl MemoryVault {
         })))
     }
 
-    /// Copies the storage, as a copy of a vault's file does. The copy takes writes again if this vault has stopped.
+    /// Copies the storage, as a copy of a vault's file does. The copy takes writes, even if this
+    /// vault refuses them or has stopped.
     #[must_use]
     pub fn copy(&self) -> Self {
         let mut state = self.state().clone();
@@ -86,36 +86,39 @@ impl MemoryVault {
         Self(Arc::new(Mutex::new(state)))
     }
 
-    /// Returns the number of writes so far.
+    /// Returns the number of commits and erasures that were not refused.
     #[must_use]
     pub fn writes(&self) -> u64 {
         self.state().writes
     }
 
-    /// Returns the keys of all rows.
+    /// Returns the keys of all rows, ascending.
     #[must_use]
     pub fn keys(&self) -> Vec<RowKey> {
         self.state().rows.keys().copied().collect()
     }
 
-    /// Makes every write fail with an error, or succeed again. [`VaultError::Stopped`] stops the vault at the next write.
+    /// Makes every later write fail with this error; `None`: lets them succeed again. An error that
+    /// is not passing, such as [`VaultError::Stopped`], stops the vault for good at the next write.
+    /// Erasing succeeds in spite of [`VaultError::Full`].
     pub fn refuse(&self, error: Option<VaultError>) {
         self.state().refuses = error;
     }
 
-    /// Sets the number of bytes of rows that there may be.
+    /// Sets [`MemoryLimits::capacity_bytes`].
     pub fn set_capacity(&self, bytes: u64) {
         self.state().limits.capacity_bytes = bytes;
     }
 
-    /// Damages the body of a row, as a disk does: reading it fails with [`VaultError::Corrupt`].
+    /// Damages the body of a row, as a disk can: reading it fails with [`VaultError::Corrupt`].
+    /// Does nothing if there is no such row.
     pub fn damage(&self, key: &RowKey) {
         if let Some(row) = self.state().rows.get_mut(key) {
             row.body = None;
         }
     }
 
-    /// Loses a row, as a damaged disk does.
+    /// Removes a row and counts it as lost, as a damaged disk does.
     pub fn lose(&self, key: &RowKey) {
         let mut state = self.state();
         if state.rows.remove(key).is_some() {
@@ -141,7 +144,7 @@ impl core::fmt::Debug for MemoryVault {
 }
 
 impl State {
-    /// Counts a write, unless it is refused.
+    /// Begins a write: counts it, or fails if writes are refused or the vault has stopped.
     fn begin_write(&mut self) -> Result<(), VaultError> {
         if self.stopped {
             return Err(VaultError::Stopped);
@@ -248,7 +251,7 @@ pub(crate) mod tests {
     use rand::{SeedableRng, rngs::StdRng};
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    /// Returns a generator for tests: each call gives another one.
+    /// Returns a generator of random bytes for tests, with another seed at each call.
     pub(crate) fn random() -> StdRng {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         StdRng::seed_from_u64(NEXT.fetch_add(1, Ordering::Relaxed))

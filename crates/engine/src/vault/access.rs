@@ -1,4 +1,5 @@
-//! Typed access to the rows of a vault, and the count of the room that they take.
+//! Typed access to the rows of a vault, and the count of the room that they take. A row's *weight*
+//! is the number of bytes with which it counts: its length, or a minimum.
 
 use super::{
     changes::{Changes, decode},
@@ -11,10 +12,10 @@ use deaddrop_wire::Day;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-/// Maximum number of rows that are erased together outside of a batch.
+/// Maximum number of rows that are erased by one call of the vault. A store takes a limited number.
 const ERASED_AT_ONCE: usize = 1_024;
 
-/// The rows of a vault.
+/// A vault, with the weight of its rows.
 pub(crate) struct Rows<V> {
     vault: V,
     /// The minimum weight of a row, in bytes.
@@ -24,7 +25,7 @@ pub(crate) struct Rows<V> {
 }
 
 impl<V: Vault> Rows<V> {
-    /// Takes an open vault over.
+    /// Takes an open vault over and weighs its rows.
     pub(crate) fn new(vault: V) -> Self {
         let least_row = vault.report().least_row_bytes;
         let mut rows = Self { vault, least_row, used: 0 };
@@ -32,7 +33,7 @@ impl<V: Vault> Rows<V> {
         rows
     }
 
-    /// Returns all rows, by table.
+    /// Returns the properties of all rows, ascending by key.
     pub(super) fn entries(&self) -> impl Iterator<Item = RowEntry> {
         (0..=u8::MAX).flat_map(|table| self.vault.table(table))
     }
@@ -42,13 +43,16 @@ impl<V: Vault> Rows<V> {
         status(&self.vault.report(), self.used)
     }
 
-    /// Returns what the vault has room for.
+    /// Returns the kinds of rows for which the vault has room.
     pub(crate) fn room(&self) -> VaultRoom {
         self.status().room
     }
 
-    /// Stores changes durably. After [`VaultError::Full`] and [`VaultError::Busy`] the disk holds what it held before; after any
-    /// other error what it holds is known only when the vault is opened again.
+    /// Stores changes durably, as one batch; then erases the rows that are to be erased after it.
+    ///
+    /// If the batch fails with [`VaultError::Full`] or [`VaultError::Busy`], the disk holds what it
+    /// held before. If only the erasing fails with [`VaultError::Busy`], the batch is stored. After
+    /// any other error what the disk holds is known only when the vault is opened again.
     pub(crate) fn commit(&mut self, changes: Changes) -> Result<(), VaultError> {
         let used = self.used_after(&changes);
         let is_empty = changes.rows() == 0;
@@ -60,7 +64,8 @@ impl<V: Vault> Rows<V> {
         self.erase(&later)
     }
 
-    /// Erases rows, which needs no room.
+    /// Erases rows durably, which needs no room. Fails as [`Vault::erase`] does; some of the rows
+    /// may be erased then.
     pub(crate) fn erase(&mut self, keys: &[RowKey]) -> Result<(), VaultError> {
         for keys in keys.chunks(ERASED_AT_ONCE) {
             let gone: u64 = keys.iter().map(|key| self.weight_of(key)).sum();
@@ -81,45 +86,48 @@ impl<V: Vault> Rows<V> {
         })
     }
 
-    /// Reads a row of the engine's own, if it is there; fails if it is damaged, or written by a newer version.
+    /// Reads and decodes a row whose fields the engine defines; `None` if there is none. Fails with
+    /// [`VaultError::Corrupt`] if it is damaged, and with [`VaultError::NewerVersion`] if a newer
+    /// version has written it.
     pub(crate) fn read<T: DeserializeOwned>(&self, key: &RowKey) -> Result<Option<T>, VaultError> {
         self.read_bytes(key)?.map(|body| decode(&body)).transpose()
     }
 
-    /// Reads the bytes of a row, if it is there.
+    /// Reads the bytes of a row; `None` if there is none.
     pub(crate) fn read_bytes(&self, key: &RowKey) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
         self.vault.get(key)
     }
 
-    /// Returns the keys of a table, ascending.
+    /// Returns the keys of the rows of a table, ascending.
     pub(crate) fn keys(&self, table: Table) -> Vec<RowKey> {
         self.vault.table(table.code()).into_iter().map(|row| row.key).collect()
     }
 
-    /// Returns the keys of a table in the order in which the rows were stored.
+    /// Returns the keys of the rows of a table in the order in which they were stored, oldest
+    /// first.
     pub(crate) fn keys_by_age(&self, table: Table) -> Vec<RowKey> {
         let mut rows = self.vault.table(table.code());
         rows.sort_unstable_by_key(|row| row.order);
         rows.into_iter().map(|row| row.key).collect()
     }
 
-    /// Whether there is a row.
+    /// Whether there is a row with this key.
     pub(crate) fn has(&self, key: &RowKey) -> bool {
         self.vault.entry(key).is_some()
     }
 
-    /// Returns rows whose last day is over.
+    /// Returns the keys of the rows whose expiry day is before `today`.
     pub(crate) fn expired(&self, today: Day) -> Vec<RowKey> {
         let is_over = |row: &RowEntry| row.expiry_day != 0 && row.expiry_day < today.number();
         self.entries().filter(is_over).map(|row| row.key).collect()
     }
 
-    /// Returns the number of rows that a damaged disk has cost.
+    /// Returns the number of rows that are lost because the disk is damaged.
     pub(crate) fn damaged(&self) -> u64 {
         self.vault.report().damaged_rows
     }
 
-    /// Finishes the work under way and closes the vault.
+    /// Finishes the vault's work under way and closes it.
     pub(crate) fn close(self) -> Result<(), VaultError> {
         self.vault.close()
     }

@@ -1,4 +1,5 @@
-//! The rows of a vault of format 1 that format 2 changes (spec/14-client.md section 2.1). Only the migration reads them.
+//! The rows of a vault of format 1 that format 2 changes (spec/14-client.md section 2.1). Only the
+//! migration reads them.
 
 use super::{
     rows::{AcceptedInvite, MailboxRow, PeerAddress, Sealed},
@@ -15,14 +16,14 @@ pub(crate) struct ConfigRow {
     pub(crate) seed: IdentitySeed,
     pub(crate) relay: Option<String>,
     pub(crate) next_contact: u32,
-    /// The number below which there is no event any more.
+    /// The number below which all events were erased.
     pub(crate) event_floor: u64,
 }
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ContactRow {
     pub(crate) name: String,
-    /// The person's identity, known once there is a session.
+    /// The hash of the person's identity; `None` until there is a session.
     pub(crate) identity: Option<[u8; 32]>,
     pub(crate) verified: bool,
     pub(crate) established: bool,
@@ -30,44 +31,50 @@ pub(crate) struct ContactRow {
     pub(crate) unreachable: bool,
     pub(crate) mailboxes: Vec<MailboxRow>,
     pub(crate) next_mailbox: u32,
-    /// The addresses, oldest first.
+    /// The addresses of the mailboxes into which this client puts messages for the contact, oldest
+    /// first.
     pub(crate) addresses: Vec<PeerAddress>,
     pub(crate) out_stream: [u8; 16],
     pub(crate) next_number: u64,
     pub(crate) in_stream: Option<[u8; 16]>,
     /// The number up to which everything was received and given to the app.
     pub(crate) low_water: u64,
-    /// Numbers above the low-water mark that are held.
+    /// The numbers above the low-water mark of the items that have come and are held.
     pub(crate) sparse: BTreeSet<u64>,
-    /// Whether the peer does not know yet what was received.
+    /// Whether a receipt has to be sent: the peer does not know yet what was received.
     pub(crate) receipt_due: bool,
-    /// Whether the peer was not told yet where to write: only before its first answer.
+    /// Whether a Hello has to be sent: the peer was not told yet where to write. Only before its
+    /// first answer.
     pub(crate) hello_due: bool,
-    /// The first 16 bytes of each blob that is stored here and perhaps not yet destroyed at the relay.
+    /// The first 16 bytes of each blob that was processed and that the relay has perhaps not
+    /// destroyed yet.
     pub(crate) unacked: Vec<[u8; 16]>,
-    /// Number of blobs that opened under no key.
+    /// Number of blobs that no key opened, or that could not be read.
     pub(crate) junk: u64,
-    /// The acceptor's side of an invite, until the invite mailbox is emptied.
+    /// The data that the acceptor of the contact's invite keeps until the invite mailbox is
+    /// emptied; `None` on the inviter's side, or afterwards.
     pub(crate) accepted_invite: Option<AcceptedInvite>,
 }
 
-/// An outbox item, which lives until its receipt.
+/// A numbered item of the outbox, which is kept until its receipt, or the control message.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ItemRow {
     pub(crate) kind: ItemKind,
-    /// The encoded content without Hello; that of a move holds a capability.
+    /// The encoded content, without a Hello before it. That of a move holds the capability to put
+    /// into an own mailbox.
     #[serde(with = "secret::bytes")]
     pub(crate) content: Zeroizing<Vec<u8>>,
-    /// The envelope for one address; erased once a relay has it.
+    /// The item encrypted for one address; `None` before it is encrypted, and once a relay has
+    /// stored it.
     pub(crate) sealed: Option<Sealed>,
-    /// The day on which the item is sent again without a receipt, because its blob has expired; `None` until a relay has stored
-    /// it.
+    /// The day (counted from 1970-01-01) on which the item is sent again if it has no receipt,
+    /// because its blob has expired at the relay; `None` until a relay has stored the envelope.
     pub(crate) again_on: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ItemKind {
-    /// A Hello or a receipt: not numbered, never receipted.
+    /// A Hello or a receipt: it has no number and gets no receipt.
     Control,
     Text,
     Move,
@@ -80,7 +87,7 @@ pub(crate) struct EventRow {
     pub(crate) kind: EventKind,
 }
 
-/// The kinds of event of format 1.
+/// The kinds of events of format 1.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum EventKind {
     MessageReceived { number: u64, text: String },

@@ -1,68 +1,81 @@
-//! Names of rows: table 1, owner 4, number 8, sub 1, two zero bytes; big-endian so that they sort.
+//! Keys of rows: table (1 byte), owner (4), number (8), sub number (1), two zero bytes, all
+//! big-endian, so that the rows of a table sort by them. The owner is the number of a contact where
+//! nothing else is said. spec/14-client.md section 2 has the list.
 
 use super::port::RowKey;
 
-/// The table of a row.
+/// The table to which a row belongs. One row: the table has no other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Table {
-    /// One row: identity, own relay, counters.
+    /// One row: the seed of this user's identity, the relay that is set, counters.
     Config,
-    /// A person: name and identity.
+    /// A contact as a person: name and identity.
     Person,
-    /// A session's snapshot. The sub number is its slot, as in the next two.
+    /// The snapshot of a session. The sub number is the session's slot, different for each session
+    /// of a contact.
     Session,
-    /// A session's reset secrets.
+    /// The secrets by which a session proves a reset. The sub number is the session's slot.
     Resets,
-    /// A skipped message key. The number is the turn, then the message number.
+    /// The key of a skipped message. The sub number is the session's slot, the number the turn
+    /// (upper 32 bits) and the message number in it.
     Skipped,
-    /// The outbox. Sub 0: an item, with number 0 for the one unnumbered message. Sub 1: a draft, whose number is its place among
-    /// drafts.
+    /// The outbox. Sub number 0: an item, with its number in the stream; number 0: the control
+    /// message (a Hello, or a receipt). Sub number 1: a draft, which has no number in the stream
+    /// yet; the number is its place among the drafts.
     Outbox,
-    /// An event for the app.
+    /// An event for the app. The owner is 0, the number that of the event.
     Event,
-    /// An item above the low-water mark. The sub number is its stream's slot.
+    /// A received item above the low-water mark of its stream, with its number. The sub number is
+    /// the stream's slot, different for each incoming stream of a contact.
     Held,
-    /// A content that needs a newer version. The owner is the conversation.
+    /// A content that is kept for a newer version. The number is that of the event that reports it.
     Parked,
-    /// The secrets of an invite that waits.
+    /// The secrets of an open invite, on the inviter's side.
     Invite,
     /// One row: the number up to which a simple app has shown events.
     Cursor,
-    /// Number of times that processing a blob was begun and not finished. The number is the blob's first bytes.
+    /// The count of starts of processing a blob that have not ended. Owner and number are the
+    /// blob's first 12 bytes.
     Attempt,
-    /// One row, which exists while the vault is open.
+    /// One row, which exists while the vault is open: an opening that finds it comes after a crash.
     Running,
-    /// A blob that was put aside. The number is its first bytes.
+    /// A blob that was put aside, because its processing was begun several times and never ended.
+    /// The number is its first 8 bytes.
     Aside,
-    /// A peer: mailboxes, addresses, streams.
+    /// A contact as the one device with which this client communicates: mailboxes, addresses,
+    /// streams.
     Peer,
-    /// The e2ee crate's contact of a peer.
+    /// The row of the e2ee crate's `Contact`: the contact's sessions and their relation.
     Ratchet,
-    /// A conversation.
+    /// A contact as a conversation: its clocks.
     Conversation,
-    /// A message that was shown. The owner is the conversation.
+    /// The id of a message that was shown, by which a repeat is recognised. The number is a hash of
+    /// author and id.
     Seen,
     /// One row: what the user has allowed and set for relays.
     Relays,
-    /// A contact's address that is not connected to.
+    /// The IP address to which a contact's address leads, and to which the client does not connect.
     Blocked,
-    /// One row: the vault's format.
+    /// One row: the format of the vault's rows.
     Format,
-    /// One row: the time of the last retry of addresses that refused.
+    /// One row: the time at which addresses that refused were last tried again.
     StaleTried,
-    /// An outbox item that a receipt showed to be missing.
+    /// A note that a receipt showed an item of the outbox to be missing. The number is the item's.
     Missing,
     /// Number of bytes that were sent again to a contact within an hour.
     Again,
-    /// An envelope that needs the user's decision.
+    /// An envelope that is read only after the user's decision. The number is its place in the
+    /// order of arrival, from 1.
     Asked,
-    /// One row: the mailboxes that tell whether this vault is the newest.
+    /// One row: the sentinel mailboxes, which show whether this vault was put back from a copy.
     Sentinel,
-    /// The number up to which a contact's events were shown. Owner 0 has the events that concern no contact.
+    /// The number up to which a simple app has shown a contact's events. Owner 0: of the events
+    /// that concern no contact.
     Shown,
     /// One row, which exists while contacts are being moved to the relay that is set.
     Moving,
-    /// The newest private mailbox that a peer has used, as long as older ones exist.
+    /// The number of the newest private mailbox that a contact has used, as long as older ones
+    /// exist.
     Used,
     /// One row: the day that is believed.
     Calendar,
@@ -105,7 +118,7 @@ impl Table {
     }
 }
 
-/// Returns the key of a row of sub 0.
+/// Returns the key of a row with the sub number 0.
 pub(crate) const fn key(table: Table, owner: u32, number: u64) -> RowKey {
     sub_key(table, owner, number, 0)
 }
@@ -117,13 +130,13 @@ pub(crate) const fn sub_key(table: Table, owner: u32, number: u64, sub: u8) -> R
     RowKey([table.code(), a, b, c, d, e, f, g, h, i, j, k, l, sub, 0, 0])
 }
 
-/// Returns owner and number of a key.
+/// Returns the owner and the number in a key.
 pub(crate) const fn parts(key: &RowKey) -> (u32, u64) {
     let [_, a, b, c, d, e, f, g, h, i, j, k, l, ..] = key.0;
     (u32::from_be_bytes([a, b, c, d]), u64::from_be_bytes([e, f, g, h, i, j, k, l]))
 }
 
-/// Returns the sub number of a key.
+/// Returns the sub number in a key.
 pub(crate) const fn sub(key: &RowKey) -> u8 {
     let [.., sub, _, _] = key.0;
     sub

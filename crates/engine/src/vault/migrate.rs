@@ -1,7 +1,8 @@
-//! Brings a vault of format 1 to format 2 (spec/14-client.md section 2.1).
+//! Converts a vault of format 1 to format 2 (spec/14-client.md section 2.1).
 //!
-//! The work is done in batches. Each batch also stores how far it has come, so that a vault that was closed or killed between two
-//! batches goes on from there. The row that says "format 2" is written last and alone.
+//! The work is done in batches. It has stages, one for each table. Each batch also stores how far
+//! the work has come, so that a vault that was closed or killed between two batches continues from
+//! there. The row that says "format 2" is written last and alone.
 
 mod contact;
 mod known;
@@ -20,9 +21,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
-/// The format that this build reads and writes.
+/// Number of the format that this build reads and writes.
 const FORMAT: u32 = 2;
-/// The row that tells the format.
+/// The key of the row that holds the vault's format.
 const FORMAT_KEY: RowKey = key(Table::Format, 0, 0);
 /// The version byte of a row of format 1.
 const OLD_VERSION: u8 = 1;
@@ -30,19 +31,22 @@ const OLD_VERSION: u8 = 1;
 const OLD_RELAYS: Table = Table::Peer;
 /// The table of format 1 that held what is [`Table::Blocked`] now.
 const OLD_BLOCKED: Table = Table::Ratchet;
-/// Maximum number of rows that one batch writes and erases.
+/// Maximum number of rows that one batch writes and erases (spec/14-client.md section 2.1).
 const MAX_ROWS: usize = 200;
-/// Maximum number of bytes that one batch writes.
+/// Maximum number of bytes that one batch writes (spec/14-client.md section 2.1).
 const MAX_BYTES: usize = 2 << 20;
-/// Maximum number of rows that one old row becomes, with the row of the format.
+/// Maximum number of rows that one row of format 1 makes a batch write and erase, the row of the
+/// format among them: a batch is stored when it has room for fewer.
 const ROWS_OF_ONE: usize = 6;
-/// Maximum number of bytes that one old row becomes.
+/// Bound on the number of bytes that are written for one row of format 1: a batch is stored when it
+/// has room for fewer.
 const BYTES_OF_ONE: usize = 128 << 10;
 
-/// The steps in their order. A stored stage is an index into this list.
+/// The stages in their order. A stored stage is an index into this list.
 ///
-/// The config row is first: an older build that opens the vault from then on sees a newer version. What needs the contact rows of
-/// format 1 comes before these are replaced, and tables 15 and 16 are empty before they get rows of their new meaning.
+/// The config row is first: an older build that opens the vault from then on sees a newer version.
+/// Stages that need the contact rows of format 1 come before these are replaced, and tables 15 and
+/// 16 are emptied before they get rows of their new meaning.
 const STAGES: [Stage; 15] = [
     Stage::Config,
     Stage::Relays,
@@ -61,7 +65,7 @@ const STAGES: [Stage; 15] = [
     Stage::Contacts,
 ];
 
-/// All rows of one table of format 1.
+/// The conversion of all rows of one table of format 1.
 #[derive(Clone, Copy)]
 enum Stage {
     Config,
@@ -82,7 +86,7 @@ enum Stage {
 }
 
 impl Stage {
-    /// Returns the table in which the old rows lie.
+    /// Returns the table in which the rows of format 1 lie.
     const fn table(self) -> Table {
         match self {
             Self::Config => Table::Config,
@@ -104,14 +108,16 @@ impl Stage {
     }
 }
 
-/// Brings a vault of format 1 to format 2; a vault of format 2 costs one read.
+/// Converts a vault of format 1 to format 2. Costs one read if the vault has format 2.
 ///
-/// Before the first change every row is read once: a damaged row, or one of a newer version, ends it with nothing changed.
+/// Before the first change every row is read once. If one is damaged, or of a newer version, this
+/// fails with [`VaultError::Corrupt`] or [`VaultError::NewerVersion`], and nothing is changed.
 pub(crate) fn migrate<V: Vault>(vault: &mut Rows<V>, rng: &mut impl CryptoRng) -> Result<(), VaultError> {
     run(vault, rng, &mut |_| Ok(()))
 }
 
-/// A callback after each stored batch, with its number of rows and of bytes. Its error ends the migration there.
+/// A callback after each stored batch, with the batch's number of rows and number of bytes. If it
+/// fails, the migration ends with that error.
 type AfterBatch<'a> = &'a mut dyn FnMut([usize; 2]) -> Result<(), VaultError>;
 
 /// Does the work of [`migrate`] and calls `after_batch` after each batch.
@@ -144,16 +150,18 @@ fn run<V: Vault, R: CryptoRng>(
 /// The state of a migration from format 1 to format 2.
 struct Work<'a, V: Vault, R: CryptoRng> {
     vault: &'a mut Rows<V>,
-    /// The generator; `None`: the work only checks, and stores nothing.
+    /// The generator of the ids of new streams; `None`: the work only checks all rows, and stores
+    /// nothing.
     rng: Option<&'a mut R>,
     after_batch: AfterBatch<'a>,
-    /// The changes for the next batch.
+    /// The changes that are stored with the next batch.
     changes: Changes,
-    /// The last row whose changes `changes` holds.
+    /// The stage and the key of the last row whose changes are in `changes` or stored.
     done: FormatRow,
-    /// The contacts in format 1; empty once their rows are being replaced.
+    /// The contacts by their rows of format 1; empty once these are being replaced.
     known: Known,
-    /// Number of texts of each contact's outbox that have become messages.
+    /// For each contact, the number of texts of its outbox that have become messages so far: the
+    /// clock of the last one.
     clocks: BTreeMap<u32, u64>,
 }
 
@@ -182,13 +190,14 @@ impl<'a, V: Vault, R: CryptoRng> Work<'a, V, R> {
         Ok(work)
     }
 
-    /// Returns the steps that are left, the one under way among them.
+    /// Returns the stages that are left, with their indices in [`STAGES`], the one under way among
+    /// them.
     fn stages(&self) -> impl Iterator<Item = (u32, Stage)> + use<V, R> {
         let first = self.done.stage;
         (0..).zip(STAGES).filter(move |(number, _)| *number >= first)
     }
 
-    /// Does all the work that is left.
+    /// Converts all rows that are left, in batches.
     fn all(&mut self) -> Result<(), VaultError> {
         for (number, stage) in self.stages() {
             let after = if number == self.done.stage { self.done.after } else { [0; 16] };
@@ -212,7 +221,8 @@ impl<'a, V: Vault, R: CryptoRng> Work<'a, V, R> {
         self.commit()
     }
 
-    /// Stores the changes that have gathered.
+    /// Stores the changes that have gathered, with the progress, as one batch. Does nothing if the
+    /// work only checks.
     fn commit(&mut self) -> Result<(), VaultError> {
         let mut changes = std::mem::take(&mut self.changes);
         if self.rng.is_none() || changes.rows() == 0 {
@@ -265,8 +275,8 @@ impl<'a, V: Vault, R: CryptoRng> Work<'a, V, R> {
         }
     }
 
-    /// Turns a numbered item into a draft. The step that migrates the contact deals with the control message; items that belong
-    /// to no contact stay.
+    /// Turns a numbered item of the outbox into a draft. Leaves control messages, which are dealt
+    /// with by the stage of the contacts, and items that belong to no contact.
     fn outbox_item(&mut self, row: &RowKey) -> Result<(), VaultError> {
         let (owner, number) = parts(row);
         let Some(streams) = self.known.streams.get(&owner).filter(|_| number != rows::CONTROL) else {
@@ -280,7 +290,8 @@ impl<'a, V: Vault, R: CryptoRng> Work<'a, V, R> {
         self.changes.put(rows::draft_key(owner, number), &draft)
     }
 
-    /// Writes a row again whose fields stay as they are, perhaps under another key.
+    /// Writes a row again whose fields stay as they are, with the new version byte; `moved` is its
+    /// new key, if that changes.
     fn same<T: Serialize + DeserializeOwned>(
         &mut self,
         row: &RowKey,
@@ -303,7 +314,8 @@ impl<'a, V: Vault, R: CryptoRng> Work<'a, V, R> {
         Ok(())
     }
 
-    /// Counts the messages that an earlier run has made of the outboxes.
+    /// Counts the texts that an earlier run of the migration has turned into messages, for
+    /// `clocks`.
     fn count_messages(&mut self) -> Result<(), VaultError> {
         for row in self.vault.keys(Table::Outbox) {
             if sub(&row) == rows::DRAFT {
@@ -320,7 +332,8 @@ fn bytes<V: Vault>(vault: &Rows<V>, row: &RowKey) -> Result<Zeroizing<Vec<u8>>, 
     vault.read_bytes(row)?.ok_or(VaultError::Corrupt)
 }
 
-/// Reads a row of format 1; fails if it is missing, damaged, or of another version.
+/// Reads a row of format 1. Fails with [`VaultError::Corrupt`] if it is missing or damaged, and
+/// with [`VaultError::NewerVersion`] if its version byte is above that of format 2.
 fn old<T: DeserializeOwned, V: Vault>(vault: &Rows<V>, row: &RowKey) -> Result<T, VaultError> {
     match bytes(vault, row)?.split_first() {
         Some((&OLD_VERSION, fields)) => postcard::from_bytes(fields).map_err(|_| VaultError::Corrupt),

@@ -4,16 +4,17 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// The settings for relays.
+/// The settings and permissions of the user for relays.
 #[derive(Default, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 pub(crate) struct RelaysRow {
-    /// The relay that became the own one by accepting an invite. The user has not named it.
+    /// The address of the relay that was set by accepting an invite, and that the user has not
+    /// named; `None`: there is none.
     #[zeroize(skip)]
     pub(crate) adopted: Option<String>,
-    /// Addresses that are not public and that the user has allowed, oldest first.
+    /// IP addresses that are not public and that the user has allowed, oldest first.
     #[zeroize(skip)]
     pub(crate) allowed: Vec<IpAddr>,
-    /// Tokens for new mailboxes.
+    /// The tokens for new mailboxes, at most one for each relay.
     pub(crate) tokens: Vec<RelayToken>,
 }
 
@@ -26,7 +27,7 @@ pub(crate) struct RelayToken {
     pub(crate) token: Vec<u8>,
 }
 
-/// A contact's address that the client does not connect to.
+/// The IP address to which a contact's address leads, and to which the client does not connect.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct BlockedRow {
     pub(crate) address: IpAddr,

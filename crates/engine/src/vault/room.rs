@@ -3,52 +3,58 @@
 use super::port::StorageReport;
 use core::time::Duration;
 
-/// Number of parts into which the room is divided.
+/// Number of equal parts into which the room of a vault is divided for the bounds below
+/// (spec/14-client.md section 2.3).
 const PARTS: u64 = 8;
-/// Parts of the room that the user's own calls may fill.
+/// Number of parts of the room that the user's own texts, contacts and invites may fill.
 const SEND_PARTS: u64 = 5;
-/// Parts of the room that received messages may fill. The rest is for receipts, for changes of sessions, and for the work of the storage:
-/// it is sure to take rows up to about seven eighths of its room.
+/// Number of parts of the room that received messages may fill. The rest is for receipts, for
+/// changes of sessions, and for the work of the storage, which is sure to take rows up to about
+/// seven eighths of its room.
 const RECEIVE_PARTS: u64 = 6;
 
 /// The kinds of rows for which a vault has room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum VaultRoom {
-    /// There is room for all of it.
+    /// There is room for rows of every kind.
     Enough,
-    /// There is room for received messages, but not for a new text, contact or invite of the user. To make room, erase events or
-    /// raise the limit.
+    /// There is room for received messages, but not for a new text, contact or invite of the user.
+    /// To make room, erase events or raise the limit.
     ReceivesOnly,
-    /// There is room for receipts and for erasing. Messages are left at the relays.
+    /// There is room for receipts only. Messages are left at the relays until rows are erased.
     Full,
 }
 
-/// The fill level of the vault. A vault without room loses nothing: see [`VaultError::Full`](crate::VaultError::Full).
+/// The fill level of the vault. A vault without room loses nothing: see
+/// [`VaultError::Full`](crate::VaultError::Full).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VaultStatus {
-    /// Number of bytes of the vault's file.
+    /// Length of the vault's file in bytes.
     pub file_bytes: u64,
-    /// Number of bytes to which the file may grow.
+    /// Length in bytes to which the vault's file may grow.
     pub limit_bytes: u64,
-    /// Number of bytes that the vault's records take, each counted with its share of the file's tables at least.
+    /// Number of bytes that the vault's rows take, each counted at least with its share of the
+    /// file's tables.
     pub used_bytes: u64,
-    /// Number of bytes up to which the user's own texts, contacts and invites may fill the vault.
+    /// Value of `used_bytes` up to which the user's own texts, contacts and invites may fill the
+    /// vault.
     pub send_bytes: u64,
-    /// Number of bytes up to which received messages may fill the vault.
+    /// Value of `used_bytes` up to which received messages may fill the vault.
     pub receive_bytes: u64,
-    /// The kinds of things that the vault has room for now.
+    /// The kinds of rows for which the vault has room now.
     pub room: VaultRoom,
-    /// Number of bytes of erased records that are still in the file, encrypted under keys that are destroyed. They are
-    /// overwritten within minutes while the vault is open.
+    /// Number of bytes of erased rows that are still in the file, encrypted under keys that are
+    /// destroyed. They are overwritten within minutes while the vault is open.
     pub dead_bytes: u64,
-    /// The time since the oldest of these records was erased, as far as this process knows.
+    /// The time since the oldest of the erased rows that are still in the file was erased, as far
+    /// as this process knows; `None` if there is none.
     pub oldest_dead: Option<Duration>,
 }
 
 impl VaultStatus {
-    /// Returns how full the vault is, in percent of what received messages may fill; at most 100.
+    /// Returns the fill level in percent of the bytes that received messages may fill; at most 100.
     #[must_use]
     pub fn percent(&self) -> u8 {
         let percent = self.used_bytes.saturating_mul(100).checked_div(self.receive_bytes).unwrap_or(100);
@@ -56,12 +62,13 @@ impl VaultStatus {
     }
 }
 
-/// Returns the weight of a row of this length, in bytes: small rows take their share of the storage's tables.
+/// Returns the number of bytes with which a row of this length in bytes counts: at least
+/// `least_row`, because small rows take their share of the storage's tables.
 pub(super) fn weight(least_row: u64, length: usize) -> u64 {
     least_row.max(u64::try_from(length).unwrap_or(u64::MAX))
 }
 
-/// Returns the status of a storage whose rows weigh `used_bytes`.
+/// Returns the fill level of a storage whose rows count `used_bytes` bytes.
 pub(super) fn status(storage: &StorageReport, used_bytes: u64) -> VaultStatus {
     let bytes_of = |parts| storage.room_bytes / PARTS * parts;
     let (send_bytes, receive_bytes) = (bytes_of(SEND_PARTS), bytes_of(RECEIVE_PARTS));

@@ -10,7 +10,7 @@ use deaddrop_link::capability::{OwnCapability, ReadCapability, SendCapability};
 
 const LEN: usize = 32;
 
-/// A secret of 32 bytes.
+/// A value of 32 bytes that a row holds as a secret.
 pub(crate) trait Secret {
     fn expose(&self) -> &[u8; LEN];
     fn copy_of(bytes: &[u8; LEN]) -> Self;
@@ -92,7 +92,8 @@ pub(crate) mod array {
     }
 }
 
-/// Serialises secret bytes, by `#[serde(with = "secret::bytes")]`: reads them by one copy into a buffer of their length.
+/// Serialisation of secret bytes, by `#[serde(with = "secret::bytes")]`. They are read by one copy
+/// into a buffer of their length.
 pub(crate) mod bytes {
     use core::fmt;
     use serde::{

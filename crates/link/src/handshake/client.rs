@@ -1,4 +1,7 @@
 //! The client's side of the handshake.
+//!
+//! C1 is the client's first message, S1 the relay's answer, C2 the client's last message; the
+//! module `handshake` says what each contains.
 
 use super::{
     error::ClientHandshakeError,
@@ -16,7 +19,7 @@ use rand_core::CryptoRng;
 
 const NONCE_0: [u8; aead::NONCE_LEN] = [0; aead::NONCE_LEN];
 
-/// A client that has sent C1.
+/// A client that has sent C1 and waits for the relay's answer.
 pub struct ClientHandshake {
     pinned: Fingerprint,
     offer: Offer,
@@ -26,13 +29,14 @@ pub struct ClientHandshake {
     retried: bool,
 }
 
-/// The client's next step after a message of the relay.
+/// The client's next step after the relay's answer to C1.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "short-lived, matched at once")]
 pub enum ClientStep {
-    /// The link is open on the client's side.
+    /// The handshake is done on the client's side: send the message C2.
     Finished(ClientFinished),
-    /// The relay wants to see a cookie. Send this C1 on a connection from the same address, and continue with the state.
+    /// The relay asks for a cookie first. Send the second value, a new C1, on a connection from the
+    /// same address, and continue with the first.
     Again(ClientHandshake, Vec<u8>),
 }
 
@@ -45,16 +49,17 @@ pub struct ClientFinished {
     pub link: UnprovenLink,
 }
 
-/// A link whose relay has proven the X25519 half of its identity only. The relay's first record proves the ML-KEM
-/// half too.
+/// A link whose relay has proven the X25519 half of its identity only. The relay's first record
+/// proves the ML-KEM half too.
 ///
-/// Nothing can be sealed before that: an attacker who has broken or stolen the X25519 half can complete the handshake,
-/// and if it gets the ML-KEM half later, it opens everything that the client sent to it until then.
+/// Nothing can be sealed before that: an attacker who has broken or stolen the X25519 half can
+/// complete the handshake, and if it gets the ML-KEM half later, it opens everything that the
+/// client sent to it until then.
 #[derive(Debug)]
 pub struct UnprovenLink(LinkSession);
 
 impl UnprovenLink {
-    /// Opens the relay's first record.
+    /// Opens the relay's first record. Returns the proven link, and the items of the record.
     ///
     /// # Errors
     /// Fails with [`RecordError`]; the link is over.
@@ -63,7 +68,7 @@ impl UnprovenLink {
         Ok((self.0, received))
     }
 
-    /// Seals a first record of any plaintext, for tests of the relay's refusals.
+    /// Seals record 0 again, with any plaintext, for tests of the relay's refusals.
     #[cfg(test)]
     pub(super) fn reseal_first(self, plaintext: &[u8]) -> Vec<u8> {
         self.0.reseal_first(plaintext)
@@ -71,7 +76,8 @@ impl UnprovenLink {
 }
 
 impl ClientHandshake {
-    /// Begins a handshake with the relay of this fingerprint. Returns C1, too.
+    /// Begins a handshake with the relay of the fingerprint `pinned`. Returns the client's state,
+    /// and C1 to be sent.
     #[must_use]
     pub fn start(pinned: &Fingerprint, offer: Offer, rng: &mut (impl CryptoRng + ?Sized)) -> (Self, Vec<u8>) {
         let x25519 = x25519::SecretKey::generate(rng);
@@ -80,7 +86,8 @@ impl ClientHandshake {
         (Self { pinned: *pinned, offer, x25519, kem, c1: c1.clone(), retried: false }, c1)
     }
 
-    /// Handles the relay's answer. `hello` is sent in C2; [`UnprovenLink`] explains why C2 can hold nothing else.
+    /// Handles the relay's answer to C1. `hello` is sent in C2; [`UnprovenLink`] explains why C2
+    /// can hold nothing else.
     ///
     /// # Errors
     /// Fails with [`ClientHandshakeError`].
@@ -143,7 +150,8 @@ impl ClientHandshake {
         Ok(ClientFinished { c2, link: UnprovenLink(session) })
     }
 
-    /// Makes a new C1 with the same keys and the cookie; fails if that was done before. Only the new one enters the transcript.
+    /// Makes a new C1 with the same keys and the cookie. Only this C1 enters the transcript. Fails
+    /// with [`ClientHandshakeError::Overloaded`] if the client has retried before.
     fn on_retry(mut self, cookie: &Cookie) -> Result<ClientStep, ClientHandshakeError> {
         if self.retried {
             return Err(ClientHandshakeError::Overloaded); // K-12: one retry a handshake.

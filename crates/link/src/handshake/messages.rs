@@ -1,28 +1,35 @@
 //! The bytes of handshake messages (spec/10-link.md section 3). This module computes on no key.
+//!
+//! C1 is the client's first message, S1 the relay's answer, C2 the client's last message; the
+//! module `handshake` says what each contains.
 
 use crate::{cookie::Cookie, handshake::RelayHandshakeError, identity::PUBLIC_LEN, record::FIRST_RECORD_LEN};
 use deaddrop_primitives::{aead::TAG_LEN, kem, x25519};
 use deaddrop_wire::{Features, Offer, Version, limits::MAX_VERSIONS};
 
-/// The beginning of C1, with the client's keys and offer.
+/// The first bytes of C1, the client's first message, with its keys and offer.
 pub(crate) const MAGIC_C1: &[u8; 4] = b"ddC1";
-/// The beginning of S1, with the relay's key and proof.
+/// The first bytes of S1, the relay's answer, with its key and proof.
 pub(crate) const MAGIC_S1: &[u8; 4] = b"ddS1";
-/// The beginning of C2, with the client's ciphertext to the relay's identity and its first record.
+/// The first bytes of C2, the client's last message, with a ciphertext to the relay's identity and
+/// the client's first record.
 pub(crate) const MAGIC_C2: &[u8; 4] = b"ddC2";
-/// The beginning of an answer instead of S1: come again with this cookie.
+/// The first bytes of an answer in place of S1 that asks the client to come again with the cookie
+/// in it.
 const MAGIC_RETRY: &[u8; 4] = b"ddRT";
-/// The beginning of an answer instead of S1: the relay's versions, none of which was offered.
+/// The first bytes of an answer in place of S1 that lists the relay's versions, none of which the
+/// client has offered.
 const MAGIC_NO_VERSION: &[u8; 4] = b"ddNV";
 
-/// Number of bytes of S1 in front of the sealed identity.
+/// Number of bytes of S1 in front of the sealed identity: [`MAGIC_S1`], version 2, features 8,
+/// X25519 key, ML-KEM ciphertext.
 pub(crate) const S1_HEAD_LEN: usize = 4 + 2 + 8 + x25519::KEY_LEN + kem::CIPHERTEXT_LEN;
-/// Number of bytes of the sealed identity.
+/// Number of bytes of the relay's sealed identity in S1.
 pub(crate) const STATIC_BOX_LEN: usize = PUBLIC_LEN + TAG_LEN;
-/// Number of bytes of C2 in front of the first record.
+/// Number of bytes of C2 in front of the first record: [`MAGIC_C2`], ML-KEM ciphertext.
 pub(crate) const C2_HEAD_LEN: usize = 4 + kem::CIPHERTEXT_LEN;
 
-/// A parsed C1, which is well-formed and on which nothing is computed yet.
+/// A parsed C1. Its form is checked; no key of it has been used yet.
 #[derive(Debug)]
 pub struct ClientHello<'a> {
     pub(crate) offer: Offer,
@@ -33,7 +40,7 @@ pub struct ClientHello<'a> {
 }
 
 impl<'a> ClientHello<'a> {
-    /// Checks magic, lengths and the form of the offer.
+    /// Parses C1: checks its first bytes, its lengths, and the form of the offer.
     ///
     /// # Errors
     /// Fails with [`RelayHandshakeError::NotAHandshake`].
@@ -101,14 +108,14 @@ pub(crate) fn s1_head(
     bytes
 }
 
-/// An answer to C1.
+/// A parsed answer to C1.
 pub(crate) enum Reply<'a> {
     S1(S1<'a>),
     Retry(Cookie),
     NoCommonVersion,
 }
 
-/// A parsed S1.
+/// The fields of a parsed S1. `head` is everything in front of the sealed identity `static_box`.
 pub(crate) struct S1<'a> {
     pub(crate) version: Version,
     pub(crate) features: Features,
@@ -135,7 +142,8 @@ impl<'a> Reply<'a> {
     }
 }
 
-/// A parsed C2: the ciphertext, the head that the transcript covers, the record.
+/// The fields of a parsed C2: the ciphertext, the head that the transcript covers, the first
+/// record.
 pub(crate) struct C2<'a> {
     pub(crate) ciphertext: &'a [u8; kem::CIPHERTEXT_LEN],
     pub(crate) head: &'a [u8],
@@ -194,7 +202,8 @@ fn push_versions(bytes: &mut Vec<u8>, offer: &Offer) {
     }
 }
 
-/// Splits the versions of a list off from the bytes after it; `None` if the list is too long or cut short.
+/// Splits a list of versions off from the bytes after it; `None` if the list is too long or cut
+/// short.
 fn parse_versions(bytes: &[u8]) -> Option<(Vec<Version>, &[u8])> {
     let (count, rest) = bytes.split_first()?;
     let count = usize::from(*count);

@@ -1,4 +1,7 @@
 //! The relay's side of the handshake.
+//!
+//! C1 is the client's first message, S1 the relay's answer, C2 the client's last message; the
+//! module `handshake` says what each contains.
 
 use super::{
     error::RelayHandshakeError,
@@ -15,7 +18,7 @@ use rand_core::CryptoRng;
 
 const NONCE_0: [u8; aead::NONCE_LEN] = [0; aead::NONCE_LEN];
 
-/// A relay that has sent S1. It holds no key of the client and no message.
+/// A relay that has sent S1 and waits for C2. It holds no key of the client and no message.
 pub struct RelayHandshake {
     version: Version,
     features: Features,
@@ -25,8 +28,8 @@ pub struct RelayHandshake {
 }
 
 impl RelayHandshake {
-    /// Answers a parsed C1. Returns S1, too. This is the first step that computes on keys: ask for a cookie before it when under
-    /// load.
+    /// Answers a parsed C1. Returns the relay's state, and S1 to be sent. This is the first step
+    /// that computes on keys: under load, ask for a cookie before it.
     ///
     /// # Errors
     /// Fails with [`RelayHandshakeError`].
@@ -59,7 +62,7 @@ impl RelayHandshake {
         Ok((Self { version, features, chain, h2, confirmation }, s1))
     }
 
-    /// Handles C2. Returns the link and the client's Hello.
+    /// Handles C2. Returns the link, and the client's Hello.
     ///
     /// # Errors
     /// Fails with [`RelayHandshakeError`].

@@ -1,6 +1,8 @@
 //! The key schedule: the order in which the secrets enter (spec/10-link.md section 4).
 //!
-//! H1 covers C1 and the head of S1; H2 also the sealed identity; H3 also the confirmation and the head of C2.
+//! C1, S1 and C2 are the three messages of the handshake, H1 to H3 the hashes of its transcript. H1
+//! covers C1 and the head of S1; H2 also the sealed identity; H3 also the confirmation tag and the
+//! head of C2.
 
 use crate::{labels, record::RecordKey};
 use deaddrop_primitives::{hash::sha256, hkdf::extract, kem, secret_bytes, x25519};
@@ -30,7 +32,7 @@ pub(super) fn transcript_3(h2: &[u8; 32], confirmation: &[u8], c2_head: &[u8]) -
     sha256(&[labels::LINK_TRANSCRIPT_3, h2, confirmation, c2_head])
 }
 
-/// Computes the first stage, in which both ephemeral secrets enter.
+/// Computes the first stage, in which the X25519 and the ML-KEM secret of the fresh keys enter.
 pub(super) fn stage_1(
     ephemeral: &x25519::SharedSecret,
     encapsulated: &kem::SharedSecret,
@@ -40,7 +42,7 @@ pub(super) fn stage_1(
     (StaticKey::derive(&exp, &[labels::LINK_STATIC, h1]), ChainKey::derive(&exp, &[labels::LINK_CHAIN_1, h1]))
 }
 
-/// Computes the second stage, in which the relay's identity enters by its X25519 key.
+/// Computes the second stage, in which the X25519 secret of the relay's identity enters.
 pub(super) fn stage_2(
     chain: &ChainKey,
     identity: &x25519::SharedSecret,
@@ -53,13 +55,13 @@ pub(super) fn stage_2(
     )
 }
 
-/// The keys of both directions.
+/// The first keys of both directions, under the name of the side that seals with them.
 pub(super) struct RecordKeys {
     pub(super) client: RecordKey,
     pub(super) relay: RecordKey,
 }
 
-/// Computes the third stage, in which the relay's identity enters by its ML-KEM key.
+/// Computes the third stage, in which the ML-KEM secret of the relay's identity enters.
 pub(super) fn stage_3(chain: &ChainKey, identity: &kem::SharedSecret, h3: &[u8; 32]) -> RecordKeys {
     let exp = extract(chain.expose(), &[identity.expose()]).ready();
     RecordKeys {

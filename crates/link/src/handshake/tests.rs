@@ -22,7 +22,8 @@ fn greeting() -> Hello {
     Hello { features: 0, ping_s: 45, window_blobs: 64, window_bytes: 1 << 20, client, relay: None }
 }
 
-/// Returns relay 1, a client and its C1's state, and the state and the S1 of the relay that answered.
+/// Returns the identity of relay 1, a client that has sent C1, the relay's state after its answer,
+/// and its S1.
 fn half_way() -> (RelayIdentity, ClientHandshake, RelayHandshake, Vec<u8>) {
     let identity = identity(1);
     let (client, c1) = ClientHandshake::start(identity.fingerprint(), Offer::v1(), &mut rng(1));
@@ -46,7 +47,8 @@ fn linked() -> (LinkSession, LinkSession) {
     proven(client, relay)
 }
 
-/// Returns the link after the relay's first record.
+/// Returns the client's and the relay's link after the relay's first record, which proves the
+/// relay.
 fn proven(client: ClientFinished, mut relay: LinkSession) -> (LinkSession, LinkSession) {
     let record = relay.seal(&[ping(0)]).unwrap().remove(0);
     let (client, received) = client.link.on_first_record(&record).unwrap();
@@ -191,7 +193,7 @@ fn bad_keys_of_a_client_are_refused() {
     }
 }
 
-/// Returns a C2 of a client that breaks the rules: its record holds `plaintext`.
+/// Returns the C2 of a client that breaks the rules: its first record holds `plaintext`.
 fn c2_with(client: ClientHandshake, s1: &[u8], plaintext: &[u8]) -> Vec<u8> {
     let finished = finished(client.on_message(s1, &greeting(), &mut rng(3))).unwrap();
     let record = finished.link.reseal_first(plaintext);

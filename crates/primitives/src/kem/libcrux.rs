@@ -1,15 +1,16 @@
-//! ML-KEM-768 from `libcrux-ml-kem`: fast and largely verified. Overrides the portable back end under the feature `libcrux`.
+//! ML-KEM-768 from `libcrux-ml-kem`: fast and largely verified. Overrides the portable back end
+//! under the feature `libcrux`.
 
 use super::form::{CIPHERTEXT_LEN, ENCAPSULATION_KEY_LEN, SEED_LEN, SharedSecret};
 use alloc::boxed::Box;
 use libcrux_ml_kem::mlkem768;
 use zeroize::Zeroize;
 
-/// The name of the crate that does the work.
+/// The name of the crate that provides ML-KEM in this back end.
 pub(super) const PROVIDER: &str = "libcrux-ml-kem";
 
-/// Number of bytes of stack to overwrite after a call. Each kind of call ran in a thread with 36 KiB of stack, and failed with 32
-/// KiB.
+/// Number of bytes of stack to overwrite after a call. Each kind of call ran in a thread with 36
+/// KiB of stack, and failed with 32 KiB.
 pub(super) const STACK: usize = 48 << 10;
 
 /// A checked public key in its encoded form.

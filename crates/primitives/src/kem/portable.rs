@@ -1,4 +1,5 @@
-//! ML-KEM-768 from `ml-kem`: pure Rust with ordinary version requirements, so that it fits beside any other crate.
+//! ML-KEM-768 from `ml-kem`: pure Rust with ordinary version requirements, so that it fits beside
+//! any other crate.
 
 use super::form::{CIPHERTEXT_LEN, ENCAPSULATION_KEY_LEN, SEED_LEN, SharedSecret};
 use alloc::boxed::Box;
@@ -9,11 +10,11 @@ use ml_kem::{
 };
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// The name of the crate that does the work.
+/// The name of the crate that provides ML-KEM in this back end.
 pub(super) const PROVIDER: &str = "ml-kem";
 
-/// Number of bytes of stack to overwrite after a call. Each kind of call ran in a thread with 56 KiB of stack; key generation
-/// failed with 48 KiB.
+/// Number of bytes of stack to overwrite after a call. Each kind of call ran in a thread with 56
+/// KiB of stack; key generation failed with 48 KiB.
 #[cfg_attr(feature = "libcrux", allow(dead_code, reason = "tests of both back ends only"))]
 pub(super) const STACK: usize = 64 << 10;
 
@@ -71,7 +72,8 @@ impl SecretKey {
 }
 
 const fn wipes_itself<T: ZeroizeOnDrop>() {}
-/// Fails to compile unless the provider wipes its key, which it does only with its feature `zeroize`.
+/// Fails to compile unless the provider wipes its key, which it does only with its feature
+/// `zeroize`.
 const _: () = wipes_itself::<ml_kem_768::DecapsulationKey>();
 
 impl ZeroizeOnDrop for SecretKey {}

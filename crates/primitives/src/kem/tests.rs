@@ -38,7 +38,7 @@ mod both {
     use super::{super::*, *};
     use rand_chacha::rand_core::Rng;
 
-    /// The keys of both back ends from one seed. Their public keys are equal.
+    /// The key pairs that both back ends derive from one seed. Their public keys are equal.
     struct Keys {
         libcrux: (libcrux::SecretKey, libcrux::PublicKey),
         portable: (portable::SecretKey, portable::PublicKey),

@@ -1,4 +1,6 @@
-//! The choice of the connection that ends when there is no room for another (spec/12-relay.md section 7), as a value.
+//! The choice of the connection that ends when there is no room for another, as a value
+//! (spec/12-relay.md section 7.2, also for the words below). A *place* is one of the limited number
+//! of connections; *progress* renews a connection's age.
 
 use super::Prefix;
 use super::ranked::{Id, Ranked, Turn};
@@ -21,7 +23,7 @@ pub(super) enum Stage {
     Reading,
 }
 
-/// The signal that tells the task of a connection to end.
+/// The signal that tells the task of a connection that it has lost its place and must end.
 #[derive(Debug, Default)]
 pub(crate) struct Eviction {
     ended: AtomicBool,
@@ -35,8 +37,8 @@ impl Eviction {
         self.notify.notify_waiters();
     }
 
-    /// Notes that the handshake is over: `wait_half_open` does not resolve any more, and the task of the link uses
-    /// `wait`.
+    /// Notes that the handshake is over. From then on `wait_half_open` never resolves, and the task
+    /// of the link uses `wait`.
     pub(crate) fn becomes_link(&self) {
         self.is_link.store(true, Ordering::Release);
     }
@@ -68,18 +70,18 @@ struct Entry {
     eviction: Arc<Eviction>,
 }
 
-/// Numbers of ended and refused connections since the start.
+/// Numbers of ended and refused connections since the start of the relay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
-    /// Half-open connections that lost their place.
+    /// Number of half-open connections that lost their place.
     pub(crate) half_open_ended: u64,
-    /// Links that lost their place.
+    /// Number of links that lost their place.
     pub(crate) links_ended: u64,
-    /// Connections that got no place.
+    /// Number of connections that got no place.
     pub(crate) refused: u64,
 }
 
-/// All connections and their places.
+/// All connections that have a place, by stage and by prefix.
 #[derive(Default)]
 pub(super) struct Connections {
     entries: HashMap<Id, Entry>,
@@ -102,7 +104,8 @@ impl Connections {
         self.silent.len() + self.shaking.len()
     }
 
-    /// Adds a connection. Returns `None` if it gets no place; then no other connection loses one.
+    /// Adds a silent connection from `prefix` and returns its number and its signal; another
+    /// connection may lose its place for it. Returns `None` if the new connection gets no place.
     pub(super) fn connect(&mut self, prefix: Prefix, limits: &Limits) -> Option<(Id, Arc<Eviction>)> {
         // as many connections as the limits say: of one prefix, silent, and over all.
         if !self.make_room_in(prefix, limits) {
@@ -133,8 +136,9 @@ impl Connections {
         Some((id, eviction))
     }
 
-    /// Counts a connection for another prefix. Returns `false` if that prefix has no room: the connection has then lost
-    /// its place.
+    /// Counts the connection `id` for another prefix from now on. Returns `false` if that prefix
+    /// has no room: the connection has then lost its place. Also returns `false` if it lost its
+    /// place before.
     pub(super) fn relocate(&mut self, id: Id, prefix: Prefix, limits: &Limits) -> bool {
         let Some(entry) = self.entries.get(&id) else { return false };
         if entry.prefix != prefix {
@@ -152,7 +156,8 @@ impl Connections {
         true
     }
 
-    /// Notes that the connection has reached this stage, or was used again in it.
+    /// Notes that the connection has reached `stage`, or has made progress in it: its age is
+    /// renewed. If too many half-open connections have sent a valid C1 then, one of these ends.
     pub(super) fn progress(&mut self, id: Id, stage: Stage, limits: &Limits) {
         let turn = self.next_number();
         let Some(entry) = self.entries.get_mut(&id) else { return };
@@ -168,20 +173,22 @@ impl Connections {
         }
     }
 
-    /// Removes a connection that has ended.
+    /// Removes a connection that has ended. Does nothing if it lost its place before.
     pub(super) fn leave(&mut self, id: Id) {
         self.take_out(id);
     }
 
-    /// Ends the connection that is worth least, because the system is out of descriptors. Returns `false` if none can
-    /// be spared.
+    /// Ends one connection because the system is out of descriptors: the oldest silent one, else
+    /// the oldest link without a subscription, else the oldest half-open one, else a subscribed
+    /// link of a prefix that holds more than its share. Returns `false` if there is none.
     pub(super) fn give_one_up(&mut self, limits: &Limits) -> bool {
         let victim = self.silent.worst().or_else(|| self.resting.worst()).or_else(|| self.shaking.worst());
         let victim = victim.or_else(|| self.reading_beyond_share(limits));
         victim.map(|id| self.evict(id)).is_some()
     }
 
-    /// Makes room for one more connection of this prefix. Returns `false` if no connection of it can be spared.
+    /// Makes room for one more connection of this prefix, if it has reached its limit, by ending
+    /// one of its own. Returns `false` if none of its connections can be spared.
     fn make_room_in(&mut self, prefix: Prefix, limits: &Limits) -> bool {
         if prefix.is_shared() || self.count(prefix) < u64::from(limits.connections_per_prefix) {
             return true;
@@ -191,7 +198,8 @@ impl Connections {
         victim.map(|id| self.evict(id)).is_some()
     }
 
-    /// Returns the connection that gives its place to the newcomer when all are taken.
+    /// Returns the connection that gives its place to the connection `newcomer` from `prefix` when
+    /// there are too many; `None` if the newcomer itself must be refused.
     fn to_give_up(&self, newcomer: Id, prefix: Prefix, limits: &Limits) -> Option<Id> {
         let other = |id: &Id| *id != newcomer;
         // a prefix that holds more than its share pays for its own newcomers, with what can be spared.
@@ -205,8 +213,8 @@ impl Connections {
         self.resting.worst().or_else(reading).or_else(silent)
     }
 
-    /// Returns the subscribed link that was used least recently of the prefix that holds most of them; `None` if that prefix holds at
-    /// most its share.
+    /// Returns the oldest subscribed link of the prefix that holds most subscribed links; `None` if
+    /// this prefix holds at most its share of the connections.
     fn reading_beyond_share(&self, limits: &Limits) -> Option<Id> {
         let kept = kept_for_proxies(usize_of(limits.connections), limits);
         let prefix =
@@ -214,8 +222,9 @@ impl Connections {
         self.reading.oldest_of(prefix)
     }
 
-    /// Whether this prefix holds more than its share: all connections, divided among the prefixes that have some. Loopback and the
-    /// proxies do not hold too many, and are left out of the sum, while they hold at most what is kept for them.
+    /// Whether this prefix holds more than its share: all connections, divided among the prefixes
+    /// that have some. Loopback and the proxies do not hold too many, and are left out of the sum,
+    /// while they hold at most `proxies_percent` of the places.
     fn holds_too_many(&self, prefix: Prefix, limits: &Limits) -> bool {
         let (mut all, mut prefixes) = (self.entries.len() as u64, self.of_prefix.len() as u64);
         let shared = [Prefix::SHARED, Prefix::ANNOUNCED].map(|one| self.count(one));
@@ -270,13 +279,13 @@ impl Connections {
     }
 }
 
-/// Returns the number of these places that loopback and the proxies keep.
+/// Returns how many of `places` are kept for loopback and the proxies.
 fn kept_for_proxies(places: usize, limits: &Limits) -> usize {
     places.saturating_mul(limits.proxies_percent.into()) / 100
 }
 
-/// Returns the number of places for silent connections: half of the half-open places. The others are for peers that
-/// have sent a valid C1.
+/// Returns the number of places for silent connections: half of the half-open places. The others
+/// are for peers that have sent a valid C1.
 fn silent_places(limits: &Limits) -> usize {
     usize_of(limits.half_open / 2).max(1)
 }

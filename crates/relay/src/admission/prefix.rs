@@ -6,15 +6,15 @@ use rand::CryptoRng;
 use std::net::IpAddr;
 
 secret_bytes! {
-    /// The key of the hash of prefixes. Drawn at each start and never stored.
+    /// The key of the hash by which prefixes are known. Drawn at each start and never stored.
     pub(crate) struct PrefixKey[32];
 }
 
 /// The network that a connection comes from: /24 of IPv4 or /56 of IPv6, as a keyed hash.
 ///
-/// Loopback and configured proxies have no prefix of their own. They count as one prefix together, which has no limits
-/// of its own, because many people may be behind it. A connection from a configured proxy that has not said yet for whom it
-/// comes counts as a second such prefix.
+/// Loopback and configured proxies have no prefix of their own. They count as one prefix together,
+/// which has no limits of its own, because many people may be behind it. A connection from a
+/// configured proxy that has not said yet for whom it comes counts as a second such prefix.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Prefix(Network);
 
@@ -31,12 +31,13 @@ impl Prefix {
     /// The one prefix of connections from configured proxies whose head has not been read: an address is expected in it.
     pub(crate) const ANNOUNCED: Self = Self(Network::Announced);
 
-    /// Whether many people may be behind the prefix, so that limits for one prefix do not apply.
+    /// Whether this is the prefix of loopback and the proxies, to which limits for one prefix do
+    /// not apply.
     pub(crate) const fn is_shared(self) -> bool {
         matches!(self.0, Network::Shared | Network::Announced)
     }
 
-    /// Returns the bytes that a cookie is bound to.
+    /// Returns the hash, to which a cookie is bound; empty for loopback and the proxies.
     pub(crate) const fn bytes(&self) -> &[u8] {
         match &self.0 {
             Network::Hashed(bytes) => bytes.as_slice(),
@@ -59,12 +60,13 @@ impl std::fmt::Debug for Prefix {
 }
 
 impl PrefixKey {
-    /// Draws a key.
+    /// Draws a new key.
     pub(crate) fn draw(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
         Self::generate(rng)
     }
 
-    /// Returns the prefix of an address.
+    /// Returns the prefix of an address: [`Prefix::SHARED`] for loopback. An IPv4-mapped IPv6
+    /// address counts as IPv4.
     pub(crate) fn prefix(&self, address: IpAddr) -> Prefix {
         let address = address.to_canonical();
         if address.is_loopback() {

@@ -1,20 +1,21 @@
-//! Connections of one stage, grouped by prefix, so that the one to end is found without looking at all of them.
+//! Connections of one stage, grouped by prefix, so that the one to end is found without looking at
+//! all of them. Each connection has a *turn*, which orders connections by their last progress.
 
 use super::Prefix;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Number of a connection.
+/// Number of a connection, unique since the start.
 pub(super) type Id = u64;
-/// The number of a step of progress: a greater one is later. Each number is used once.
+/// Number of a step of progress of a connection: a greater one is later. Each number is used once.
 pub(super) type Turn = u64;
 
 /// Connections in groups, one group a prefix. Every operation takes logarithmic time.
 #[derive(Default)]
 pub(super) struct Ranked {
     groups: HashMap<Prefix, BTreeMap<Turn, Id>>,
-    /// Size of each group, its oldest turn, its prefix: the last is the largest group, and among equal ones the one
-    /// that waits longest.
+    /// The groups, each as its size, its oldest turn and its prefix. The last entry is the largest
+    /// group, and among equal ones the one with the oldest turn.
     order: BTreeSet<(usize, Reverse<Turn>, Prefix)>,
     len: usize,
 }
@@ -32,19 +33,21 @@ impl Ranked {
         self.change(prefix, |group| group.remove(&turn).is_some());
     }
 
-    /// Returns the connection with the oldest turn of the prefix that holds most; `None` if there is no connection.
+    /// Returns the connection with the oldest turn of the prefix that holds most connections;
+    /// `None` if there are no connections.
     pub(super) fn worst(&self) -> Option<Id> {
         let (_, _, prefix) = self.order.last()?;
         self.oldest_of(*prefix)
     }
 
-    /// Returns the connection with the oldest turn, of [`largest_beyond`](Self::largest_beyond); `None` if there is no connection.
+    /// Returns the connection with the oldest turn of the prefix that
+    /// [`largest_beyond`](Self::largest_beyond) returns; `None` if there are no connections.
     pub(super) fn worst_beyond(&self, kept: usize) -> Option<Id> {
         self.oldest_of(self.largest_beyond(kept)?)
     }
 
-    /// Returns the prefix that holds most; `None` if there is no connection. Loopback and the proxies are passed over while they hold
-    /// at most `kept` together, and another prefix holds any.
+    /// Returns the prefix that holds most connections; `None` if there are none. Loopback and the
+    /// proxies are passed over while they hold at most `kept` together and another prefix holds any.
     pub(super) fn largest_beyond(&self, kept: usize) -> Option<Prefix> {
         let of_proxies: usize = [Prefix::SHARED, Prefix::ANNOUNCED]
             .iter()

@@ -1,58 +1,67 @@
 //! A rate that all prefixes share and no flood can use up, as a value (spec/12-relay.md section 7).
 //!
-//! Every prefix has a bucket of its own, and all share one. How deep a prefix may reach into the shared bucket depends
-//! on how much it took recently: each doubling takes a sixteenth of the burst away, down to half. Prefixes that took
-//! more can therefore never take the last tokens, and a prefix that took less always finds some. Loopback and the proxies, which
-//! stand for many people, have a part of the rate for themselves. A token is a handshake, a create or a byte of a put.
+//! Every prefix has a bucket of its own, and all share one. How deep a prefix may reach into the
+//! shared bucket depends on how much it took recently: each doubling takes a sixteenth of the burst
+//! away, down to half. Prefixes that took more can therefore never take the last tokens, and a
+//! prefix that took less always finds some. Loopback and the proxies, which stand for many people,
+//! have a part of the rate for themselves. A token is a handshake, a create or a byte of a put.
 
 use super::Prefix;
 use crate::bucket::Bucket;
 use std::collections::{HashMap, VecDeque};
 
-/// Milliseconds for which a prefix is remembered, and after which half of what it took is forgotten.
+/// Number of milliseconds for which a prefix is remembered after its last request, and after which
+/// half of what it took is forgotten (spec/12-relay.md section 7).
 pub(crate) const REMEMBERED_MS: u64 = 600_000;
-/// Maximum number of prefixes that are remembered; the one that was seen first is forgotten early.
+/// Maximum number of prefixes that are remembered (spec/12-relay.md section 7.1). When there are
+/// more, one of the oldest is forgotten early.
 pub(crate) const MAX_PREFIXES: usize = 32_768;
-/// Maximum number of entries that one request looks at to forget old prefixes.
+/// Maximum number of remembered prefixes that one request checks and may forget: above 1, because
+/// each request can add one.
 const FORGOTTEN_AT_ONCE: usize = 4;
-/// Number of doublings after which a prefix does not lose more of the shared burst.
+/// Number of doublings of what a prefix took after which its reach falls no more: each takes a
+/// sixteenth of the burst, so eight take half.
 const MAX_DOUBLINGS: u64 = 8;
 
-/// Rate and burst over all prefixes together (tokens a second), and of one prefix (tokens a minute).
+/// The rates of one kind of request: `per_s` and `burst` tokens over all prefixes together, and
+/// `prefix_per_min` (a minute) and `prefix_burst` tokens of each prefix.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rates {
     pub(crate) per_s: u64,
     pub(crate) burst: u64,
     pub(crate) prefix_per_min: u64,
     pub(crate) prefix_burst: u64,
-    /// Tokens that count as one where doublings of what a prefix took are counted.
+    /// Number of tokens that count as one unit where doublings of what a prefix took are counted:
+    /// 1, or 1 MiB where a token is a byte.
     pub(crate) unit: u64,
-    /// Percent of the rate over all that is kept for loopback and the proxies.
+    /// Percent of `per_s` that is kept for loopback and the proxies; 0 if none is.
     pub(crate) proxies_percent: u8,
 }
 
-/// A shared bucket and what each prefix took from it recently.
+/// A bucket that all prefixes share, and what each prefix took from it recently.
 #[derive(Debug, Default)]
 pub(crate) struct Shares {
     all: Bucket,
-    /// The tokens that are kept for loopback and the proxies, in hundredths.
+    /// Bucket of the tokens that are kept for loopback and the proxies, counted in hundredths of a
+    /// token.
     of_proxies: Bucket,
     recent: HashMap<Prefix, Recent>,
-    /// Every remembered prefix once, in the order in which they were first seen or looked at again.
+    /// Every remembered prefix once, in the order in which they were first seen or last checked by
+    /// `forget`.
     order: VecDeque<Prefix>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Recent {
     own: Bucket,
-    /// Tokens taken, halved every [`REMEMBERED_MS`].
+    /// Number of tokens that the prefix took, halved every [`REMEMBERED_MS`].
     taken: u64,
     halved_ms: u64,
     seen_ms: u64,
 }
 
 impl Shares {
-    /// Takes tokens for this prefix, or returns the seconds to wait. A refusal takes nothing.
+    /// Takes tokens for this prefix, or returns the seconds to wait. A refusal takes no tokens.
     pub(crate) fn take(
         &mut self,
         prefix: Prefix,
@@ -101,13 +110,15 @@ impl Shares {
         all.take(1, rates.per_s, (rates.burst / 2).max(1), now_ms).is_err()
     }
 
-    /// Forgets every prefix that was not seen for long.
+    /// Forgets every prefix without a request in the last [`REMEMBERED_MS`].
     pub(crate) fn tidy(&mut self, now_ms: u64) {
         self.recent.retain(|_, recent| now_ms.saturating_sub(recent.seen_ms) < REMEMBERED_MS);
         self.order.retain(|prefix| self.recent.contains_key(prefix));
     }
 
-    /// Forgets a few prefixes that were not seen for long, and one more when there are too many.
+    /// Checks the prefixes at the front of the order, at most [`FORGOTTEN_AT_ONCE`], and forgets
+    /// those without a request in the last [`REMEMBERED_MS`], or any while there are
+    /// [`MAX_PREFIXES`].
     fn forget(&mut self, now_ms: u64) {
         for _ in 0..FORGOTTEN_AT_ONCE {
             let Some(prefix) = self.order.front().copied() else { return };
@@ -124,7 +135,8 @@ impl Shares {
     }
 }
 
-/// Returns the number of tokens of the shared burst that may be missing for a prefix that took this many units recently.
+/// Returns the number of tokens of the shared burst that may be missing after a request of a prefix
+/// that took `taken` units recently.
 fn reach(burst: u64, taken: u64) -> u64 {
     let doublings = u64::from(taken.saturating_add(1).ilog2()).min(MAX_DOUBLINGS);
     (burst - burst.saturating_mul(doublings) / (2 * MAX_DOUBLINGS)).max(1)

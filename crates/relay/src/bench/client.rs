@@ -1,4 +1,4 @@
-//! One link of a client, and a mailbox.
+//! One link of a client of the load, and the secrets of a mailbox.
 
 use super::error::BenchError;
 use super::traffic::Traffic;
@@ -13,7 +13,7 @@ use deaddrop_wire::{ClientToken, Fingerprint, Item, Offer, RelayAddress};
 use std::collections::VecDeque;
 use tokio::net::TcpStream;
 
-/// The three secrets of a mailbox.
+/// The secrets of a mailbox: those of its owner, its reader and its sender.
 pub(super) struct MailboxSecrets {
     own: OwnCapability,
     read: ReadCapability,
@@ -31,7 +31,7 @@ impl MailboxSecrets {
     }
 }
 
-/// A client with one link.
+/// A client of the load with one link to the relay.
 pub(super) struct LoadClient {
     socket: Socket<TcpStream>,
     link: LinkSession,
@@ -41,7 +41,8 @@ pub(super) struct LoadClient {
 }
 
 impl LoadClient {
-    /// Connects and makes the handshake.
+    /// Connects and makes the handshake. `token` is the client token of the `Hello`; zeros for
+    /// none.
     pub(super) async fn connect(address: &RelayAddress, token: [u8; 16]) -> Result<Self, BenchError> {
         Self::try_connect(address, token).await.ok_or(BenchError::Connect)
     }
@@ -79,7 +80,8 @@ impl LoadClient {
         Some(Self { socket, link, inbox, relay: *address.fingerprint(), traffic: Traffic::default() })
     }
 
-    /// Seals items and queues them. They are written only while [`next`](Self::next) waits. Fails when the link cannot seal them.
+    /// Seals items and queues the records. They are written only while [`next`](Self::next) waits.
+    /// Fails when the link cannot seal them.
     pub(super) fn send(&mut self, items: &[Item]) -> Result<(), BenchError> {
         for record in self.link.seal(items).map_err(|_| BenchError::LinkEnded)? {
             self.traffic.records_to_relay += 1;
@@ -89,7 +91,8 @@ impl LoadClient {
         Ok(())
     }
 
-    /// Waits for the next item. The future may be dropped and the method called again.
+    /// Waits for the next item, and writes what is queued meanwhile. The future may be dropped and
+    /// the method called again.
     pub(super) async fn next(&mut self) -> Result<Item, BenchError> {
         loop {
             if let Some(item) = self.inbox.pop_front() {
@@ -103,12 +106,13 @@ impl LoadClient {
         }
     }
 
-    /// Takes the next item of the last record, without waiting for another; `None` if none is left.
+    /// Returns the next item that was received already, without waiting for another record; `None`
+    /// if none is left.
     pub(super) fn take_received(&mut self) -> Option<Item> {
         self.inbox.pop_front()
     }
 
-    /// Makes a mailbox and subscribes to it, under the number 1.
+    /// Creates the mailbox and subscribes to it under the number 1.
     pub(super) async fn open_mailbox(&mut self, mailbox: &MailboxSecrets) -> Result<(), BenchError> {
         let relay = self.relay;
         let create = Create {
@@ -136,7 +140,7 @@ impl LoadClient {
     }
 }
 
-/// Waits for the next message; `None` if the connection is over.
+/// Waits for the next message of the WebSocket; `None` if the connection is over.
 async fn message(socket: &mut Socket<TcpStream>) -> Option<Vec<u8>> {
     loop {
         match socket.progress(true).await {

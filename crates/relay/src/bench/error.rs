@@ -4,22 +4,22 @@ use crate::data_dir::DataDirError;
 use deaddrop_wire::item::AnswerCode;
 use std::io;
 
-/// The reason why a measurement failed.
+/// The reason for which a measurement failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BenchError {
-    /// No folder could be made in the given folder.
+    /// The folder of the measurement could not be made in the folder that the caller gave.
     #[error("no folder can be made in it: {0}")]
     Folder(io::Error),
     /// The file system has too little space.
     #[error("its file system has {free_mib} MiB of free space, and the measurement needs {needed_mib} MiB")]
     Space {
-        /// MiB that are free for this user.
+        /// Number of MiB that are free for this user.
         free_mib: u64,
-        /// MiB that a measurement needs.
+        /// Number of MiB that a measurement needs.
         needed_mib: u64,
     },
-    /// The relay's directory could not be made.
+    /// The directory of the measured relay could not be made.
     #[error(transparent)]
     Directory(#[from] DataDirError),
     /// The relay did not become ready.
@@ -34,10 +34,10 @@ pub enum BenchError {
     /// The relay refused a request that it should accept.
     #[error("the relay answered {0:?} to a request")]
     Refused(AnswerCode),
-    /// The relay did not finish the load.
+    /// The relay did not finish the load in time.
     #[error("the relay did not finish the load in time")]
     TooSlow,
-    /// A file or a socket of the floor failed.
+    /// A file or a socket failed while the floor was measured.
     #[error("the floor was not measured: {0}")]
     Floor(io::Error),
 }

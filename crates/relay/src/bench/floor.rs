@@ -1,4 +1,5 @@
-//! The floor of a load: the cryptography, hashing, writes and socket calls of the same bytes, with nothing around them.
+//! The floor of a load: the cryptography, hashing, writes and socket calls of the same bytes, with
+//! nothing around them. A *cycle* is one blob that is put, stored, delivered, acked and destroyed.
 
 use super::error::BenchError;
 use super::load::{BLOB_BYTES, LoadResult};
@@ -13,39 +14,44 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-/// Number of blobs in one commit of the floor: as many as a store commits together under load.
+/// Number of blobs in one commit of the floor: about as many as a store commits together under
+/// load.
 const COMMIT_BLOBS: u32 = 64;
-/// Bytes of a record's slot in the store.
+/// Number of bytes that the store writes for the entry (slot) of one record beside its body.
 const SLOT: usize = 128;
-/// Bytes of a page.
+/// Number of bytes of a page, which the store writes with each commit.
 const PAGE: usize = 4_096;
-/// Number of commits after which the floor writes over its file.
+/// Number of commits that the floor's file has room for; later ones overwrite the first.
 const COMMITS: usize = 32;
-/// Number of cycles whose bytes go through the socket at once.
+/// Number of cycles whose bytes go through the socket at once, so that they share socket calls as
+/// they do under load.
 const SOCKET_CYCLES: u64 = 16;
-/// Bytes that are read from the socket at once, as the relay does.
+/// Maximum number of bytes of one read from the socket, as in the relay.
 const READ_AT_ONCE: usize = 16_384;
 
-/// The least processor time of one cycle, by parts, in microseconds. On a system that does not tell the processor time of a thread it
-/// is time by the clock.
+/// The least processor time of one cycle, by parts, in microseconds. On a system that does not tell
+/// the processor time of a thread, the time by the clock is taken instead.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Floor {
-    /// The AEAD over all records of the links and, on disk, over the blob once more.
+    /// Time of the AEAD over all records of the links and, for a store on the disk, over the blob
+    /// once more.
     pub aead_us: f64,
-    /// Number of times that the AEAD goes over 4 KiB.
+    /// Number of bytes that go through the AEAD in one cycle, as a multiple of 4 KiB.
     pub aead_passes: f64,
-    /// The hash over the blob, and over the sender's right.
+    /// Time of the hash over the blob and over the sender's right.
     pub sha_us: f64,
-    /// Socket calls on loopback.
+    /// Time of the socket calls on loopback.
     pub sockets_us: f64,
-    /// Writes and syncs: the blob, its slot, its mark and its zeros, with one page and one sync for each commit. Zero in memory.
+    /// Time of writes and syncs: the blob, its slot, the mark of its destruction and its zeros,
+    /// with one page and one sync for each commit. Zero for a store in memory.
     pub disk_us: f64,
-    /// Number of cycles that the disk carries in a second by the clock, with these writes and nothing else; `None` in memory.
+    /// Number of cycles that the disk carries in a second by the clock, with these writes and
+    /// nothing else; `None` in memory.
     pub disk_per_s: Option<f64>,
 }
 
 impl Floor {
-    /// Measures the floor of the bytes of this load. Blocks for about `time`.
+    /// Measures the floor for the bytes of the load `load`. Blocks the thread for about `time`.
     ///
     /// # Errors
     /// Fails with [`BenchError::Floor`] when a file in `scratch` or a socket fails.
@@ -84,14 +90,15 @@ impl Floor {
         Ok(Self { aead_us, aead_passes, sha_us: sha_micros(part), sockets_us, disk_us, disk_per_s })
     }
 
-    /// Returns the processor time of all parts, in microseconds.
+    /// Returns the processor time of one cycle, the sum of all parts, in microseconds.
     #[must_use]
     pub fn total_us(&self) -> f64 {
         self.aead_us + self.sha_us + self.sockets_us + self.disk_us
     }
 }
 
-/// Returns the time of one pass over `len` bytes. Sealing and opening cost the same.
+/// Returns the processor time of sealing or opening `len` bytes, in microseconds: half of that of
+/// both. Measures for about `time`.
 fn aead_micros(len: usize, time: Duration) -> f64 {
     let (key, nonce) = ([7; aead::KEY_LEN], [0; aead::NONCE_LEN]);
     let mut bytes = vec![0x5a; len];
@@ -102,7 +109,8 @@ fn aead_micros(len: usize, time: Duration) -> f64 {
     both / 2.0
 }
 
-/// Returns the time to hash a blob for its name, and the sender's right twice: to its id, and to the name of that.
+/// Returns the processor time of the hashes of one put, in microseconds: of the blob to its record
+/// key, of the sender's right to its id, and of the id to its name. Measures for about `time`.
 fn sha_micros(time: Duration) -> f64 {
     let (key, right, handle, blob) = ([7; 32], [1; 32], [2; 6], vec![0x5a; BLOB_BYTES]);
     micros_of(time, || {
@@ -112,7 +120,8 @@ fn sha_micros(time: Duration) -> f64 {
     })
 }
 
-/// Returns the processor time of one call of `work` in microseconds, from as many calls as fit in `time`.
+/// Returns the processor time of one call of `work` in microseconds, from as many calls as fit in
+/// `time`.
 fn micros_of(time: Duration, mut work: impl FnMut()) -> f64 {
     let (begun, before) = (Instant::now(), thread_time());
     let mut calls = 0_u32;
@@ -125,8 +134,9 @@ fn micros_of(time: Duration, mut work: impl FnMut()) -> f64 {
     since(before) * 1e6 / f64::from(calls)
 }
 
-/// Writes what a store writes for blobs that come and go, into a new file at `path`. Returns the processor time of one blob in
-/// microseconds, and the blobs in a second by the clock.
+/// Writes what a store writes for blobs that are stored and destroyed, into a new file at `path`,
+/// for about `time`. Returns the processor time of one blob in microseconds, and the number of
+/// blobs in a second by the clock.
 fn disk(path: &std::path::Path, time: Duration) -> io::Result<(f64, f64)> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
     let (commit, commit_slots) = (COMMIT_BLOBS as usize * BLOB_BYTES, COMMIT_BLOBS as usize * SLOT);
@@ -157,8 +167,8 @@ fn write_at(file: &mut File, place: u64, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)
 }
 
-/// Reads and writes so many bytes in turn on a socket of loopback. Returns the processor time of this side for one cycle, in
-/// microseconds.
+/// Reads `read` and writes `written` bytes in turn on a socket of loopback, for about `time`.
+/// Returns the processor time of this side for one cycle, in microseconds.
 fn sockets(read: usize, written: usize, time: Duration) -> io::Result<f64> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let mut peer = TcpStream::connect(listener.local_addr()?)?;
@@ -189,13 +199,13 @@ fn sockets(read: usize, written: usize, time: Duration) -> io::Result<f64> {
     Ok(micros)
 }
 
-/// The time that [`since`] counts from.
+/// A time that [`since`] counts from: the processor time of a thread.
 #[cfg(target_os = "linux")]
 type Moment = rustix::time::Timespec;
 #[cfg(not(target_os = "linux"))]
 type Moment = Instant;
 
-/// Returns the processor time of this thread.
+/// Returns the processor time of this thread so far.
 #[cfg(target_os = "linux")]
 fn thread_time() -> Moment {
     rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime)

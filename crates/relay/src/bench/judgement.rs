@@ -1,4 +1,5 @@
-//! The figures in words: the part that ends first, and an estimate of the number of people.
+//! The figures in words: the part of the machine that a growing load exhausts first, and an
+//! estimate of the number of people.
 
 use crate::limits::Limits;
 use serde::Serialize;
@@ -6,11 +7,11 @@ use std::fmt;
 
 /// Assumed number of messages that each person sends in a day.
 const MESSAGES_A_DAY: f64 = 50.0;
-/// Assumed number of blobs of a message: itself, and its receipt.
+/// Assumed number of blobs for each message: one for the message, one for its receipt.
 const BLOBS_A_MESSAGE: f64 = 2.0;
-/// Assumed ratio of the busiest hour to the average one.
+/// Assumed ratio of the rate in the busiest hour to the average rate.
 const PEAK: f64 = 5.0;
-/// The part of the measured rate that is used.
+/// Part of the measured rate that the estimate uses, so that half is left in reserve.
 const USED: f64 = 0.5;
 const SECONDS_A_DAY: f64 = 86_400.0;
 
@@ -22,27 +23,31 @@ pub enum FirstLimit {
     Processor,
     /// The disk.
     Disk,
-    /// Unknown, because the system does not tell the processor time of the relay.
+    /// Not known, because the system does not tell the processor time of the relay.
     Unknown,
 }
 
 /// A judgement of the figures of one machine.
 #[derive(Clone, Debug, Serialize)]
 pub struct Judgement {
-    /// The part that ends first.
+    /// The part of the machine that a growing load exhausts first.
     pub first_limit: FirstLimit,
-    /// Blobs in a second for which all processors last, if the relay had them alone.
+    /// Number of blobs in a second that all processors carry if the relay has them alone; `None` if
+    /// the system does not tell its processor time.
     pub processors_per_s: Option<f64>,
-    /// Blobs in a second that the disk carries by itself.
+    /// Number of blobs in a second that the disk carries by itself; `None` if it was not measured.
     pub disk_per_s: Option<f64>,
     /// Assumed number of messages of each person in a day.
     pub messages_a_day: f64,
-    /// Estimated number of people. Connections, mailboxes and memory are not part of it.
+    /// Estimated number of people whose messages the measured rate is enough for. Connections,
+    /// mailboxes and memory are not considered.
     pub people: f64,
 }
 
 impl Judgement {
-    /// Judges a rate by the clock, the rate of one core, and that of the disk alone, each of cycles in a second.
+    /// Judges the measured rates, in blobs a second: `per_s` by the clock, `per_core_s` that of one
+    /// core of the relay, `disk_per_s` that of the disk alone. `processors` is the number of
+    /// processors.
     pub(super) fn new(
         per_s: f64,
         per_core_s: Option<f64>,
@@ -66,7 +71,8 @@ impl Judgement {
     }
 }
 
-/// Returns the number of people for this rate of blobs, in two digits.
+/// Returns the number of people whose messages `per_s` blobs a second are enough for, rounded down
+/// to two digits.
 fn people(per_s: f64) -> f64 {
     let people = per_s * USED * SECONDS_A_DAY / (MESSAGES_A_DAY * BLOBS_A_MESSAGE * PEAK);
     let digits = 10_f64.powf(people.max(10.0).log10().floor() - 1.0);

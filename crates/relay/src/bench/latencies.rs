@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-/// A set of times.
+/// A set of measured times, of which percentiles are asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Latencies {
     micros: Vec<u32>,
 }
 
 impl Latencies {
-    /// Adds a time.
+    /// Adds a time, in whole microseconds.
     pub fn push(&mut self, time: Duration) {
         self.micros.push(u32::try_from(time.as_micros()).unwrap_or(u32::MAX));
     }
@@ -19,8 +19,9 @@ impl Latencies {
         self.micros.append(&mut other.micros);
     }
 
-    /// Returns, for each of these numbers of thousandths, the shortest time in milliseconds that so many thousandths of the set do not
-    /// exceed: 500 gives the median, 1,000 the maximum. An empty set has zeros.
+    /// Returns percentiles in milliseconds: for each number of `thousandths` the shortest time in
+    /// the set that is not exceeded by this part of its times. 500 gives the median, 1,000 the
+    /// maximum. Zeros for an empty set.
     #[must_use]
     pub fn quantiles_ms<const N: usize>(mut self, thousandths: [usize; N]) -> [f64; N] {
         self.micros.sort_unstable();

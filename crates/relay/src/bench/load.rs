@@ -1,4 +1,5 @@
-//! The load: pairs of clients, of which one puts and the other reads and acks.
+//! The load: pairs of clients, of which one puts and the other reads and acks. A *cycle* is one
+//! blob that is put, stored, delivered, acked and destroyed.
 
 use super::client::{LoadClient, MailboxSecrets};
 use super::error::BenchError;
@@ -15,60 +16,64 @@ use tokio::task::JoinSet;
 
 /// Number of bytes of each blob.
 pub const BLOB_BYTES: usize = SizeClass::Small.bytes();
-/// Number of blobs of one pair that are put and not destroyed yet. Fewer than a mailbox holds.
+/// Maximum number of blobs of one pair that are put and not destroyed yet: less than the quota of
+/// its mailbox (256), so that no put is refused because it is full.
 const WINDOW: u32 = 128;
-/// The pause after a refused put.
+/// The pause after a put that the relay refused as `Busy`.
 const PAUSE: Duration = Duration::from_millis(10);
-/// The time that a relay gets to finish a load.
+/// The time that a relay gets to finish a load of a fixed length after its end; ten times as much
+/// for a fixed number of blobs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The end of a load.
+/// The condition that ends a load.
 #[derive(Clone, Copy, Debug)]
 pub enum LoadEnd {
-    /// Each pair has put so many blobs.
+    /// Each pair has put this number of blobs.
     Blobs(u32),
-    /// So much time has passed. What is put by then is still read.
+    /// This time has passed. The blobs that were put before are still read.
     After(Duration),
 }
 
-/// A load on a relay.
+/// A load on a relay: pairs of clients that put and read blobs until it ends.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
-    /// Number of pairs, each of two links and a mailbox.
+    /// Number of pairs; each has two links and a mailbox.
     pub pairs: u8,
-    /// Maximum number of puts of one pair that wait for their answers.
+    /// Maximum number of puts of one pair that wait for their answers at the same time.
     pub unanswered: usize,
-    /// The end of the load.
+    /// The condition that ends the load.
     pub end: LoadEnd,
 }
 
 /// The result of a load.
 #[derive(Clone, Debug, Default)]
 pub struct LoadResult {
-    /// Number of blobs that were put, stored, delivered, acked and destroyed.
+    /// Number of cycles: blobs that were put, stored, delivered, acked and destroyed.
     pub cycles: u32,
-    /// Number of puts that the relay refused for the moment. Others were put in their place.
+    /// Number of puts that the relay refused as `Busy`. Others were put in their place.
     pub refused: u32,
-    /// Time by the clock.
+    /// Time by the clock from the first put to the last destruction.
     pub elapsed: Duration,
-    /// Processor time of the relay; `None` if this system does not tell.
+    /// Processor time that the relay took for the load; `None` if this system does not tell it.
     pub processor: Option<ProcessorTime>,
-    /// Times from a put to its answer.
+    /// Times from each put to its answer.
     pub answered: Latencies,
-    /// Times from a put to its delivery.
+    /// Times from each put to the delivery of its blob.
     pub delivered: Latencies,
-    /// Records that went over the links.
+    /// Numbers of records and bytes that went over the links.
     pub traffic: Traffic,
 }
 
 impl LoadResult {
-    /// Returns the cycles per second by the clock, of processors that clients and relay share.
+    /// Returns the number of cycles in a second by the clock. Clients and relay share the
+    /// processors.
     #[must_use]
     pub fn per_s(&self) -> f64 {
         f64::from(self.cycles) / self.elapsed.as_secs_f64()
     }
 
-    /// Returns the relay's processor time of one cycle in microseconds; `None` if this system does not tell it.
+    /// Returns the relay's processor time of one cycle in microseconds; `None` if this system does
+    /// not tell it.
     #[must_use]
     pub fn cycle_micros(&self) -> Option<ProcessorTime> {
         let each = 1e6 / f64::from(self.cycles.max(1));
@@ -84,7 +89,7 @@ impl LoadResult {
     }
 }
 
-/// The two ends of a mailbox.
+/// The two clients of a mailbox, and its secrets.
 struct Pair {
     putter: LoadClient,
     reader: LoadClient,
@@ -102,7 +107,7 @@ impl Pair {
 }
 
 impl Load {
-    /// Connects the clients and puts the load on the relay, until every blob is destroyed.
+    /// Connects the clients, puts the load on the relay, and waits until every blob is destroyed.
     ///
     /// # Errors
     /// Fails with [`BenchError`] when the relay refuses a link or a request, or does not finish.
@@ -141,7 +146,9 @@ impl Load {
     }
 }
 
-/// Puts blobs until the load is at its end and all of them are destroyed.
+/// Runs the client that puts: puts blobs until the load ends, and waits until all of them are
+/// destroyed. `begun` is the time at which the load began. A permit of `window` is one blob that
+/// may be put.
 async fn put(
     mut client: LoadClient,
     mailbox: MailboxSecrets,
@@ -207,7 +214,8 @@ async fn put(
     Ok(part)
 }
 
-/// Reads and acks until it is told that the load is over.
+/// Runs the client that reads: acks every blob, and gives back a permit of `window` for each that
+/// is destroyed, until `is_over` is notified. `begun` is the time at which the load began.
 async fn read(
     mut client: LoadClient,
     window: Arc<Semaphore>,
@@ -247,7 +255,8 @@ async fn read(
     Ok(part)
 }
 
-/// Makes a blob that begins with the time of its put, and its number.
+/// Makes a blob that begins with `at`, the time of its put since the beginning of the load, and
+/// `number`.
 #[expect(clippy::expect_used, reason = "the length is that of a class")]
 fn blob(number: u32, at: Duration) -> Blob {
     let nanos = u64::try_from(at.as_nanos()).unwrap_or(u64::MAX);
@@ -257,7 +266,7 @@ fn blob(number: u32, at: Duration) -> Blob {
     Blob::new(bytes).expect("a blob of the smallest class")
 }
 
-/// Returns the time, since the begin of the load, at which this blob was put.
+/// Returns the time, since the beginning of the load, at which this blob was put.
 fn put_at(blob: &Blob) -> Duration {
     let begin = blob.as_bytes().first_chunk().copied().unwrap_or_default();
     Duration::from_nanos(u64::from_le_bytes(begin))

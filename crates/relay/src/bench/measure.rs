@@ -10,15 +10,16 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::task::{block_in_place, yield_now};
 
-/// Number of pairs that put as fast as they can.
+/// Number of pairs of clients in the parts of the measurement where each puts as fast as it can.
 pub const PAIRS: u8 = 8;
-/// Number of pairs of which each puts one blob at a time: 64 connections.
+/// Number of pairs of clients in the part where each puts one blob at a time: 64 connections.
 const PATIENT_PAIRS: u8 = 32;
-/// The longest time for which the floor of one load is measured.
+/// Maximum time for which the floor of one load is measured; otherwise a tenth of the whole time.
 const FLOOR_TIME: Duration = Duration::from_secs(2);
 
-/// Measures for about `time`, with a relay that `program` runs in `scratch`. `tell` gets a line whenever a part begins. Needs a runtime
-/// with several threads. The future may be dropped; the relay ends then.
+/// Runs the whole measurement for about `time`, with relays that the program file `program` runs in
+/// `scratch`. `tell` gets a line whenever a part begins or ends. Needs a runtime with several
+/// threads. The future may be dropped; the relay ends then.
 ///
 /// # Errors
 /// Fails with [`BenchError`].

@@ -11,10 +11,11 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// The number of clock ticks of `/proc` in a second, on each architecture that Linux supports.
+/// Number of ticks in a second in which `/proc` counts processor time, on each architecture that
+/// Linux supports.
 const TICKS_PER_S: f64 = 100.0;
 
-/// The place where a relay keeps blobs.
+/// The place where the measured relay keeps blobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Storage {
     /// A store on the disk.
@@ -23,29 +24,31 @@ pub enum Storage {
     Memory,
 }
 
-/// The processor time of a process, in seconds.
+/// The processor time of a process or of a part of its work, in seconds unless stated otherwise.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ProcessorTime {
-    /// Time in the program itself.
+    /// Time in the code of the program.
     pub user: f64,
     /// Time in the kernel.
     pub kernel: f64,
 }
 
 impl ProcessorTime {
-    /// Returns the time since `earlier`.
+    /// Returns the difference of this time and `earlier`, a time of the same process.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {
         Self { user: self.user - earlier.user, kernel: self.kernel - earlier.kernel }
     }
 }
 
-/// A relay that runs on loopback with an empty store. It is killed and its directory removed when this value is dropped.
+/// A relay that runs on loopback with an empty store. It is killed and its directory removed when
+/// this value is dropped.
 #[derive(Debug)]
 pub struct BenchRelay {
     child: Child,
     address: RelayAddress,
-    /// Removed after the process has ended.
+    /// The relay's directory. It is removed after the process has ended, because fields are dropped
+    /// after `drop`.
     _directory: Directory,
 }
 
@@ -60,11 +63,13 @@ impl Drop for Directory {
 }
 
 impl BenchRelay {
-    /// Makes a relay in `scratch` and runs it by `program`, the program `deaddrop-relay`. Blocks until it is ready. A scratch folder
-    /// holds one relay at a time.
+    /// Makes a relay in `scratch` and runs it by the program file `program`, which is
+    /// `deaddrop-relay`. Blocks until the relay is ready. A scratch folder holds one relay at a
+    /// time.
     ///
     /// # Errors
-    /// Fails with [`BenchError`] when the directory cannot be made or the relay does not become ready.
+    /// Fails with [`BenchError`] when the directory cannot be made or the relay does not become
+    /// ready.
     pub fn start(program: &Path, scratch: &Scratch, storage: Storage) -> Result<Self, BenchError> {
         let directory = Directory(scratch.path().join("relay"));
         let size = StoreSize { segment_mib: 1, max_mib: MAX_STORE_MIB };
@@ -98,7 +103,7 @@ impl BenchRelay {
         }
     }
 
-    /// Returns the address for clients.
+    /// Returns the address at which clients find the relay.
     #[must_use]
     pub const fn address(&self) -> &RelayAddress {
         &self.address
@@ -126,7 +131,7 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
-/// Limits that do not slow a few clients down.
+/// Returns limits that do not slow down a few clients.
 const fn limits() -> Limits {
     Limits {
         puts_per_s: 60_000,

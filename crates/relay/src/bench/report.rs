@@ -1,4 +1,5 @@
-//! The figures of a measurement, for people and as JSON.
+//! The figures of a measurement, for people and as JSON. A *cycle* is one blob that is put, stored,
+//! delivered, acked and destroyed; the *floor* is the least time that the same bytes cost.
 
 use super::floor::Floor;
 use super::judgement::Judgement;
@@ -8,78 +9,82 @@ use serde::{Serialize, Serializer};
 use std::fmt;
 use std::time::Duration;
 
-/// A whole measurement.
+/// All figures of one measurement.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Bytes of each blob.
+    /// Number of bytes of each blob.
     pub blob_bytes: usize,
-    /// Seconds that the measurement took.
+    /// Number of seconds that the measurement took.
     #[serde(serialize_with = "rounded")]
     pub seconds: f64,
     /// Number of processors that this process may use.
     pub processors: usize,
-    /// Pairs that put as fast as they can, into a store on the disk.
+    /// Figures of pairs of clients that put as fast as they can, into a store on the disk.
     pub disk: CycleReport,
-    /// The same in memory.
+    /// Figures of pairs of clients that put as fast as they can, into a store in memory.
     pub memory: CycleReport,
-    /// Many connections, of which each puts one blob at a time.
+    /// Figures of many connections, of which each puts one blob at a time, into a store on the
+    /// disk.
     pub connections: ConnectionsReport,
-    /// The figures in words.
+    /// The part of the machine that ends first, and the estimated number of people.
     pub judgement: Judgement,
 }
 
-/// The figures of pairs that put as fast as they can.
+/// The figures of pairs of clients that put as fast as they can.
 #[derive(Clone, Debug, Serialize)]
 pub struct CycleReport {
-    /// Number of pairs.
+    /// Number of pairs of clients.
     pub pairs: u8,
-    /// Number of blobs that were put, stored, delivered, acked and destroyed.
+    /// Number of cycles.
     pub cycles: u32,
-    /// Number of puts that the relay refused for the moment.
+    /// Number of puts that the relay refused as `Busy`. Others were put in their place.
     pub refused: u32,
-    /// Cycles in a second by the clock. Clients and relay share the processors.
+    /// Number of cycles in a second by the clock. Clients and relay share the processors.
     #[serde(serialize_with = "rounded")]
     pub per_s: f64,
-    /// Cycles in a second of the relay's processor time, which is the rate that one core carries; `None` if it is not told.
+    /// Number of cycles for which one second of the relay's processor time is enough, the rate that
+    /// one core carries; `None` if the system does not tell the processor time.
     pub per_core_s: Option<f64>,
-    /// The parts of the relay's processor time; `None` if it is not told.
+    /// Parts of the relay's processor time; `None` if the system does not tell it.
     pub profile: Option<Profile>,
-    /// The least processor time of the same bytes.
+    /// The least processor time that the same bytes cost.
     pub floor: Floor,
-    /// The sum of the floor's parts, in microseconds.
+    /// Sum of the floor's parts for one cycle, in microseconds.
     pub floor_us: f64,
-    /// The relay's processor time as a multiple of the floor.
+    /// The relay's processor time as a multiple of the floor; `None` if the system does not tell
+    /// it.
     pub ratio: Option<f64>,
 }
 
-/// The relay's processor time of one cycle, by parts, in microseconds. AEAD and hash are the floor's.
+/// The relay's processor time of one cycle, by parts, in microseconds. The parts of AEAD and hash
+/// are taken from the floor.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Profile {
-    /// All of it.
+    /// Sum of all parts.
     pub total_us: f64,
-    /// The AEAD.
+    /// Time of the AEAD.
     pub aead_us: f64,
-    /// The hash.
+    /// Time of the hash (SHA-256).
     pub sha_us: f64,
-    /// The time in the kernel.
+    /// Time in the kernel.
     pub kernel_us: f64,
-    /// All other time in the program.
+    /// All other time in the code of the program.
     pub rest_us: f64,
 }
 
-/// The figures of connections that put one blob at a time.
+/// The figures of connections of which each puts one blob at a time.
 #[derive(Clone, Debug, Serialize)]
 pub struct ConnectionsReport {
     /// Number of connections. Half of them put, half of them read.
     pub connections: u8,
-    /// Number of blobs that were put, stored, delivered, acked and destroyed.
+    /// Number of cycles.
     pub cycles: u32,
-    /// Cycles in a second by the clock.
+    /// Number of cycles in a second by the clock.
     #[serde(serialize_with = "rounded")]
     pub per_s: f64,
-    /// Times from a put to its answer.
+    /// Times from each put to its answer, in milliseconds.
     pub put_ms: Quantiles,
-    /// Times from a put to its delivery.
+    /// Times from each put to the delivery of its blob, in milliseconds.
     pub delivered_ms: Quantiles,
 }
 
@@ -90,7 +95,7 @@ pub struct Quantiles {
     pub p50: f64,
     /// The 99th percentile.
     pub p99: f64,
-    /// The longest.
+    /// The longest time.
     pub max: f64,
 }
 
@@ -102,7 +107,8 @@ impl Quantiles {
 }
 
 impl CycleReport {
-    /// Compares a load with its floor.
+    /// Compares the result of a load with the floor of its bytes. `pairs` is the number of pairs of
+    /// clients.
     #[must_use]
     pub fn new(pairs: u8, load: &LoadResult, floor: Floor) -> Self {
         let floor = Floor {
@@ -167,7 +173,8 @@ fn rounded<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error>
 }
 
 impl fmt::Display for CycleReport {
-    /// Three lines: rates, the parts of the processor time, the parts of the floor.
+    /// Writes three lines: rates, the parts of the processor time, the parts of the floor. A fourth
+    /// one tells refused puts.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.0} blobs/s by the clock, ", self.per_s)?;
         match (self.per_core_s, self.profile, self.ratio) {

@@ -7,23 +7,25 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The MiB to which the store of the measurement can grow.
+/// MiB to which the store of the measured relay can grow.
 pub(super) const MAX_STORE_MIB: u32 = 512;
-/// MiB of free space that a measurement asks for: the store's maximum, and some for the floor and the file system.
+/// MiB of free space that a measurement asks for: the store's maximum, and 64 for the floor and the
+/// file system.
 pub const NEEDED_MIB: u64 = MAX_STORE_MIB as u64 + 64;
 
-/// A new folder within another. It is removed with everything in it when this value is dropped.
+/// A new folder for one measurement within another folder. Removed with everything in it when this
+/// value is dropped.
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
 }
 
 impl Scratch {
-    /// Makes a folder with a new name in `folder`, which must exist.
+    /// Makes a folder with an unused name in `folder`, which must exist.
     ///
     /// # Errors
-    /// Fails with [`BenchError::Folder`] when the system refuses, and with [`BenchError::Space`] when a measurement could fill the file
-    /// system. `folder` is then as it was.
+    /// Fails with [`BenchError::Folder`] when the system refuses, and with [`BenchError::Space`]
+    /// when a measurement could fill the file system. Nothing is left in `folder` then.
     pub fn create_in(folder: &Path) -> Result<Self, BenchError> {
         let number: u64 = SystemRandom.random();
         let path = folder.join(format!("deaddrop-bench-{number:016x}"));
@@ -62,7 +64,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Returns the free space that this user may fill; `None` if the system does not tell.
+/// Returns the MiB of free space that this user may fill; `None` if the system does not tell.
 #[cfg(unix)]
 fn free_mib(path: &Path) -> Option<u64> {
     let found = rustix::fs::statvfs(path).ok()?;

@@ -1,6 +1,7 @@
-//! The records of a load.
+//! The records that went over the links of a load.
 
-/// Records that went over links. Their bytes are those of the records, without WebSocket or TCP.
+/// Numbers of records, and of their bytes, that went over links. The bytes of WebSocket and TCP
+/// around the records are not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// Number of records that clients sent.

@@ -10,11 +10,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// The settings of a measurement.
+/// Options of `deaddrop-relay bench`: the folder to measure in, the length, and the form of the
+/// report.
 #[derive(Debug, clap::Args)]
 pub(super) struct BenchArguments {
-    /// Existing folder whose file system is measured. A new folder is made in it, and removed at the end. It can be a relay's
-    /// directory: its files are not touched. The current folder, unless given.
+    /// Existing folder whose file system is measured. A new folder is made in it, and removed at
+    /// the end. It can be a relay's directory: its files are not touched. The current folder,
+    /// unless given.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Seconds that the measurement takes.
@@ -73,7 +75,7 @@ pub(super) fn run(arguments: BenchArguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Waits for a signal that ends the program.
+/// Waits for a signal that orders the program to stop.
 async fn interrupted(signals: &mut Signals) {
     while matches!(signals.next().await, Order::Report) {}
 }
@@ -86,7 +88,7 @@ fn explain(error: &BenchError, folder: &Path) -> Failure {
     Failure::Say(format!("{}: {error}{hint}", folder.display()))
 }
 
-/// Tells the progress on standard error.
+/// Writes a line about the progress to standard error.
 fn tell(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }

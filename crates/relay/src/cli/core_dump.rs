@@ -1,7 +1,7 @@
-//! No core dump of a relay: it would hold what the relay forgets.
+//! No core dump of a relay: it would hold what the relay has destroyed elsewhere.
 
-/// Forbids core dumps of this process, and that other processes of its user read its memory. Only the administrator can then take an
-/// image. Returns whether the system agrees.
+/// Forbids core dumps of this process, and forbids other processes of its user to read its memory.
+/// Only the administrator can do so then. Returns whether the system agrees.
 #[cfg(unix)]
 pub(super) fn forbid() -> bool {
     use rustix::process::{Resource, Rlimit, setrlimit};
@@ -9,7 +9,8 @@ pub(super) fn forbid() -> bool {
     setrlimit(Resource::Core, none).is_ok() && make_undumpable()
 }
 
-/// A limit of 0 bytes does not hold for a program that the system pipes the image into.
+/// Makes this process one that is never dumped. Needed beside the limit of 0 bytes, which does not
+/// hold if the system pipes dumps into a program.
 #[cfg(target_os = "linux")]
 fn make_undumpable() -> bool {
     use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -21,7 +22,7 @@ const fn make_undumpable() -> bool {
     true
 }
 
-/// Forbids core dumps. This system makes none by itself.
+/// Returns `true`: this system makes no core dumps by itself.
 #[cfg(not(unix))]
 pub(super) const fn forbid() -> bool {
     true

@@ -11,7 +11,8 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// The day by which leases and expiry are counted. Wrong clocks are not believed at once; this tells and sets it.
+/// The day by which leases and expiry are counted. A wrong clock is not believed at once. These
+/// commands show the day and set it.
 #[derive(Debug, Subcommand)]
 pub(super) enum DayCommand {
     /// Show the day, and whether the system's clock is believed. Works while the relay serves.
@@ -31,8 +32,8 @@ pub(super) enum DayCommand {
         /// The relay's directory.
         #[arg(long)]
         data: PathBuf,
-        /// Needed to go forward: the number of mailboxes and blobs that expire by it. Without it the command tells the
-        /// number and changes nothing.
+        /// Needed to go forward: the number of mailboxes and blobs that expire by that day. Without
+        /// it the command tells the number and changes nothing.
         #[arg(long, value_name = "N")]
         destroys: Option<u64>,
     },
@@ -54,12 +55,13 @@ pub(super) fn run(command: DayCommand) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Returns the calendar that the store of the directory remembers.
+/// Returns the calendar that the store of the directory remembers; `None` if it remembers none.
 pub(super) fn stored(data: &DataDir) -> Result<Option<Calendar>, Failure> {
     Ok(inspect::calendar(&data.look()?))
 }
 
-/// Describes the day that a relay would believe if it started now.
+/// Describes the stored day, a pause of expiry, and whether a relay that starts now would believe
+/// the system's clock. `trusted` is the operator's word that this clock is right.
 pub(super) fn state(stored: Option<Calendar>, trusted: bool) -> String {
     let system = system_day();
     let mut text = stored.map_or("no day is stored yet".to_owned(), |stored| format!("day: {}", stored.day));

@@ -3,7 +3,8 @@
 use crate::server::Order;
 use std::io;
 
-/// The operator's signals. They are caught before the relay says that it is ready, so that no later signal kills it.
+/// The operator's signals. They are caught from `listen` on, before the relay says that it is
+/// ready, so that no later signal kills the relay.
 #[cfg(unix)]
 pub(super) struct Signals {
     terminate: tokio::signal::unix::Signal,
@@ -24,7 +25,7 @@ impl Signals {
         })
     }
 
-    /// Waits for the next order. May be dropped before it resolves.
+    /// Waits for the next order. The future may be dropped before it resolves.
     pub(super) async fn next(&mut self) -> Order {
         tokio::select! {
             _ = self.terminate.recv() => Order::Stop,
@@ -35,7 +36,7 @@ impl Signals {
     }
 }
 
-/// The operator's signals. This system has only the interrupt.
+/// The operator's signals. This system has only the interrupt (Ctrl-C).
 #[cfg(not(unix))]
 pub(super) struct Signals;
 
@@ -45,7 +46,7 @@ impl Signals {
         Ok(Self)
     }
 
-    /// Waits for the next order. May be dropped before it resolves.
+    /// Waits for the next order. The future may be dropped before it resolves.
     pub(super) async fn next(&mut self) -> Order {
         let _ = tokio::signal::ctrl_c().await;
         Order::Stop

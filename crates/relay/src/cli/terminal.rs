@@ -8,7 +8,7 @@ use std::process::ExitCode;
 /// The failure of a command, with its text for the operator.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// The relay's directory was not used.
+    /// The relay's directory could not be used.
     #[error(transparent)]
     Directory(#[from] DataDirError),
     /// Any other failure, with its text.
@@ -22,7 +22,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Prints a complaint to standard error.
+/// Prints an error to standard error, and returns the exit code for it.
 pub(super) fn complain(text: &str) -> ExitCode {
     let _ = writeln!(io::stderr(), "deaddrop-relay: {text}");
     ExitCode::FAILURE

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A day on which this build runs.
+/// A day within the years of this build (2026-11-28).
 const TODAY: Day = Day::from_number(20_785);
 const NONE: Day = Day::from_number(0);
 
@@ -10,7 +10,8 @@ fn stored(day: Day) -> Option<Calendar> {
     Some(Calendar { day, expires_from: NONE })
 }
 
-/// Looks every minute from `from_ms` on. Returns the time at which the clock was first believed.
+/// Reads `system` every minute from `from_ms` on, for three days. Returns the time in milliseconds
+/// at which it was first believed; `None` if it was not.
 fn believed_at(belief: &mut Belief, from_ms: u64, system: impl Fn(u64) -> Day) -> Option<u64> {
     (0..3 * 24 * 60)
         .map(|minute| from_ms + minute * 60_000)
@@ -128,7 +129,7 @@ fn a_stored_pause_is_never_longer_than_a_new_one() {
     assert_eq!(Belief::begin(Some(calendar), TODAY, false).unwrap().calendar().expires_from, TODAY.plus(7));
 }
 
-/// A day and a running time that a test sets.
+/// A source whose day and running time a test sets.
 #[derive(Default)]
 struct Set(Mutex<(u32, u64)>);
 

@@ -1,8 +1,10 @@
-//! A store with its rules in memory and its records in a backing.
+//! A store that decides in memory by the rules of mailboxes ([`Mailboxes`]) and keeps its records
+//! in a *backing* (disk or memory). A *job* is the records that one decision stores and erases.
 //!
-//! Two locks. `order` is held while something is decided and submitted, so that jobs reach the backing in the order of
-//! the decisions. `state` is held for the decision alone, and while a job is reported as durable. Beside them `changes` is the
-//! turn of owners: it is held from the decision on a change until that is durable or has found no room.
+//! There are two locks. `order` is held while a request is decided and its job is submitted, so
+//! that jobs reach the backing in the order of the decisions. `state` is held for the decision
+//! alone, and while a job is reported as durable. Besides, `changes` is the *turn of owners*: it is
+//! held from the decision on an owner's change until this change is durable or has found no room.
 
 use super::backing::Backing;
 use super::memory::MemoryBacking;
@@ -24,7 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
-/// A store over a backing.
+/// A store whose records lie in the backing `B`. Blobs of volatile mailboxes lie in memory instead.
 #[derive(Debug)]
 pub struct KeptStore<B> {
     order: Mutex<()>,
@@ -39,7 +41,8 @@ pub struct KeptStore<B> {
 struct State(Mutex<Mailboxes>);
 
 impl State {
-    /// Locks the rules. A panic while they were locked may have left them torn: then the store stops.
+    /// Locks the rules. A panic while they were locked may have left them inconsistent: then the
+    /// store stops.
     fn locked(&self) -> MutexGuard<'_, Mailboxes> {
         self.0.lock().unwrap_or_else(|poisoned| {
             let mut state = poisoned.into_inner();
@@ -56,7 +59,8 @@ enum Awaited<T> {
 }
 
 impl<T> Awaited<T> {
-    /// Waits for the answer. A dropped sender means that the mailbox was deleted: then the answer is `gone`.
+    /// Waits for the answer. If the sender was dropped, because the mailbox was deleted, returns
+    /// `gone`.
     async fn or(self, gone: T) -> T {
         match self {
             Self::Now(answer) => answer,
@@ -66,7 +70,7 @@ impl<T> Awaited<T> {
 }
 
 impl KeptStore<MemoryBacking> {
-    /// Makes an empty store that ends with its process.
+    /// Makes an empty store in memory. Nothing of it survives the process.
     #[must_use]
     pub fn in_memory(limits: Limits, rng: &mut (impl CryptoRng + ?Sized)) -> Self {
         let key = StoreKey::generate(rng);
@@ -97,8 +101,8 @@ impl<B: Backing> KeptStore<B> {
         restore(&mut self.state.locked());
     }
 
-    /// Locks the order of decisions. A panic while it was locked may have lost a job that was decided: then the store
-    /// stops.
+    /// Locks the order of decisions. A panic while it was locked may have lost a job that was
+    /// decided: then the store stops.
     fn in_order(&self) -> MutexGuard<'_, ()> {
         self.order.lock().unwrap_or_else(|poisoned| {
             self.state.locked().stop();
@@ -106,7 +110,8 @@ impl<B: Backing> KeptStore<B> {
         })
     }
 
-    /// Submits a job. Its result is reported to the rules first, then to the caller that waits.
+    /// Submits a job to the backing of `medium`. When the job is durable or has failed, `report` is
+    /// called with the locked rules; what it returns is sent to the receiver.
     fn submit<T: Send + 'static>(
         &self,
         medium: Medium,
@@ -139,7 +144,9 @@ impl<B: Backing> KeptStore<B> {
         receiver
     }
 
-    /// Writes changes by reading. No caller waits, because no answer depends on it.
+    /// Submits a job that writes the record of the mailbox `handle` after reading or a first use
+    /// has changed it. No answer depends on this job; if it fails, the rules note that the record
+    /// is not saved.
     fn save(&self, handle: Handle, job: Job) -> oneshot::Receiver<()> {
         self.submit(Medium::Lasting, job, move |state, result| {
             if result.is_err() {
@@ -148,7 +155,8 @@ impl<B: Backing> KeptStore<B> {
         })
     }
 
-    /// Waits until the change before is written, and takes the turn of owners.
+    /// Waits until the owner's change before is durable or has found no room, and takes the turn of
+    /// owners.
     async fn turn(&self) -> OwnedMutexGuard<()> {
         Arc::clone(&self.changes).lock_owned().await
     }
@@ -179,7 +187,8 @@ impl<B: Backing> KeptStore<B> {
         }
     }
 
-    /// Decides one put and submits its writes. If it depends on a change that is under way, it is decided after that.
+    /// Decides one put and submits its writes. If the put depends on an owner's change that is
+    /// under way, it is decided after that change.
     async fn put_one(&self, send: SendId, blob: Blob, now: Now) -> Awaited<Verdict> {
         let begin = |blob: Blob| {
             let _order = self.in_order();
@@ -214,8 +223,8 @@ impl<B: Backing> KeptStore<B> {
         self.backing.space().is_some_and(|space| space.has_debt(self.dead_bytes))
     }
 
-    /// Submits the writes of a put. Returns the blob if the put must be decided again. `verdict` resolves when the
-    /// commit of the put is durable.
+    /// Submits the writes of a put that was decided. Fails with the blob if the put must be decided
+    /// again after an owner's change. `verdict` resolves when the commit of the put is durable.
     fn write_put(
         &self,
         step: PutStep,
@@ -252,7 +261,8 @@ impl<B: Backing> KeptStore<B> {
         })
     }
 
-    /// Destroys blobs that no reader acked.
+    /// Submits the job that destroys blobs without an ack: expired or damaged ones. When they are
+    /// destroyed, the reader gets a hint.
     fn write_expiry(&self, step: AckStep) -> oneshot::Receiver<()> {
         let AckStep { handle, medium, job, dying, renewal: _ } = step;
         self.submit(medium, job, move |state, result| {
@@ -262,8 +272,8 @@ impl<B: Backing> KeptStore<B> {
         })
     }
 
-    /// Reads the bodies that are not in memory, and keeps the order. Damaged blobs are erased. Returns whether the disk could not read
-    /// some now.
+    /// Reads into `found` the blobs whose bytes are not in memory, and keeps the order. Damaged
+    /// blobs are erased. Returns whether the disk could not read some now.
     async fn bodies(&self, handle: Handle, found: &mut [Found]) -> bool {
         let mut unreadable = false;
         for medium in [Medium::Lasting, Medium::Volatile] {

@@ -1,4 +1,5 @@
-//! Records in memory: for a volatile relay, for volatile mailboxes, and for tests. Nothing survives the process.
+//! Records in memory: for a volatile relay, for volatile mailboxes, and for tests. Nothing survives
+//! the process.
 
 use super::backing::{Backing, Done};
 use crate::mailboxes::Job;
@@ -6,7 +7,7 @@ use deaddrop_shred::{ReadError, RecordKey};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Records in memory.
+/// Storage of records in memory. A job is durable at once.
 #[derive(Default)]
 pub struct MemoryBacking {
     records: Mutex<Records>,

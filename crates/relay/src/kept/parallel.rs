@@ -3,10 +3,11 @@
 use std::num::NonZero;
 use std::thread::{Builder, available_parallelism, scope};
 
-/// Maximum number of threads.
+/// Maximum number of threads, however many processors the machine has.
 const MAX_THREADS: usize = 8;
 
-/// Returns what `work` returns for each item, in order. A thread that the system does not provide is replaced by this one.
+/// Returns what `work` returns for each item, in order. The part of a thread that the system does
+/// not provide, or that panics, is done by the calling thread.
 pub(super) fn map_in_parallel<T: Sync, U: Send>(items: &[T], work: impl Fn(&T) -> U + Sync) -> Vec<U> {
     let threads = available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS);
     let all = |part: &[T]| part.iter().map(&work).collect::<Vec<U>>();

@@ -14,7 +14,7 @@ use crate::store::Space;
 use deaddrop_shred::{Batch, Disk, Entry, FileDisk, ReadError, Reader, RecordKey, Shred, Writer};
 use rand::CryptoRng;
 
-/// Records in a store of `deaddrop-shred`.
+/// Storage of records on a disk, by `deaddrop-shred`.
 pub struct ShredBacking<D: Disk + 'static = FileDisk> {
     writer: Writer<D>,
     reader: Reader<D>,
@@ -32,14 +32,16 @@ pub enum OpenStoreError {
     NoThread,
 }
 
-/// Mailboxes that are read in one step at opening.
+/// Number of mailbox records that are decoded at a time when a store is opened. Bounds the memory
+/// that they take until the rules hold the mailboxes.
 const READ_AT_ONCE: usize = 16_384;
-/// Records erased in one step at opening.
+/// Maximum number of records that are erased by one commit when a store is opened.
 const ERASED_AT_ONCE: usize = 4_096;
 
 impl<D: Disk + 'static> KeptStore<ShredBacking<D>> {
-    /// Takes an opened store over: reads the mailboxes, finds the blobs by their heads alone, and erases what
-    /// belongs to no mailbox. Handles and pauses come from `rng`; salts from the operating system.
+    /// Takes over an opened `Shred`: reads the records of mailboxes, finds the blobs without
+    /// reading their bodies, and erases what belongs to no mailbox. The handles of mailboxes and
+    /// the pauses of full ones come from `rng`, the salts of records from the operating system.
     ///
     /// # Errors
     /// Fails with [`OpenStoreError`] when the disk fails or the system gives no thread.
@@ -55,8 +57,9 @@ impl<D: Disk + 'static> KeptStore<ShredBacking<D>> {
         Self::over_writer(writer, key, limits, rng)
     }
 
-    /// Takes over an opened store like [`over`](Self::over), with a writer that has no thread: submitted jobs are
-    /// stored by its steps, and salts come from `salts`. Outside of a runtime bodies are read by the caller.
+    /// Takes over an opened `Shred` like [`over`](Self::over), with a writer that has no thread:
+    /// the caller runs the returned steps to store submitted jobs. The salts of records come from
+    /// `salts`. Outside of a tokio runtime, bodies are read by the calling thread.
     ///
     /// # Errors
     /// Fails with [`OpenStoreError`] when the disk fails.
@@ -121,7 +124,7 @@ impl<D: Disk + 'static> KeptStore<ShredBacking<D>> {
         Ok(store)
     }
 
-    /// Returns the lasting parts of these mailboxes, in order; `None` for one that cannot be read.
+    /// Returns the decoded records of mailboxes, in order; `None` for one that cannot be read.
     fn lasting(&self, entries: &[&Entry]) -> Vec<Option<record::Lasting>> {
         let reader = &self.backing().reader;
         map_in_parallel(entries, |entry| record::decode(&reader.read(&entry.key).ok()?))

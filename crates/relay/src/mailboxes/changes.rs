@@ -1,7 +1,10 @@
-//! The requests of owners: create, grant, revoke, renew, rekey, delete (spec/12-relay.md section 4.1).
+//! The requests of owners: create, grant, revoke, renew, rekey, delete (spec/12-relay.md section
+//! 4.1).
 //!
-//! A change is decided, written, and made in memory when it is on stable storage: one that finds no room has changed nothing.
-//! The caller has at most one change under way at a time, so that each is decided on what the one before has left.
+//! A change is decided, written, and made in memory when it is on stable storage: one that finds no
+//! room has changed nothing. The caller has at most one change under way at a time, except deletes,
+//! so that each is decided on what the one before has left. *Changes by reading* are those of the
+//! lease and of the first use.
 
 use super::job::Job;
 use super::mailbox::renewed;
@@ -13,36 +16,38 @@ use crate::names::{Handle, Name};
 use crate::store::{Change, NewMailbox, Verdict};
 use deaddrop_wire::{Day, OwnId};
 
-/// The next step of an owner's request.
+/// The decision on an owner's request, and what the caller must do.
 #[derive(Debug)]
 pub(crate) enum ChangeStep {
-    /// The answer is known, and nothing is written.
+    /// The answer is known, and nothing is to be written.
     Answer(Verdict),
-    /// The mailbox has this state already. The answer waits until all earlier writes are on stable storage.
+    /// The mailbox has the wanted state already. The answer waits until all earlier writes are on
+    /// stable storage.
     AsBefore(Handle),
-    /// The job is to be written; then [`Mailboxes::finish_change`] is called.
+    /// The caller writes the job, and then calls [`Mailboxes::finish_change`] with the planned
+    /// change.
     Write(Planned, Job),
-    /// The mailbox is gone; its records are to be erased.
+    /// The mailbox is removed from memory. The caller erases its records.
     Delete {
         /// The job for the store of the mailboxes.
         lasting: Job,
-        /// The job for the blobs in memory.
+        /// The job for blobs that are kept in memory only.
         volatile: Job,
     },
 }
 
-/// A change that is being written.
+/// A create or an owner's change that was decided and is being written.
 #[derive(Debug)]
 pub(crate) struct Planned {
     handle: Handle,
     edit: Edit,
-    /// Whether changes by reading are written along.
+    /// Whether the job also writes changes by reading that were not written before.
     saves: bool,
-    /// The calendar that is written along, because the store remembers none.
+    /// The calendar that the job also writes; `None` if the store remembers one.
     calendar: Option<Calendar>,
 }
 
-/// The effect of a change on a mailbox.
+/// The effect of an owner's change on a mailbox, applied when it is on stable storage.
 #[derive(Debug)]
 enum Edit {
     Make(Lasting),
@@ -67,12 +72,12 @@ impl Edit {
 }
 
 impl Mailboxes {
-    /// Decides a create: makes the mailbox, or finds that it exists.
+    /// Decides a create: plans a new mailbox, or finds that it exists.
     pub(crate) fn create(&mut self, new: &NewMailbox, now: Now) -> ChangeStep {
         self.try_create(new, now).unwrap_or_else(ChangeStep::Answer)
     }
 
-    /// Decides a change of a mailbox.
+    /// Decides a change of the mailbox of the owner `own`.
     pub(crate) fn change(&mut self, own: &OwnId, change: Change, now: Now) -> ChangeStep {
         self.try_change(own, change, now).unwrap_or_else(ChangeStep::Answer)
     }
@@ -177,7 +182,8 @@ impl Mailboxes {
         self.plan(handle, edit).ok_or(Verdict::Refused)
     }
 
-    /// Returns the step for a mailbox that has the wanted state already. Unwritten changes of it are written too.
+    /// Returns the step for a mailbox that has the wanted state already. If changes by reading of
+    /// its record are not written yet, the step writes them.
     fn as_before(&mut self, handle: Handle) -> ChangeStep {
         if self.directory.get(handle).is_some_and(|mailbox| mailbox.unsaved)
             && let Some(step) = self.plan(handle, Edit::Nothing)
@@ -187,7 +193,8 @@ impl Mailboxes {
         ChangeStep::AsBefore(handle)
     }
 
-    /// Returns the job that writes the mailbox with this edit; `None` if the mailbox does not exist.
+    /// Returns the step that writes the mailbox's record with this edit; `None` if the mailbox does
+    /// not exist.
     fn plan(&mut self, handle: Handle, edit: Edit) -> Option<ChangeStep> {
         let mailbox = self.directory.get_mut(handle)?;
         let saves = std::mem::take(&mut mailbox.unsaved);
@@ -200,8 +207,8 @@ impl Mailboxes {
         Some(ChangeStep::Write(Planned { handle, edit, saves, calendar: None }, job))
     }
 
-    /// Applies a change that is on stable storage; a change that was not written is dropped. Returns whether the
-    /// mailbox still exists.
+    /// Applies a planned change if it was `written` to stable storage, and drops it otherwise.
+    /// Returns whether the mailbox still exists; for a create, always `true`.
     pub(crate) fn finish_change(&mut self, planned: Planned, written: bool) -> bool {
         let Planned { handle, edit, saves, calendar } = planned;
         self.changing = None;

@@ -2,10 +2,11 @@
 
 use deaddrop_wire::SizeClass;
 
-/// The pause of a mailbox: it takes no blob of this class or a larger one before this moment, and later only when half
-/// of its quota is free.
+/// The pause of a mailbox: the mailbox takes no blob of the class `from` or a larger one before
+/// `until_ms`, and after that only once half of its quota is free.
 ///
-/// Without the pause a sender could find out when the reader has fetched something, by asking again and again.
+/// Without the pause a sender could find out when the reader has fetched something, by asking again
+/// and again.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Closed {
     from: SizeClass,
@@ -23,7 +24,8 @@ impl Closed {
         class >= self.from
     }
 
-    /// Returns the moment from which on the mailbox opens again if half of its quota is free.
+    /// Returns the time in milliseconds from which on the pause ends as soon as half of the quota
+    /// is free.
     pub(super) const fn until_ms(&self) -> u64 {
         self.until_ms
     }

@@ -1,17 +1,19 @@
 //! The mailboxes in memory, and their indexes: by handle and by the names of their rights.
 //!
-//! A mailbox lies in a slot. The indexes hold numbers of slots and compare with what lies there, so that a name is in memory once. Handles are
-//! random and names are keyed hashes: their own bytes serve as hashes of the tables, and no client can choose them.
+//! A mailbox lies in a slot. The indexes hold numbers of slots and compare with what lies there, so
+//! that a name is in memory once. Handles are random and names are keyed hashes: their own bytes
+//! serve as hashes of the tables, and no client can choose them.
 
 use super::mailbox::Mailbox;
 use super::record::Lasting;
 use crate::names::{Handle, Name};
 use hashbrown::HashTable;
 
-/// Slots of one page. Pages do not move, so that growth needs no second copy.
+/// Number of slots of one page. Pages do not move, so that growth of the directory copies no
+/// mailboxes.
 const PAGE: usize = 1_024;
 
-/// All mailboxes of a store.
+/// All mailboxes of a store, found by handle, owner, reader or sender.
 #[derive(Default)]
 pub(super) struct Directory {
     pages: Vec<Vec<Slot>>,
@@ -22,13 +24,14 @@ pub(super) struct Directory {
     senders: HashTable<Sender>,
 }
 
-/// A place for one mailbox.
+/// A place for one mailbox, free while `mailbox` is `None`.
 struct Slot {
     handle: Handle,
     mailbox: Option<Mailbox>,
 }
 
-/// A sender in the index: the slot of its mailbox and a part of its name, because a mailbox may have several.
+/// A sender in the index: the slot of its mailbox and the first 4 bytes of its name, because a
+/// mailbox may have several senders.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Sender {
     slot: u32,
@@ -36,7 +39,8 @@ struct Sender {
 }
 
 impl Sender {
-    /// Spreads the part of the name over the bits that a table takes.
+    /// Returns the hash for the table: the part of the name, spread over the bits that the table
+    /// uses.
     fn table_hash(&self) -> u64 {
         u64::from(self.hash) | u64::from(self.hash.rotate_left(16)) << 32
     }
@@ -61,21 +65,22 @@ impl Directory {
         slot_mut(&mut self.pages, slot)?.mailbox.as_mut()
     }
 
-    /// Returns the mailbox of this owner; `None` if there is none.
+    /// Returns the handle of the mailbox of this owner; `None` if there is none.
     pub(super) fn by_owner(&self, own: &Name) -> Option<Handle> {
         let found =
             self.owners.find(name_hash(own), |slot| self.lasting(*slot).is_some_and(|it| it.own == *own));
         self.handle(*found?)
     }
 
-    /// Returns the mailbox of this reader; `None` if there is none.
+    /// Returns the handle of the mailbox of this reader; `None` if there is none.
     pub(super) fn by_reader(&self, read: &Name) -> Option<Handle> {
         let found =
             self.readers.find(name_hash(read), |slot| self.lasting(*slot).is_some_and(|it| it.read == *read));
         self.handle(*found?)
     }
 
-    /// Returns the mailbox of this sender, and the `via` of its grant; `None` if there is none.
+    /// Returns the handle of the mailbox of this sender, and the `via` of its grant; `None` if
+    /// there is no such sender.
     pub(super) fn by_sender(&self, send: &Name) -> Option<(Handle, u8)> {
         let via = |sender: &Sender| self.lasting(sender.slot)?.sends.via(send);
         let wanted = Sender { slot: 0, hash: short_hash(send) };
@@ -83,7 +88,7 @@ impl Directory {
         Some((self.handle(found.slot)?, via(found)?))
     }
 
-    /// Adds a mailbox. Its handle and its names belong to no other one.
+    /// Adds a mailbox. Neither its handle nor one of its names may belong to another mailbox.
     pub(super) fn insert(&mut self, handle: Handle, lasting: Lasting) {
         let slot = self.free.pop().unwrap_or_else(|| self.add_slot());
         if let Some(place) = slot_mut(&mut self.pages, slot) {
@@ -104,7 +109,8 @@ impl Directory {
         slot_mut(&mut self.pages, slot)?.mailbox.take()
     }
 
-    /// Changes the lasting part of a mailbox, with its names.
+    /// Changes the lasting part of a mailbox, and updates the indexes of its names. Does nothing if
+    /// there is no such mailbox.
     pub(super) fn change(&mut self, handle: Handle, change: impl FnOnce(&mut Lasting)) {
         let Some(slot) = self.slot_of(handle) else { return };
         self.remove_names(slot);
@@ -114,7 +120,8 @@ impl Directory {
         self.add_names(slot);
     }
 
-    /// Returns the mailboxes of `most` slots from `first` on, and the first slot behind these; `None` behind the last.
+    /// Returns the mailboxes in `most` slots from the slot `first` on, each with its slot; and the
+    /// first slot after these, or `None` if these reach the end.
     pub(super) fn slots(&self, first: usize, most: usize) -> (Vec<(usize, Handle)>, Option<usize>) {
         let numbers = first..first.saturating_add(most);
         let slot = |number: usize| Some((number, self.pages.get(number / PAGE)?.get(number % PAGE)?));

@@ -1,4 +1,5 @@
-//! Expiry: blobs and leases whose last day is over, mailboxes never used (spec/12-relay.md section 6).
+//! Expiry: blobs and leases whose last day is over, mailboxes never used (spec/12-relay.md section
+//! 6).
 
 use super::job::Job;
 use super::readers::AckStep;
@@ -7,37 +8,43 @@ use crate::clock::{Calendar, Now};
 use crate::hints::SubscriptionEnd;
 use crate::names::Handle;
 
-/// The writes of one step of expiry.
+/// The writes of one step of expiry. The caller submits all jobs.
 #[derive(Debug, Default)]
 pub(crate) struct SweepStep {
-    /// The new day, which holds once it is written.
+    /// The calendar to remember, with the job that writes it; `None` if the store remembers it.
+    /// When the job is durable, [`Mailboxes::note_day`] is called.
     pub(crate) day: Option<(Calendar, Job)>,
-    /// Changes of mailboxes by reading that were not written before.
+    /// Mailboxes whose record reading has changed and that was not written before, each with the
+    /// job that writes it.
     pub(crate) unsaved: Vec<(Handle, Job)>,
-    /// Jobs of each mailbox that is over: the one for the store of the mailboxes, and the one for memory.
+    /// Jobs that erase the mailboxes that have expired: for each, the job for the store of the
+    /// mailboxes and the one for blobs in memory.
     pub(crate) mailboxes: Vec<(Job, Job)>,
-    /// Blobs that are over.
+    /// Blobs that have expired, by mailbox.
     pub(crate) blobs: Vec<AckStep>,
-    /// Whether the limit was reached.
+    /// Whether the step ended before it had looked at all mailboxes.
     pub(crate) more: bool,
 }
 
-/// Maximum number of mailboxes that one step looks at, so that other requests do not wait long.
+/// Maximum number of slots of the directory that one step looks at, so that other requests do not
+/// wait long for the lock.
 const LOOKED_AT: usize = 10_000;
 
-/// Number of bytes after which a step ends: its dead bytes are zeroed on the disk before the next one.
+/// Number of bytes of destroyed blobs after which a step ends (spec/12-relay.md section 6): the
+/// disk zeroes them before the next step.
 const AT_ONCE: u64 = 16 << 20;
-/// Maximum number of mailboxes whose records one step writes, if reading has changed them and they were not written
-/// before.
+/// Maximum number of mailboxes whose records one step writes because reading has changed them and
+/// they were not written before.
 const SAVED_AT_ONCE: usize = 16;
 
 impl Mailboxes {
-    /// Notes the day that is on stable storage.
+    /// Notes the calendar that is on stable storage.
     pub(crate) fn note_day(&mut self, calendar: Calendar) {
         self.calendar = Some(calendar);
     }
 
-    /// Does one step of expiry: at most `limit` blobs and mailboxes.
+    /// Decides one step of expiry: which blobs and mailboxes, at most `limit`, are destroyed,
+    /// beginning after those of the last step.
     pub(crate) fn sweep(&mut self, now: Now, limit: usize) -> SweepStep {
         let mut step = SweepStep::default();
         if self.stopped {

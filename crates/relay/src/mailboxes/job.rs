@@ -1,4 +1,4 @@
-//! Jobs: the writes that the rules decide, and their place.
+//! Jobs: the writes that the rules of mailboxes decide, and the place of the records.
 
 use deaddrop_shred::{Record, RecordKey};
 
@@ -11,11 +11,11 @@ pub(crate) struct Job {
     pub(crate) erases: Vec<RecordKey>,
 }
 
-/// The place of a mailbox's blobs.
+/// The place where the blobs of a mailbox are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Medium {
-    /// The store of the mailboxes.
+    /// The store that holds the records of mailboxes.
     Lasting,
-    /// Memory, also when the mailboxes are on a disk.
+    /// Memory, even when the records of mailboxes are on a disk.
     Volatile,
 }

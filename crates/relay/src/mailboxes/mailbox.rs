@@ -1,7 +1,8 @@
 //! One mailbox: its lasting part, its blobs, its reader, its quota and its lease.
 //!
-//! A mailbox without blobs and without a reader takes little memory, because a relay has many of them. The state of a used one is allocated
-//! with its first use, and the next sweep that finds it at rest frees it.
+//! A mailbox without blobs and without a reader is *at rest* and takes little memory, because a
+//! relay has many of them. The active part of a mailbox is allocated with its first use, and the
+//! next sweep that finds the mailbox at rest frees it.
 
 use super::attached::Attached;
 use super::closed::Closed;
@@ -18,29 +19,31 @@ use deaddrop_wire::{Day, SizeClass};
 /// One mailbox.
 pub(super) struct Mailbox {
     pub(super) lasting: Lasting,
-    /// The fence of the newest reader; 0 before the first.
+    /// Number that grows with each claim, release and rekey; 0 before the first claim.
     pub(super) fence: u64,
-    /// Whether changes by reading are not on the disk yet.
+    /// Whether reading has changed the record of the mailbox, and the change was not written.
     pub(super) unsaved: bool,
     active: Option<Box<Active>>,
 }
 
-/// The parts of a mailbox that are needed while it has blobs or a reader, or was used a short time ago.
+/// The parts of a mailbox that are needed while it has blobs or a reader, or was used a short time
+/// ago.
 #[derive(Default)]
 pub(super) struct Active {
     pub(super) queue: Queue,
     pub(super) reader: Option<Attached>,
-    /// The moment of the last takeover from a connected reader.
+    /// Time in milliseconds at which a reader last took the mailbox from a connected reader with
+    /// another token.
     pub(super) taken_ms: Option<u64>,
     pub(super) rate: Bucket,
-    /// The pause after a put that had no room.
+    /// Pause after a put that had no room; `None` if no class is closed.
     pub(super) closed: Option<Closed>,
     /// Number of puts under way that are the first use of the mailbox.
     pub(super) first_uses: u32,
 }
 
 impl Active {
-    /// Whether a new one would answer every request alike.
+    /// Whether a new active part would answer every request in the same way as this one.
     fn is_at_rest(&self, now: Now, limits: &Limits) -> bool {
         let rate = limits.mailbox_puts_per_s.into();
         let is_read = self.reader.as_ref().is_some_and(Attached::is_connected);
@@ -65,7 +68,7 @@ impl Mailbox {
         self.active.as_deref()
     }
 
-    /// Returns the active part of a mailbox that is used.
+    /// Returns the active part, which is made if the mailbox is at rest.
     pub(super) fn active_mut(&mut self) -> &mut Active {
         self.active.get_or_insert_default()
     }
@@ -90,12 +93,12 @@ impl Mailbox {
         self.active.as_mut()?.reader.take()
     }
 
-    /// Frees the active part if nothing depends on it.
+    /// Frees the active part if no answer depends on it.
     pub(super) fn rest(&mut self, now: Now, limits: &Limits) {
         self.active.take_if(|active| active.is_at_rest(now, limits));
     }
 
-    /// Returns the place of the mailbox's blobs.
+    /// Returns where the mailbox's blobs are kept.
     pub(super) fn medium(&self) -> Medium {
         match self.lasting.flags.contains(CreateFlags::VOLATILE) {
             true => Medium::Volatile,
@@ -103,15 +106,15 @@ impl Mailbox {
         }
     }
 
-    /// Ends the reader's subscription and tells it why.
+    /// Removes the reader and tells it the reason. Does nothing if there is none.
     pub(super) fn end_reader(&mut self, ended: SubscriptionEnd) {
         if let Some(reader) = self.detach_reader() {
             reader.tell_ended(ended);
         }
     }
 
-    /// Notes that the mailbox is read: renews the lease in coarse steps, unless it is fixed. Returns whether the record
-    /// changed.
+    /// Notes a claim or an ack: the mailbox counts as used, and its lease is renewed in steps of
+    /// seven days, unless it is fixed. Returns whether the record has changed.
     pub(super) fn note_reading(&mut self, now: Now) -> bool {
         let mut changed = self.lasting.unused_until.take().is_some();
         if !self.lasting.flags.contains(CreateFlags::FIXED)
@@ -123,8 +126,8 @@ impl Mailbox {
         changed
     }
 
-    /// Decides whether a blob of this class is taken. If it does not fit, closes the smallest class that does not fit
-    /// for a pause.
+    /// Decides whether a blob of this class is accepted. If it does not fit, closes the smallest
+    /// class that does not fit, and all larger ones, for a pause of `pause_ms`.
     pub(super) fn admit(&mut self, class: SizeClass, now_ms: u64, pause_ms: impl FnOnce() -> u64) -> bool {
         let is_half_free = self.is_half_free();
         let active = self.active_mut();
@@ -158,23 +161,25 @@ impl Mailbox {
         used_blobs <= blobs / 2 && used_bytes <= bytes / 2
     }
 
-    /// Number of blobs and of bytes that it holds.
+    /// Returns the numbers of blobs and of bytes that the mailbox holds.
     fn used(&self) -> (u32, u32) {
         self.queue().map_or((0, 0), |queue| (queue.blobs(), queue.bytes()))
     }
 
-    /// Returns the maximum numbers of blobs and of bytes.
+    /// Returns the maximum numbers of blobs and of bytes of the mailbox.
     fn quota(&self) -> (u32, u32) {
         let quota = self.lasting.quota;
         (quota.blobs().unwrap_or(0), quota.bytes().unwrap_or(0))
     }
 }
 
-/// Steps of a lease, in days: coarse, so that it tells little about when the reader was there.
+/// Number of days by which leases move: coarse, so that a lease tells little about when the reader
+/// was connected.
 const LEASE_STEP: u32 = 7;
 
-/// Returns the last day of a whole lease from today, if less than half of the present one is left: later by the fewest
-/// whole steps that cover it. A lease that ended long ago, while expiry pauses, is made whole like any other.
+/// Returns the last day of the renewed lease, if less than half of the present one is left, and
+/// else `None`. The last day moves by the fewest whole steps after which a full lease from today is
+/// covered. A lease that ended long ago, while expiry pauses, is renewed like any other.
 pub(super) fn renewed(lasting: &Lasting, today: Day) -> Option<Day> {
     let days = lasting.lease.days().unwrap_or(0);
     let left = lasting.ends.since(today);

@@ -1,4 +1,5 @@
-//! Putting: capability, then duplicate, then the store's limits, then the mailbox's (spec/12-relay.md section 4.3).
+//! Putting: capability, then duplicate, then the store's limits, then the mailbox's
+//! (spec/12-relay.md section 4.3).
 
 use super::attached::Attached;
 use super::job::{Job, Medium};
@@ -12,30 +13,32 @@ use deaddrop_shred::RecordKey;
 use deaddrop_wire::{Blob, SendId};
 use rand::RngExt;
 
-/// The next step of a put.
+/// The decision on a put, and what the caller must do.
 pub(crate) enum PutStep {
-    /// The answer is known, and nothing is written.
+    /// The answer is known, and nothing is to be written.
     Answer(Verdict),
-    /// The blob has a commit under way. The waiter is told when that is durable.
+    /// A commit or an erase of the same blob is under way. The waiter is told when it is durable.
     Join,
-    /// The put is decided once the change that is under way is written.
+    /// An owner's change of the mailbox is under way. The caller decides the put again after that.
     AfterChange(Blob),
-    /// The jobs are to be written; then [`Mailboxes::finish_put`] is called with the order number of the blob,
-    /// the first record of its job.
+    /// The caller writes the jobs, and then calls [`Mailboxes::finish_put`] with the order number
+    /// of the blob, the first record of its job, or [`Mailboxes::undo_put`] if there was no room.
     Write {
         handle: Handle,
         key: RecordKey,
         medium: Medium,
         blob: Job,
         mailbox: Option<Job>,
-        /// Whether the blob's job holds the mailbox's record, too.
+        /// Whether this is the first use of the mailbox, so that the blob's job also holds the
+        /// mailbox's record.
         first_use: bool,
     },
 }
 
 impl Mailboxes {
-    /// Decides one put. With `overdue`, the disk must zero dead bytes before it takes more. `waiter` is told unless the
-    /// step is an answer or waits for a change.
+    /// Decides one put. With `overdue`, the disk must zero dead bytes before it takes more blobs.
+    /// `waiter` is dropped without a verdict if the step is an answer or waits for an owner's
+    /// change.
     pub(crate) fn put(
         &mut self,
         send: &SendId,
@@ -127,7 +130,8 @@ impl Mailboxes {
         PutStep::Write { handle, key, medium, blob, mailbox: rewritten, first_use }
     }
 
-    /// Adds the blob of a [`PutStep::Write`], which is on stable storage, to its mailbox, and tells the waiters.
+    /// Makes the blob of a [`PutStep::Write`] resident in its mailbox, because it is on stable
+    /// storage, and tells the reader and the waiters.
     pub(crate) fn finish_put(&mut self, handle: Handle, key: RecordKey, id: RecordId, first_use: bool) {
         // A mailbox deleted meanwhile has taken the blob with it.
         let Some(mailbox) = self.directory.get_mut(handle) else { return };
@@ -144,8 +148,8 @@ impl Mailboxes {
         }
     }
 
-    /// Removes the blob of a [`PutStep::Write`] from the counts, because the store had no room for it, and tells the
-    /// waiters.
+    /// Removes the blob of a [`PutStep::Write`] from its mailbox and from the counts, because it
+    /// was not written, and tells the waiters.
     pub(crate) fn undo_put(&mut self, handle: Handle, key: RecordKey, first_use: bool) {
         let in_memory = self.in_memory;
         let Some(mailbox) = self.directory.get_mut(handle) else { return };

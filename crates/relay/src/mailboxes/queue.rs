@@ -1,4 +1,5 @@
-//! One mailbox's blobs: queued (their commit is under way), resident, dying (their erase is under way).
+//! One mailbox's blobs: pending (their commit is under way), resident (durable), dying (their erase
+//! is under way). A *hot* blob is one that is kept in memory for a connected reader.
 
 use crate::store::{RecordId, Verdict};
 use deaddrop_shred::RecordKey;
@@ -6,7 +7,8 @@ use deaddrop_wire::{Blob, Day, SizeClass};
 use std::collections::VecDeque;
 use std::fmt;
 
-/// The way to tell a caller the verdict of its put. If it is dropped without one, the mailbox was deleted.
+/// A callback that tells a caller the verdict of its put. If it is dropped without a verdict, the
+/// mailbox was deleted, or the verdict is known in another way.
 pub(crate) struct Waiter(Box<dyn FnOnce(Verdict) + Send>);
 
 impl Waiter {
@@ -32,9 +34,9 @@ pub(crate) struct Pending {
     pub(crate) class: SizeClass,
     pub(crate) via: u8,
     pub(crate) expiry: Day,
-    /// The blob itself, if it is kept in memory for a connected reader.
+    /// The blob, if it is kept in memory for a connected reader.
     pub(crate) hot: Option<Blob>,
-    /// The waiters of the first put and of its retries.
+    /// Callbacks of the first put and of its retries.
     pub(crate) waiters: Vec<Waiter>,
 }
 
@@ -47,25 +49,26 @@ pub(crate) struct Resident {
     pub(crate) via: u8,
     pub(crate) expiry: Day,
     pub(crate) hot: Option<Blob>,
-    /// Whether the erase is under way: then the blob is not given out.
+    /// Whether the erase of the blob is under way: then it is not delivered any more.
     pub(crate) dying: bool,
 }
 
-/// A retry of a put whose blob was acked meanwhile. It waits for the erase.
+/// A retry of a put whose blob is dying. It is answered when the blob is destroyed.
 #[derive(Debug)]
 pub(crate) struct Dying {
     pub(crate) id: RecordId,
     pub(crate) waiter: Waiter,
 }
 
-/// The blobs of one mailbox and their counts, which hold until a blob is destroyed.
+/// The blobs of one mailbox and their counts. A blob counts until it is destroyed.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     pub(crate) pending: Vec<Pending>,
     /// The durable blobs in the store's order.
     pub(crate) residents: VecDeque<Resident>,
     pub(crate) dying: Vec<Dying>,
-    /// Blobs that could not be read: looks pass over them until one has found all others.
+    /// Numbers of the blobs that could not be read: looks (peeks) pass over them until a look has
+    /// found all others.
     pub(crate) unread: Vec<RecordId>,
     blobs: u32,
     bytes: u32,
@@ -80,7 +83,7 @@ impl Queue {
         self.bytes
     }
 
-    /// Whether it holds nothing, and no caller waits.
+    /// Whether the queue holds no blob, and no put waits for an answer.
     pub(crate) fn is_empty(&self) -> bool {
         self.pending.is_empty() && self.residents.is_empty() && self.dying.is_empty()
     }
@@ -106,7 +109,8 @@ impl Queue {
         self.residents.push_back(resident);
     }
 
-    /// Makes a pending blob resident, because its commit is durable. Returns its waiters.
+    /// Makes the pending blob with this key resident, because its commit is durable. Returns its
+    /// waiters; none if there is no such blob.
     pub(crate) fn commit(&mut self, key: RecordKey, id: RecordId) -> Vec<Waiter> {
         let Some(at) = self.pending.iter().position(|pending| pending.key == key) else { return Vec::new() };
         let Pending { key, class, via, expiry, hot, waiters } = self.pending.remove(at);
@@ -121,8 +125,8 @@ impl Queue {
         self.residents.binary_search_by_key(&id, |resident| resident.id).ok()
     }
 
-    /// Removes a blob whose erase is durable. Returns its class, its hot bytes and its waiters; `None` if there is no
-    /// such blob.
+    /// Removes a blob whose erase is durable. Returns its class, the number of its bytes that were
+    /// kept in memory, and the waiters of its retries; `None` if there is no such blob.
     pub(crate) fn remove(&mut self, id: RecordId) -> Option<(SizeClass, u64, Vec<Waiter>)> {
         let at = self.place(id)?;
         let resident = self.residents.remove(at)?;

@@ -13,13 +13,14 @@ use crate::store::{
 use deaddrop_shred::RecordKey;
 use deaddrop_wire::{Blob, SizeClass};
 
-/// The result of a peek. The caller reads the bodies that are not in memory.
+/// The result of a look into a mailbox (a peek). The caller reads the bodies that are not in
+/// memory.
 #[derive(Debug, Default)]
 pub(crate) struct PeekStep {
     pub(crate) found: Vec<Found>,
     pub(crate) gone: Vec<RecordId>,
     pub(crate) more: bool,
-    /// Whether the look passed over blobs that could not be read.
+    /// Whether the look passed over blobs that could not be read before.
     pub(crate) unread: bool,
 }
 
@@ -33,21 +34,23 @@ pub(crate) struct Found {
     pub(crate) hot: Option<Blob>,
 }
 
-/// The result of an ack. When the job, which may be empty, is durable, [`Mailboxes::note_destroyed`] is called, or
-/// [`Mailboxes::note_expired`] if no reader asked for it.
+/// The decision on an ack, or on blobs that are destroyed without one. When the job, which may be
+/// empty, is durable, the caller calls [`Mailboxes::note_destroyed`], or
+/// [`Mailboxes::note_expired`] if no reader acked the blobs.
 #[derive(Debug)]
 pub(crate) struct AckStep {
     pub(crate) handle: Handle,
     pub(crate) medium: Medium,
     pub(crate) job: Job,
     pub(crate) dying: Vec<RecordId>,
-    /// The mailbox's record, when the lease was renewed.
+    /// The job that writes the mailbox's record, if reading has changed it.
     pub(crate) renewal: Option<Job>,
 }
 
 impl Mailboxes {
-    /// Makes `reader` the reader of a mailbox; fails if the right does not exist, or if another reader took the mailbox
-    /// a short time ago.
+    /// Makes `reader` the reader of a mailbox. Returns also the job that writes the mailbox's
+    /// record, if the claim has changed it. Fails if the right does not exist, or if the mailbox
+    /// was taken from a connected reader a short time ago.
     pub(crate) fn claim(
         &mut self,
         claim: &Claim,
@@ -82,7 +85,7 @@ impl Mailboxes {
         Ok((claimed, job))
     }
 
-    /// Releases a claim. A claim under an older fence is ignored.
+    /// Gives up the claim with this fence. Does nothing if the mailbox has another fence.
     pub(crate) fn release(&mut self, handle: Handle, fence: Fence) {
         if let Some(mailbox) = self.directory.get_mut(handle).filter(|mailbox| mailbox.fence == fence.0) {
             mailbox.detach_reader();
@@ -90,7 +93,8 @@ impl Mailboxes {
         }
     }
 
-    /// Returns the oldest blobs that are not in flight; fails if the mailbox is gone, or has another reader.
+    /// Returns the oldest blobs that are not in flight. Fails if the mailbox is gone, or has
+    /// another fence.
     pub(crate) fn peek(&mut self, peek: &Peek, now: Now) -> Result<PeekStep, Stale> {
         let mailbox = self.directory.get_mut(peek.handle).ok_or(Stale(SubscriptionEnd::Gone))?;
         // the fence is the mailbox's.
@@ -125,8 +129,9 @@ impl Mailboxes {
         Ok(step)
     }
 
-    /// Notes the blobs of a look that could not be read. The looks that follow pass over them. With `more` false, the look found
-    /// all others: the next one tries each of them again.
+    /// Notes the blobs of a look that could not be read, so that further looks pass over them. With
+    /// `more` false the look has found all others: then all are forgotten, and the next look tries
+    /// them again.
     pub(crate) fn note_unread(&mut self, handle: Handle, records: &[RecordId], more: bool) {
         if let Some(mailbox) = self.directory.get_mut(handle) {
             let unread = &mut mailbox.active_mut().queue.unread;
@@ -138,8 +143,9 @@ impl Mailboxes {
         }
     }
 
-    /// Marks acked blobs as dying, and returns the step that erases them. The step also waits for blobs that are dying
-    /// already. Fails if the mailbox is gone, if it has another reader, or if the store has stopped.
+    /// Marks acked blobs as dying, and returns the step that erases them. The step also waits for
+    /// blobs that are dying already. Fails if the mailbox is gone, if it has another reader, or if
+    /// the store has stopped.
     pub(crate) fn ack(
         &mut self,
         handle: Handle,
@@ -162,13 +168,15 @@ impl Mailboxes {
         Ok(step)
     }
 
-    /// Erases a blob that can no longer be read, so that it does not block others.
+    /// Marks a damaged blob as dying and returns the step that erases it, so that it does not block
+    /// others; `None` if there is no such mailbox.
     pub(crate) fn discard(&mut self, handle: Handle, record: RecordId) -> Option<AckStep> {
         let mailbox = self.directory.get_mut(handle)?;
         Some(Self::kill(handle, mailbox, [record].into_iter()))
     }
 
-    /// Marks blobs as dying and returns the step that erases them. Absent blobs are left out.
+    /// Marks blobs as dying and returns the step that erases them. Blobs that do not exist or are
+    /// dying already are left out.
     pub(super) fn kill(
         handle: Handle,
         mailbox: &mut Mailbox,
@@ -189,7 +197,8 @@ impl Mailboxes {
         step
     }
 
-    /// Notes that these blobs expired, and tells the reader: their places in its window are free again.
+    /// Notes that these blobs are destroyed without an ack, and tells the reader: their room in its
+    /// window is free again.
     pub(crate) fn note_expired(&mut self, handle: Handle, records: &[RecordId]) {
         self.note_destroyed(handle, records);
         if let Some(reader) = self.directory.get(handle).and_then(|mailbox| mailbox.reader()) {
@@ -197,7 +206,8 @@ impl Mailboxes {
         }
     }
 
-    /// Notes that these blobs are destroyed.
+    /// Removes these destroyed blobs from their mailbox and from the counts, and answers puts that
+    /// waited for that.
     pub(crate) fn note_destroyed(&mut self, handle: Handle, records: &[RecordId]) {
         let in_memory = self.in_memory;
         for id in records {
@@ -211,7 +221,8 @@ impl Mailboxes {
         }
     }
 
-    /// Removes a destroyed blob from the counts.
+    /// Removes a destroyed blob from the counts of the store. `hot` is the number of its bytes that
+    /// were kept in memory for a reader.
     pub(super) fn forget(&mut self, class: SizeClass, hot: u64, volatile: bool) {
         let len = class.bytes() as u64;
         self.blobs = self.blobs.saturating_sub(1);

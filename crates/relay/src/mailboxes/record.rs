@@ -9,20 +9,21 @@ use deaddrop_shred::{Entry, Record, RecordKey};
 use deaddrop_wire::item::{CreateFlags, LeaseClass, QuotaClass};
 use deaddrop_wire::{Day, SizeClass};
 
-/// First byte of `meta`: what a record is, known without reading it.
+/// First byte of `meta` of a mailbox's record. This byte tells the kind of a record without its
+/// body; the next two constants are those of a blob and of the day.
 const MAILBOX: u8 = 1;
 const BLOB: u8 = 2;
 const DAY: u8 = 3;
 
-/// Key of the record of the day.
+/// Key of the record that remembers the calendar (the day).
 pub(crate) const DAY_KEY: RecordKey = RecordKey([0xff; 16]);
 
-/// Format of a mailbox's record.
+/// First byte of the body of a mailbox's record: the version of its format.
 const VERSION: u8 = 1;
-/// Maximum number of senders that a record can hold.
+/// Maximum number of senders that a mailbox's record can hold: their count is one byte.
 pub(crate) const MAX_RECORDED_SENDS: usize = 255;
 
-/// The lasting part of a mailbox.
+/// The lasting part of a mailbox: the contents of its record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Lasting {
     pub(crate) own: Name,
@@ -46,7 +47,8 @@ pub(crate) enum Kind {
         via: u8,
         class: SizeClass,
     },
-    /// The record of the day. Its body holds the day from which on things expire.
+    /// The record that remembers the calendar, with the day in its head. Its body holds the day
+    /// from which on things expire.
     Day(Day),
     Unknown,
 }
@@ -86,7 +88,7 @@ pub(crate) fn blob(key: RecordKey, handle: Handle, via: u8, expiry: Day, body: V
     Record { key, meta: meta(BLOB, via, handle), expiry_day: expiry.number(), body }
 }
 
-/// Makes the record of the day. Its body is empty unless expiry pauses.
+/// Makes the record that remembers a calendar. Its body is empty unless expiry pauses.
 pub(crate) fn day(calendar: Calendar) -> Record {
     let no_mailbox = Handle::from_bytes([0; 6]);
     let Calendar { day, expires_from } = calendar;
@@ -94,7 +96,8 @@ pub(crate) fn day(calendar: Calendar) -> Record {
     Record { key: DAY_KEY, meta: meta(DAY, 0, no_mailbox), expiry_day: day.number(), body }
 }
 
-/// Decodes a record of the day. `body` is `None` if it could not be read.
+/// Decodes the record that remembers the calendar, with the day `day` in its head. `body` is `None`
+/// if it could not be read: this counts as a pause of expiry that begins on `day`.
 pub(crate) fn calendar(day: Day, body: Option<&[u8]>) -> Calendar {
     match body {
         Some([]) => Calendar { day, expires_from: Day::from_number(0) },
@@ -106,12 +109,12 @@ pub(crate) fn calendar(day: Day, body: Option<&[u8]>) -> Calendar {
     }
 }
 
-/// Whether the record's key is a hash of its body, as the key of a blob in its mailbox is.
+/// Whether the record's key is a hash of its body. This is so for blobs alone.
 pub(crate) fn names_body(record: &Record) -> bool {
     record.meta.first() == Some(&BLOB)
 }
 
-/// Returns a blob as the head of its record describes it.
+/// Makes the entry of a durable blob from the head of its record.
 pub(crate) fn resident(entry: &Entry, via: u8, class: SizeClass) -> Resident {
     Resident {
         id: RecordId(entry.order),

@@ -1,4 +1,4 @@
-//! The senders of one mailbox: in place if there is one, as in most mailboxes.
+//! The senders of one mailbox: without an allocation if there is one, as in most mailboxes.
 
 use crate::names::Name;
 
@@ -17,7 +17,7 @@ impl Sends {
         self.iter().count()
     }
 
-    /// Returns the senders, the oldest grant first.
+    /// Returns the senders, each with its `via`, oldest grant first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Name, u8)> + '_ {
         let (one, many) = match self {
             Self::One(name, via) => (Some((*name, *via)), None),
@@ -26,17 +26,17 @@ impl Sends {
         one.into_iter().chain(many.into_iter().flatten())
     }
 
-    /// Returns the `via` of a sender; `None` if it is not one of these.
+    /// Returns the `via` of the sender `send`; `None` if the mailbox has no such sender.
     pub(crate) fn via(&self, send: &Name) -> Option<u8> {
         self.iter().find(|(name, _)| name == send).map(|(_, via)| via)
     }
 
-    /// Adds a sender, or replaces its grant by a younger one.
+    /// Adds a sender, or gives one that exists a new `via`. Its grant is the youngest then.
     pub(crate) fn grant(&mut self, send: Name, via: u8) {
         *self = self.iter().filter(|(name, _)| *name != send).chain([(send, via)]).collect();
     }
 
-    /// Removes a sender.
+    /// Removes a sender. Does nothing if there is no such sender.
     pub(crate) fn revoke(&mut self, send: &Name) {
         *self = self.iter().filter(|(name, _)| name != send).collect();
     }

@@ -1,4 +1,5 @@
-//! A mailbox at rest holds little memory, and a sweep that finds it so forgets nothing on which an answer depends.
+//! A mailbox without blobs and without a reader (*at rest*) holds little memory, and a sweep that
+//! frees its active part forgets nothing on which an answer depends.
 
 use super::*;
 use crate::clock::Now;
@@ -17,7 +18,7 @@ fn at(ms: u64) -> Now {
     Now::new(Day::from_number(20_000), ms)
 }
 
-/// Makes a store with one mailbox of four blobs.
+/// Makes a store with one mailbox, whose quota is four blobs.
 fn with_one_mailbox(limits: Limits) -> Mailboxes {
     let key = StoreKey::from_bytes([1; 32]).index_key();
     let mut mailboxes = Mailboxes::new(key, limits, false, StdRng::seed_from_u64(1));
@@ -30,7 +31,8 @@ fn with_one_mailbox(limits: Limits) -> Mailboxes {
     mailboxes
 }
 
-/// Puts a blob, which gets this number. It is durable at once.
+/// Puts a blob filled with `number`, which gets this number as its record id. The blob is durable
+/// at once.
 fn put(mailboxes: &mut Mailboxes, number: u8, now: Now) -> Verdict {
     let blob = Blob::new(vec![number; 4_096]).unwrap();
     match mailboxes.put(&SEND, blob, false, now, Waiter::new(drop)) {
@@ -43,7 +45,7 @@ fn put(mailboxes: &mut Mailboxes, number: u8, now: Now) -> Verdict {
     }
 }
 
-/// Destroys blobs.
+/// Destroys the blobs with these numbers.
 fn destroy(mailboxes: &mut Mailboxes, numbers: std::ops::Range<u64>) {
     let handle = handle(mailboxes);
     for id in numbers.map(RecordId) {
@@ -56,7 +58,7 @@ fn handle(mailboxes: &Mailboxes) -> Handle {
     mailboxes.directory.by_reader(&mailboxes.key.read(&READ)).unwrap()
 }
 
-/// Runs expiry at this moment. Returns whether the mailbox is at rest then.
+/// Runs a step of expiry at `ms`. Returns whether the active part of the mailbox is freed then.
 fn sweep(mailboxes: &mut Mailboxes, ms: u64) -> bool {
     mailboxes.sweep(at(ms), 100);
     mailboxes.directory.get(handle(mailboxes)).unwrap().active().is_none()

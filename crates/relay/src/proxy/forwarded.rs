@@ -1,14 +1,15 @@
-//! `X-Forwarded-For`: each proxy appends the address that it was called from, so only the right end can be believed, as
-//! far as it consists of configured proxies.
+//! `X-Forwarded-For`: each proxy appends the address that it was called from, so only the right end
+//! can be believed, as far as it consists of configured proxies.
 
 use super::Proxies;
 use std::net::{IpAddr, SocketAddr};
 
-/// Name of the header.
+/// Name of the header, in lower case. Names of headers are compared without regard to case.
 const NAME: &str = "x-forwarded-for";
 
-/// Returns the rightmost address in the `X-Forwarded-For` lines of a head that is not itself a configured proxy.
-/// Returns `None` if there is none, or if a text that is no address is right of it.
+/// Returns the rightmost address in the `X-Forwarded-For` lines of a head that is not itself a
+/// configured proxy. Returns `None` if there is no such address, or if an entry that is not an
+/// address is to the right of it.
 #[must_use]
 pub fn client_address(head: &[u8], proxies: &Proxies) -> Option<IpAddr> {
     let head = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
@@ -26,14 +27,15 @@ pub fn client_address(head: &[u8], proxies: &Proxies) -> Option<IpAddr> {
     None
 }
 
-/// Returns the value, if this line is one of the header's.
+/// Returns the bytes after the colon if this line is an `X-Forwarded-For` line, and else `None`.
 fn value(line: &[u8]) -> Option<&[u8]> {
     let (name, value) = line.split_at_checked(NAME.len())?;
     name.eq_ignore_ascii_case(NAME.as_bytes()).then_some(())?;
     value.strip_prefix(b":")
 }
 
-/// Parses an address, in brackets or not, with a port or without; `None` if the entry is no IP address.
+/// Parses an address, in brackets or not, with a port or without; `None` if the entry is no IP
+/// address.
 fn address(entry: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(entry.trim_ascii()).ok()?;
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);

@@ -5,7 +5,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// An address, or all addresses that begin alike: `127.0.0.1`, `10.0.0.0/8`, `2001:db8::/32`.
+/// A range of IP addresses: one address, or all addresses that begin with the same bits. Written as
+/// `127.0.0.1`, `10.0.0.0/8` or `2001:db8::/32`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Network {
@@ -13,13 +14,14 @@ pub struct Network {
     bits: u8,
 }
 
-/// The text is not an address or a network.
+/// The error of a text that is not an address, a network or the word `unix`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an address, a network or `unix`; write 192.0.2.1, 10.0.0.0/8, 2001:db8::/32 or unix")]
 pub struct NotANetwork;
 
 impl Network {
-    /// Whether the address lies in this network. An IPv4 address that is written as IPv6 counts as IPv4.
+    /// Whether the address lies in this network. An IPv4 address that is written as IPv6 counts as
+    /// IPv4.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let same = |ours: u128, other: u128, width: u8| {

@@ -1,22 +1,25 @@
-//! The PROXY protocol, versions 1 (text) and 2 (binary): a proxy begins a connection with the address that it was called
-//! from. Strict: a header that is not exactly right ends the connection.
+//! The PROXY protocol, versions 1 (text) and 2 (binary): a proxy begins a connection with a header
+//! that holds the address of the peer that connected to the proxy. Strict: a header that is not
+//! exactly right ends the connection.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Maximum number of bytes of a header of version 1, with its line end.
+/// Maximum number of bytes of a header of version 1, with its line end, as the PROXY protocol says.
 pub const MAX_V1: usize = 107;
-/// Maximum number of bytes of a header of version 2, with its extensions.
+/// Maximum number of bytes of a header of version 2, with its extensions (spec/12-relay.md section
+/// 7.1).
 pub const MAX_V2: usize = 536;
 
-/// Bytes of the shortest header of version 1: `PROXY UNKNOWN` and the line end.
+/// Number of bytes of the shortest header of version 1: `PROXY UNKNOWN` and the line end.
 const SHORTEST_V1: usize = 15;
-/// First bytes of version 2.
+/// First bytes of a header of version 2.
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
-/// First bytes of version 1.
+/// First bytes of a header of version 1.
 const TEXT: &[u8; 6] = b"PROXY ";
-/// Bytes of version 2 before addresses and extensions.
+/// Number of bytes of a header of version 2 before its addresses and extensions.
 const V2_HEAD: usize = 16;
-/// Bytes of addresses and ports of version 2 for IPv4, IPv6 and Unix sockets.
+/// Number of bytes of the addresses and ports in a header of version 2 for IPv4. The next two
+/// constants are the same for IPv6 and for unix sockets.
 const V2_INET: usize = 12;
 const V2_INET6: usize = 36;
 const V2_UNIX: usize = 216;
@@ -24,20 +27,20 @@ const V2_UNIX: usize = 216;
 /// The result of parsing the first bytes of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parsed {
-    /// The bytes are the beginning of a header.
+    /// The bytes are the beginning of a header, and more bytes are needed.
     Incomplete,
     /// The bytes begin with a whole header.
     Header {
-        /// The address of the client. `None` if the proxy speaks for itself or does not know.
+        /// The address of the client; `None` if the proxy speaks for itself or does not know it.
         source: Option<IpAddr>,
-        /// Bytes of the header.
+        /// Number of bytes of the header.
         len: usize,
     },
     /// The bytes are not a header.
     Malformed,
 }
 
-/// Reads the header at the beginning of a connection.
+/// Parses the header at the beginning of a connection. `bytes` are all bytes that were read so far.
 #[must_use]
 pub fn parse(bytes: &[u8]) -> Parsed {
     let begins = |with: &[u8]| bytes.iter().zip(with).all(|(byte, expected)| byte == expected);
@@ -51,8 +54,8 @@ pub fn parse(bytes: &[u8]) -> Parsed {
     parsed.unwrap_or(Parsed::Malformed)
 }
 
-/// Returns the number of bytes, at least 1, that surely belong to the header of which these bytes are an incomplete
-/// beginning.
+/// Returns how many more bytes, at least 1, must belong to the incomplete header that `bytes`
+/// begin. A caller that reads no more than these leaves the bytes after the header unread.
 #[must_use]
 pub fn missing(bytes: &[u8]) -> u64 {
     let least = match (bytes.first(), bytes.get(V2_HEAD - 2..V2_HEAD)) {

@@ -6,7 +6,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// The name of a proxy in the configuration: an address, a network, or the word `unix` for the unix socket.
+/// The name of a proxy in the configuration: an address, a network, or the word `unix` for the unix
+/// socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum ProxyName {
@@ -47,16 +48,16 @@ impl fmt::Display for ProxyName {
     }
 }
 
-/// The proxies of one relay.
+/// The configured proxies of one relay. Only these are believed when they name a client's address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxies {
     names: Vec<ProxyName>,
-    /// Whether they begin each connection with a header of the PROXY protocol.
+    /// Whether these proxies begin each connection with a header of the PROXY protocol.
     pub speak_proxy_protocol: bool,
 }
 
 impl Proxies {
-    /// Makes the proxies of these names.
+    /// Makes the list of the proxies that have these names.
     #[must_use]
     pub const fn new(names: Vec<ProxyName>, speak_proxy_protocol: bool) -> Self {
         Self { names, speak_proxy_protocol }

@@ -1,5 +1,6 @@
-//! The beginning of a connection: what a proxy says in front of it, TLS, the head of a request, and the network that it counts
-//! for from then on.
+//! The beginning of a connection: the header of a proxy in front of it, TLS, the head of the HTTP
+//! request, and the network that the connection counts for. A *place* is one of the limited number
+//! of connections (spec/12-relay.md section 7.2).
 
 use super::connection::Connection;
 use super::peeked_stream::{self, PeekedStream, read_proxy_header};
@@ -12,15 +13,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::io::AsyncWriteExt;
 
-/// The answer to a connection that gets no place.
+/// The answer to a connection that gets no place: a whole HTTP response.
 const NO_PLACE: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 30\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-/// The answer to a connection that gets no place, before a TLS handshake: a fatal alert `internal_error` (RFC 8446
-/// section 6).
+/// The answer to a connection that gets no place, before a TLS handshake: a fatal alert
+/// `internal_error` (RFC 8446 section 6).
 const NO_PLACE_TLS: &[u8] = &[21, 3, 3, 0, 2, 2, 80];
 
-/// Reads the head of a request, and counts the connection for the network that it comes from as soon as that is known.
-/// Returns `None` if the bytes are not understood, or if the network has no room, as the peer is told then.
+/// Reads the header of a proxy where one is due, makes the TLS handshake, and reads the head of the
+/// HTTP request. As soon as a proxy has named the client's address, counts the connection for the
+/// network of this address. Returns `None` if one of these steps fails, or if that network has no
+/// room: then the peer was sent [`NO_PLACE`] or [`NO_PLACE_TLS`].
 pub(super) async fn read_head<S>(
     relay: &Relay<S>,
     mut stream: Stream,
@@ -64,8 +67,9 @@ pub(super) async fn read_head<S>(
     }
 }
 
-/// Makes the TLS handshake, where the relay speaks TLS. Returns `None` if it is refused or fails. A handshake costs more than
-/// anything else that a stranger can ask for, so it counts as a handshake of its network before it begins.
+/// Makes the TLS handshake if the relay speaks TLS and the connection came by TCP. Returns `None`
+/// if the handshake is refused or fails. A handshake costs more than anything else that a stranger
+/// can ask for, so it is counted for its network before it begins.
 async fn begin_tls<S>(relay: &Relay<S>, stream: Stream, connected: &Connected) -> Option<Connection> {
     let (Some(tls), Stream::Tcp(socket)) = (&relay.tls, &stream) else {
         return Some(Connection::Plain(stream));
@@ -87,12 +91,14 @@ async fn begin_tls<S>(relay: &Relay<S>, stream: Stream, connected: &Connected) -
     }
 }
 
-/// Logs that the network that a proxy has named holds as many connections as it may, and none of them can be spared.
+/// Logs that the network that a proxy has named holds as many connections as it may, and none of
+/// them can be spared.
 fn note_no_room() {
     tracing::debug!("a connection was refused: its network has too many");
 }
 
-/// Tells a newcomer that it gets no place. Never waits: the socket takes the answer at once or not at all.
+/// Tells a new connection that it gets no place. Never waits: the answer is lost if the socket does
+/// not take it at once. With `is_tls`, the relay speaks TLS on its TCP socket.
 pub(super) fn refuse(stream: &Stream, is_tls: bool) {
     // What has come and is not read would turn the end into a reset, and the peer's system might drop the answer for it.
     let _ = stream.try_read(&mut [0; peeked_stream::MAX_HEAD]);

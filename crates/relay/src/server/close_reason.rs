@@ -5,7 +5,7 @@ use std::fmt;
 /// The reason for which a link ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CloseReason {
-    /// The client closed the connection, or it broke.
+    /// The client closed the connection, or the connection broke.
     ClientLeft,
     /// The client broke the rules.
     Breach,
@@ -13,19 +13,21 @@ pub(super) enum CloseReason {
     StoreFailed,
     /// The keys of the link have sealed as many records as they may.
     KeysExhausted,
-    /// The relay stops.
+    /// The relay was ordered to stop, and the time for its links (`drain_ms`) is over.
     RelayStops,
-    /// The place of the link was given to another connection.
+    /// The place of the link among the limited number of connections was given to another
+    /// connection.
     Evicted,
-    /// The client neither subscribed nor put for too long.
+    /// The link had neither a subscription nor a put for `idle_ms`.
     Idle,
-    /// The client sent nothing for several ping intervals.
+    /// The client sent nothing for 2.5 ping intervals.
     Silent,
-    /// The client takes too little of what waits for it.
+    /// The client took too few of the bytes that wait for it within twice `stall_ms`.
     SendingStalled,
-    /// The client sends too little of a message that it has begun.
+    /// The client sent too few bytes of a message that it has begun within `stall_ms`.
     ReceivingStalled,
-    /// The client holds memory that other networks need.
+    /// The client did not complete a large message in time while its network held more than its
+    /// share of the memory for links.
     OverMemoryShare,
 }
 

@@ -7,14 +7,15 @@ use deaddrop_tls::TlsStream;
 /// A connection, with TLS or without.
 #[derive(Debug)]
 pub(super) enum Connection {
-    /// A socket. A proxy may have removed TLS.
+    /// A socket without TLS: the client uses none, or TLS ends at a proxy.
     Plain(Stream),
-    /// TLS that ends here.
+    /// A TLS stream over a socket. TLS ends in this process.
     Tls(Box<TlsStream<Stream>>),
 }
 
 impl Connection {
-    /// Bytes of memory that TLS holds for it.
+    /// Returns the number of bytes that TLS has received and not passed on, or encrypted and not
+    /// sent; 0 without TLS.
     pub(super) const fn held_bytes(&self) -> usize {
         match self {
             Self::Plain(_) => 0,

@@ -1,6 +1,7 @@
 //! Reading and writing of an enum whose variants are streams.
 
-/// Implements `AsyncRead` and `AsyncWrite` for an enum by those of the stream in its variant.
+/// Implements `AsyncRead` and `AsyncWrite` for an enum of which each variant holds one stream:
+/// every call is passed on to this stream.
 macro_rules! delegate_io {
     ($name:ident { $($(#[$meta:meta])* $variant:ident),* }) => {
         impl tokio::io::AsyncRead for $name {

@@ -1,4 +1,5 @@
-//! The server on the port: a WebSocket for clients, a few static pages for people.
+//! HTTP on a connection: a WebSocket for clients, a few static pages for people. C1, S1 and C2 are
+//! the messages of the handshake of a link (spec/10-link.md).
 
 use super::arrival;
 use super::connection::Connection;
@@ -25,24 +26,28 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
-/// Maximum number of bytes of a message until the handshake of the link is over. C1 has at most 1,278, C2 with its record of
-/// 512 bytes of plaintext 1,620.
+/// Maximum number of bytes of a WebSocket message until the handshake of the link is over. C1 has
+/// at most 1,278 bytes, C2 with its record of 512 bytes of plaintext 1,620.
 const MAX_HANDSHAKE_MESSAGE: usize = 4_096;
-/// Bytes for which a connection counts before it is a link, whatever it holds of them: its head, and a message of the handshake.
+/// Number of bytes of memory that a connection counts for before it is a link, whatever it holds:
+/// the head of a request (at most 8,192) and a message of the handshake.
 const BEFORE_LINK: u64 = 12_288;
-/// The same of a TLS handshake: the client's first message, and what is read at once.
+/// Number of bytes of memory that a connection with TLS counts for in addition, until its head is
+/// read: the client's first TLS message, and the bytes that are read from the socket at once.
 const TLS_BEFORE_LINK: u64 = 20_480;
-/// Bytes that a request for a page may have buffered.
+/// Maximum number of bytes that are buffered for a request for a page.
 const PAGE_BUFFER: usize = 16_384;
 
-/// A connection that has become a WebSocket, and what is counted for it. Pointers keep the tasks of idle links small.
+/// A connection that has become a WebSocket, with its place among the connections and its count of
+/// memory. Pointers keep the tasks of idle links small.
 struct Opened {
     socket: Box<Socket<Connection>>,
     connected: Connected,
     held: Held,
 }
 
-/// Serves one connection to its end.
+/// Serves one accepted connection to its end. `from_proxy`: the peer is one of the configured
+/// proxies.
 pub(super) async fn serve<S: Store>(
     relay: Arc<Relay<S>>,
     stream: Stream,
@@ -57,7 +62,8 @@ pub(super) async fn serve<S: Store>(
     }
 }
 
-/// Serves a connection until it is a WebSocket. Returns `None` if it ended before, as one that asks for a page does.
+/// Serves a connection until it is a WebSocket. Returns `None` if it ended before that, as after a
+/// request for a page.
 async fn open<S: Store>(
     relay: &Arc<Relay<S>>,
     stream: Stream,
@@ -101,7 +107,7 @@ async fn open<S: Store>(
     Some(Opened { socket: Box::new(socket), connected, held })
 }
 
-/// Sends an answer, and closes the connection.
+/// Sends `text`, which is a whole HTTP response, and closes the connection.
 async fn answer(mut stream: Connection, text: &str) {
     let _ = stream.write_all(text.as_bytes()).await;
     let _ = stream.shutdown().await;
@@ -120,8 +126,9 @@ async fn page<S: Store>(relay: &Arc<Relay<S>>, stream: PeekedStream) {
     }
 }
 
-/// Returns whether puts are taken, and why not. The age of the oldest dead byte is left out while it is below half of
-/// its limit: on a relay with little to do it would tell when a mailbox was read.
+/// Returns the status and the text of the page `/health`: whether puts are accepted, and if not,
+/// the reason. The age of the oldest dead byte is left out while it is below half of its limit,
+/// because on a relay with little to do it would tell when a mailbox was read.
 fn health(census: &Census, limits: &Limits) -> (StatusCode, String) {
     let (status, mut text) = match Health::of(census, limits) {
         Health::Ok => (StatusCode::OK, "ok\n".to_owned()),
@@ -140,7 +147,8 @@ fn health(census: &Census, limits: &Limits) -> (StatusCode, String) {
     (status, text)
 }
 
-/// Returns the pages for browsers. They run no script, load nothing, set no cookie, and are the same for all clients.
+/// Returns the service that answers `GET` and `HEAD` of `/`, `/i` and `/health` below `base`. The
+/// pages run no script, load nothing, set no cookie, and are the same for all clients.
 fn pages(base: BasePath, health: (StatusCode, String)) -> Router {
     Router::new().fallback(async move |method: Method, uri: Uri| {
         let page = match base.strip(uri.path()) {
@@ -169,7 +177,7 @@ fn still(page: impl IntoResponse) -> impl IntoResponse {
 
 #[cfg(test)]
 mod tests {
-    /// Without it a phone shows a page as wide as a desk's screen, in tiny letters.
+    /// Without this line a phone shows a page as wide as a desk's screen, in tiny letters.
     #[test]
     fn the_pages_take_the_width_of_the_screen() {
         for page in [include_str!("about.html"), include_str!("invite.html")] {

@@ -1,4 +1,5 @@
-//! The link of one client: the handshake, then the conversation.
+//! The link of one client: the handshake, then the conversation. C1, S1 and C2 are the messages of
+//! the handshake (spec/10-link.md).
 
 use super::close_reason::CloseReason;
 use super::connection::Connection;
@@ -21,12 +22,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 
-/// Maximum number of outcomes that are taken together before an answer is sealed, so that small items share a record.
+/// Maximum number of further outcomes that are handled with a first one before the answers are
+/// sealed, so that small items share a record. Any number above 0 does this.
 const TAKEN_TOGETHER: usize = 64;
-/// Bytes that wait for a client above which no more is delivered to it, however fast its line is.
+/// Number of bytes that wait to be sent to a client above which no more blobs are delivered to it,
+/// even if its line is fast (spec/12-relay.md section 5).
 const DELIVER_BELOW: usize = 65_536;
 
-/// Serves a link to its end.
+/// Makes the handshake on a WebSocket before `deadline`, serves the link to its end, and closes the
+/// WebSocket.
 pub(super) async fn serve<S: Store>(
     relay: &Arc<Relay<S>>,
     mut socket: Box<Socket<Connection>>,
@@ -55,8 +59,8 @@ pub(super) async fn serve<S: Store>(
     let _ = tokio::time::timeout(Duration::from_millis(500), Box::pin(socket.close())).await;
 }
 
-/// Makes the handshake. Returns the link and the client's Hello, or `None` if the connection is to be closed; a last
-/// message may be queued.
+/// Makes the handshake. Returns the link and the client's `Hello`, or `None` if the connection is
+/// to be closed. A last message may then be queued in `socket`.
 async fn shake_hands<S: Store>(
     relay: &Relay<S>,
     socket: &mut Socket<Connection>,
@@ -81,17 +85,18 @@ async fn shake_hands<S: Store>(
     None
 }
 
-/// The answer to C1.
+/// The relay's answer to C1, with the bytes to send.
 enum FirstAnswer {
-    /// The handshake continues with C2.
+    /// S1: the handshake continues with C2.
     S1(RelayHandshake, Vec<u8>),
-    /// The client may send C1 again, with the cookie.
+    /// Retry: the client may send C1 again, with the cookie in this message.
     Retry(Vec<u8>),
-    /// The last message: the connection is closed behind it.
+    /// The two sides have no common version. The connection is closed after this message.
     NoCommonVersion(Vec<u8>),
 }
 
-/// Answers C1. Returns `None` if the connection is to be closed without an answer.
+/// Answers the client's message C1. Returns `None` if the connection is to be closed without an
+/// answer.
 fn first_step<S: Store>(relay: &Relay<S>, message: &[u8], connected: &Connected) -> Option<FirstAnswer> {
     let hello = ClientHello::parse(message).ok()?;
     connected.began_handshake(&relay.shared.limits);
@@ -135,13 +140,14 @@ struct Conversation<'a, S> {
     out: Output,
     held: Held,
     heard_ms: u64,
-    /// The pace of the bytes that wait for the client.
+    /// Finds out whether the client takes enough of the bytes that wait for it.
     write_pace: Pace,
-    /// The pace of a message that the client has begun.
+    /// Finds out whether the client sends enough bytes of a message that it has begun.
     read_pace: Pace,
-    /// The number of bytes that the client's line takes in a few seconds.
+    /// Measures the number of bytes that the client's line takes in 4 s.
     ahead: Ahead,
-    /// The moment in which the incomplete message of the client began.
+    /// Time in milliseconds at which the client's incomplete message was first seen; `None` while
+    /// there is none.
     partial_since_ms: Option<u64>,
     looked_ms: u64,
     leave_by_ms: Option<u64>,
@@ -321,8 +327,10 @@ impl<'a, S: Store> Conversation<'a, S> {
         Ok(())
     }
 
-    /// Whether the link may read. It pauses while the client has sent more than its rate of entries, and while requests and answers of this link hold too much memory. Deliveries do not count:
-    /// a client on a slow line must be heard while a delivery is on its way.
+    /// Whether the link may read from its connection. Reading pauses while the client owes entries
+    /// ([`RelaySession::pay`]), and while requests and answers of this link hold too much memory.
+    /// Deliveries do not count, because a client on a slow line must be heard while a delivery is on
+    /// its way.
     fn may_read(&self) -> bool {
         let limits = &self.relay.shared.limits;
         let caused = self.session.held_bytes() + self.socket.unsent_reply_bytes() as u64;
@@ -341,7 +349,8 @@ impl<'a, S: Store> Conversation<'a, S> {
         self.socket.partial_bytes() > LARGE_PARTIAL
     }
 
-    /// Whether all links together hold as much as they may, and those of this prefix more than their share.
+    /// Whether all links together hold `buffer_bytes` of memory, and those of this link's prefix
+    /// more than their share.
     fn is_over_share(&self) -> bool {
         self.held.is_over_share(self.relay.shared.limits.buffer_bytes)
     }
@@ -351,7 +360,8 @@ impl<'a, S: Store> Conversation<'a, S> {
         self.held.set(self.session.held_bytes() + self.session.peeked_bytes() + in_connection as u64);
     }
 
-    /// Returns the time between two looks at the clock.
+    /// Returns the interval at which the time limits of the link are checked: a quarter of the
+    /// shortest of them, at least 20 ms and at most 1 s.
     fn tick(&self) -> Duration {
         let limits = &self.relay.shared.limits;
         let shortest = [limits.idle_ms, limits.stall_ms, limits.drain_ms].into_iter().min().unwrap_or(1_000);
@@ -376,7 +386,7 @@ impl<'a, S: Store> Conversation<'a, S> {
     }
 }
 
-/// Returns the number of bytes of a blob that the relay delivers in this item.
+/// Returns the length of the blob if the item delivers one, and else 0.
 fn delivered_bytes(item: &Item) -> usize {
     match item {
         Item::Deliver(deliver) => deliver.blob.as_bytes().len(),

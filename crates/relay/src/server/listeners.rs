@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use tokio::net::UnixListener;
 use tokio::net::{TcpListener, TcpSocket};
 
-/// The sockets of a relay.
+/// The sockets on which a relay listens.
 #[derive(Debug, Default)]
 pub struct Listeners {
     tcp: Option<TcpListener>,
@@ -21,15 +21,15 @@ pub struct Listeners {
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Peer {
-    /// Another host, by its address.
+    /// Address and port of the peer of a TCP connection.
     Address(SocketAddr),
-    /// A process of this machine, by the unix socket.
+    /// A process of this machine that has connected to the unix socket.
     #[cfg(unix)]
     Local,
 }
 
 impl Peer {
-    /// Whether the configuration names it as a proxy.
+    /// Whether the configuration names this peer as a proxy.
     pub(super) fn is_proxy(self, proxies: &Proxies) -> bool {
         match self {
             Self::Address(address) => proxies.contains(address.ip()),
@@ -39,12 +39,14 @@ impl Peer {
     }
 }
 
-/// Connections that the system keeps until the relay accepts them, unless its own limit is lower. A burst that finds no place waits until
-/// TCP tries again, for a second or more.
+/// Maximum number of connections that the system keeps until the relay accepts them, unless its own
+/// limit is lower. A connection of a burst that finds no place waits until TCP tries again, for a
+/// second or more.
 const BACKLOG: u32 = 4_096;
 
 impl Listeners {
-    /// Listens on a TCP socket: a host and a port.
+    /// Listens on a TCP socket at `place`, a host and a port: at the first address of the host that
+    /// works.
     ///
     /// # Errors
     /// Fails with the error of the system for the last address of the host.
@@ -75,12 +77,13 @@ impl From<TcpListener> for Listeners {
 }
 
 impl Listeners {
-    /// Listens on a unix socket, too. A socket file that a process left behind is replaced. Processes of the same user and group may
-    /// connect. The file is removed when the relay stops.
+    /// Listens on a unix socket, too. Replaces a socket file on which no process listens. Processes
+    /// of the same user and group may connect. The file is removed when the `Listeners` are
+    /// dropped.
     ///
     /// # Errors
-    /// Fails with [`UnixSocketError`] when a process listens there, the file there is not a socket, or the system
-    /// refuses.
+    /// Fails with [`UnixSocketError`] when a process listens there, the file there is not a socket,
+    /// or the system refuses.
     #[cfg(unix)]
     pub fn add_unix(&mut self, path: &Path) -> Result<(), UnixSocketError> {
         self.unix = Some(UnixSocket::bind(path)?);
@@ -92,7 +95,8 @@ impl Listeners {
         self.tcp.as_ref().ok_or(io::ErrorKind::NotConnected)?.local_addr()
     }
 
-    /// Waits for the next connection. May be dropped before it resolves.
+    /// Waits for the next connection. The future may be dropped before it resolves; no connection
+    /// is lost.
     pub(super) async fn accept(&self) -> io::Result<(Stream, Peer)> {
         let tcp = async {
             match &self.tcp {
@@ -122,7 +126,7 @@ impl Listeners {
     }
 }
 
-/// A unix socket. Its file is removed with it.
+/// A unix socket on which the relay listens. Its file is removed when this is dropped.
 #[cfg(unix)]
 #[derive(Debug)]
 struct UnixSocket {
@@ -138,7 +142,7 @@ pub enum UnixSocketError {
     /// A process listens at the path.
     #[error("another process listens on this unix socket; stop it, or choose another path")]
     InUse,
-    /// The file at the path is not a socket.
+    /// The file at the path is not a socket. It is left as it is.
     #[error("the path of the unix socket is that of another file; choose another path")]
     Occupied,
     /// The system refused to make the socket.

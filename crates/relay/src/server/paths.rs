@@ -1,6 +1,7 @@
 //! The paths at which a relay answers (spec/12-relay.md section 7).
 
-/// The path of the relay's URL. A proxy passes it on, or removes it: both are understood.
+/// The path of the relay's URL, without its last `/`. A proxy passes this path on or removes it:
+/// both are understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BasePath(String);
 
@@ -11,12 +12,13 @@ impl Default for BasePath {
 }
 
 impl BasePath {
-    /// Makes the base of a path that begins and ends with `/`.
+    /// Makes the base from the path of a URL, which begins and ends with `/`.
     pub(super) fn new(path: &str) -> Self {
         Self(path.trim_end_matches('/').to_owned())
     }
 
-    /// Returns the path without the base, if it is below it; else as it is. The base itself becomes `/`.
+    /// Returns `path` without the base if it begins with the base, and else `path` itself. The base
+    /// alone becomes `/`.
     pub(super) fn strip<'a>(&self, path: &'a str) -> &'a str {
         match path.strip_prefix(self.0.as_str()) {
             Some("") if !self.0.is_empty() => "/",
@@ -28,8 +30,8 @@ impl BasePath {
     }
 }
 
-/// Returns the path, with its query, of a request's target: the target itself, or the part behind the authority of a
-/// target in absolute form (RFC 9112 section 3.2.2).
+/// Returns the path, with its query, of a request's target: the target itself, or the part behind
+/// the authority of a target in absolute form (RFC 9112 section 3.2.2).
 pub(super) fn path(target: &str) -> &str {
     let is_scheme =
         |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));

@@ -9,10 +9,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-/// Maximum number of bytes of a request's head.
+/// Maximum number of bytes of the head of an HTTP request (spec/12-relay.md section 7).
 pub(super) const MAX_HEAD: usize = 8_192;
 
-/// A stream whose bytes read so far are read again, before any others.
+/// A connection with the bytes that were read from it to find the head of a request. A reader gets
+/// these bytes again before any others.
 #[derive(Debug)]
 pub(super) struct PeekedStream {
     head: Vec<u8>,
@@ -21,7 +22,8 @@ pub(super) struct PeekedStream {
 }
 
 impl PeekedStream {
-    /// Reads the head of a request. Returns `None` if no head arrives within the limit.
+    /// Reads until the head of an HTTP request is complete. Returns `None` if the stream ends
+    /// before that, [`MAX_HEAD`] bytes hold no whole head, or a byte cannot belong to HTTP.
     pub(super) async fn read_head(mut stream: Connection) -> Option<Self> {
         let mut head = Vec::with_capacity(512);
         // Bytes that were looked at. Looking at them again for each byte that drips in would be a cost to us alone.
@@ -43,18 +45,19 @@ impl PeekedStream {
         }
     }
 
-    /// Returns the bytes read so far.
+    /// Returns the bytes that were read ahead: the head, and what came with it.
     pub(super) fn head(&self) -> &[u8] {
         &self.head
     }
 
-    /// Returns the connection, and the bytes that were read from it.
+    /// Returns the connection, and the bytes that were read from it so far.
     pub(super) fn into_parts(self) -> (Connection, Vec<u8>) {
         (self.stream, self.head)
     }
 }
 
-/// Reads a header of the PROXY protocol, and nothing behind it. Returns `None` if it is not one.
+/// Reads a header of the PROXY protocol and none of the bytes after it. Returns `None` if the first
+/// bytes are not such a header, or if the stream ends in it.
 pub(super) async fn read_proxy_header(stream: &mut Stream) -> Option<Named> {
     let mut bytes = Vec::with_capacity(64);
     loop {
@@ -71,7 +74,8 @@ pub(super) async fn read_proxy_header(stream: &mut Stream) -> Option<Named> {
     }
 }
 
-/// Whether these bytes may be part of a request: waiting for the rest of anything else is waste.
+/// Whether these bytes may be part of an HTTP request. The relay does not wait for the rest of
+/// anything else.
 fn looks_like_http(part: &[u8]) -> bool {
     part.iter().all(|byte| matches!(byte, b'\r' | b'\n' | b'\t' | b' '..=b'~' | 0x80..))
 }

@@ -33,7 +33,8 @@ pub(super) struct Relay<S> {
     pub(super) leaving: watch::Sender<bool>,
 }
 
-/// The counters of a running relay. They name nothing, so a log line may hold them.
+/// Counters of a running relay since its start. They say nothing about a person or a mailbox, so a
+/// log line may hold them.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) links: AtomicU64,
@@ -42,20 +43,21 @@ pub(super) struct Counters {
     pub(super) breaches: AtomicU64,
     /// Number of requests for a WebSocket that lost their header Upgrade on the way.
     pub(super) without_upgrade: AtomicU64,
-    /// Number of TLS handshakes that came too fast.
+    /// Number of TLS handshakes that were refused because they came too fast.
     pub(super) tls_refused: AtomicU64,
     /// Number of connections that the system refused because it had no descriptors or no memory.
     pub(super) no_descriptors: AtomicU64,
     /// Number of connections that the system refused for other reasons.
     pub(super) not_accepted: AtomicU64,
-    /// Number of readings of a clock that was not believed.
+    /// Number of times that the system's clock was read and not believed.
     pub(super) clock_refused: AtomicU64,
 }
 
 impl<S> Relay<S> {
-    /// Handles an error of accepting: if the system has run out of descriptors or memory, ends a connection that can be
-    /// spared. Returns whether to wait: not after a peer that broke off, or peers could stop all others by breaking
-    /// off.
+    /// Handles an error of accepting a connection: if the system has run out of descriptors or
+    /// memory, ends a connection that can be spared. Returns whether the caller must pause before
+    /// it accepts again: not after a peer that broke off, or peers could stop all others by
+    /// breaking off.
     pub(super) fn note_not_accepted(&self, error: &io::Error) -> bool {
         use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
         if is_out_of_descriptors(error) {

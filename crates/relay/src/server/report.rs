@@ -7,10 +7,11 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Time between two looks at what there is to tell.
+/// Interval at which [`watch`] checks for new troubles.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Logs troubles as they come, each at most once in the time that the limits say. Never ends.
+/// Logs troubles as they come, each kind at most once in `notice_every_ms`, and when puts begin to
+/// be refused or accepted. Never returns.
 pub(super) async fn watch<S: Store>(relay: &Relay<S>) {
     let (mut notices, mut intake) = (Notices::default(), Intake::default());
     loop {
@@ -36,7 +37,7 @@ pub(super) async fn watch<S: Store>(relay: &Relay<S>) {
     }
 }
 
-/// Counts of a running relay, as one line shows them.
+/// Counts of a running relay. `Display` writes them as one line.
 pub(super) struct Counts {
     census: Census,
     connections: usize,
@@ -48,7 +49,8 @@ pub(super) struct Counts {
 }
 
 impl<S: Store> Relay<S> {
-    /// Logs the counters with a level that is shown by default: the operator asked.
+    /// Logs the counters at the level `warn`, which is shown by default, because the operator asked
+    /// for them.
     pub(super) fn report(&self) {
         tracing::warn!("counters: {}", self.counts());
     }
@@ -66,7 +68,8 @@ impl<S: Store> Relay<S> {
         }
     }
 
-    /// Returns the number of times that each trouble has happened since the start.
+    /// Returns how often each trouble has happened since the start, in the order of
+    /// [`Notice::ALL`].
     fn troubles(&self) -> [u64; Notice::ALL.len()] {
         let (places, refused_handshakes) = self.admission.totals();
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -90,7 +93,8 @@ impl<S: Store> Relay<S> {
     }
 }
 
-/// The fill level of a store, as the end of a line; empty without a disk.
+/// The fill level of a store's file. `Display` writes it as the end of a line, and nothing without
+/// a disk.
 struct Filled(Option<Space>);
 
 impl fmt::Display for Filled {

@@ -1,20 +1,21 @@
-//! The request in the head of a connection: a WebSocket, or a page.
+//! The kind of the HTTP request with which a connection begins: a WebSocket, or a page.
 
 use super::paths::{BasePath, path};
 
 /// The kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Request {
-    /// A WebSocket at one of the relay's paths.
+    /// A request for a WebSocket at one of the relay's paths.
     WebSocket,
-    /// A WebSocket whose line `Upgrade` is missing: a proxy has removed it.
+    /// A request for a WebSocket without the header line `Upgrade`: a proxy has removed this line.
     WithoutUpgrade,
     /// Any other request. It gets a page, or an error.
     Page,
 }
 
 impl Request {
-    /// Reads the kind from a head. Bytes behind the head are ignored.
+    /// Reads the kind of a request from its head. `base` is the path of the relay's URL. Bytes
+    /// after the head are ignored.
     pub(super) fn parse(head: &[u8], base: &BasePath) -> Self {
         let head = String::from_utf8_lossy(head);
         let mut lines = head.split("\r\n").take_while(|line| !line.is_empty());
@@ -41,7 +42,8 @@ impl Request {
     }
 }
 
-/// The answer to [`Request::WithoutUpgrade`] (RFC 9110 section 15.5.22). Names the remedy: a person with a browser or `curl` sees it.
+/// The answer to [`Request::WithoutUpgrade`] (RFC 9110 section 15.5.22): a whole HTTP response. It
+/// names the remedy, because a person with a browser or `curl` sees it.
 pub(super) const UPGRADE_REQUIRED: &str = "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\n\
     Content-Type: text/plain; charset=utf-8\r\nContent-Length: 178\r\n\r\n\
     A WebSocket came without its header Upgrade: the proxy in front of this relay removes it.\n\

@@ -1,4 +1,5 @@
-//! Answers to clients while the store is being opened: the port is open, and each request is told to come again soon.
+//! Answers to clients while the store is being opened: the port is open, and each request is told
+//! to come again soon.
 
 use super::ACCEPT_PAUSE;
 use super::arrival::refuse;
@@ -14,17 +15,19 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::task::JoinSet;
 
-/// The answer to every request.
+/// The answer to every request until the store is open: a whole HTTP response.
 const STARTING: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Type: text/plain; charset=utf-8\r\n\
     Cache-Control: no-store\r\nContent-Length: 9\r\nConnection: close\r\n\r\nstarting\n";
-/// Connections that are answered at the same time. Others are closed at once.
+/// Maximum number of connections that are served at the same time (spec/12-relay.md section 7).
+/// Others are told at once that they get no place.
 const AT_ONCE: usize = 64;
-/// Time that a connection has for its request.
+/// Time that a connection has to send its request and take the answer (spec/12-relay.md section 7).
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Waits for `opened`, and answers each connection meanwhile with status 503 and `starting`. A connection costs a bounded amount of
-/// memory, and one without a request ends after five seconds.
+/// Waits for `opened` and returns its output; meanwhile answers each connection with status 503 and
+/// `starting`. A connection costs a bounded amount of memory, and one without a request ends after
+/// five seconds.
 ///
 /// # Errors
 /// Fails with [`TlsError`] when the certificate cannot be used.
@@ -60,7 +63,9 @@ pub async fn answer_until<T>(
     }
 }
 
-/// Reads the request of one connection, and answers it; returns `None` if the request cannot be read or the answer cannot be sent.
+/// Reads the request of one connection, and answers it. Returns `None` if the request cannot be
+/// read or the answer cannot be sent. With `has_header`, the connection begins with a header of the
+/// PROXY protocol.
 async fn answer(
     mut stream: Stream,
     has_header: bool,

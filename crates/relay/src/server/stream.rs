@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
-/// A socket of one of the kinds on which a relay listens.
+/// An accepted connection of one of the kinds of sockets on which a relay listens.
 #[derive(Debug)]
 pub(super) enum Stream {
     /// A TCP connection.
@@ -17,7 +17,8 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    /// Sets what suits the links of a relay. A socket without these settings works, too.
+    /// Lets TCP send small records at once, and keep few unsent bytes in the system (Linux,
+    /// Android). Ignores failures, because the link works without these settings.
     pub(super) fn tune(&self) {
         let Self::Tcp(stream) = self else { return };
         // Small records matter more than full packets.
@@ -27,8 +28,8 @@ impl Stream {
         let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(deaddrop_websocket::UNSENT_IN_SYSTEM);
     }
 
-    /// Reads what has come, without waiting; fails with `WouldBlock` if nothing has. Returns 0 at the end of the
-    /// stream.
+    /// Reads the bytes that have arrived, without waiting. Returns 0 at the end of the stream.
+    /// Fails with `WouldBlock` if nothing has arrived.
     pub(super) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.try_read(buffer),
@@ -37,7 +38,8 @@ impl Stream {
         }
     }
 
-    /// Writes as much as the socket takes, without waiting; fails with `WouldBlock` if it takes nothing.
+    /// Writes as much as the socket takes without waiting, and returns the number of bytes. Fails
+    /// with `WouldBlock` if it takes nothing.
     pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.try_write(bytes),

@@ -1,14 +1,15 @@
-//! TLS of a relay: the certificate files, and their renewal while the relay serves (spec/10-link.md section 10).
+//! TLS of a relay: the certificate files, and their renewal while the relay serves (spec/10-link.md
+//! section 10).
 
 use deaddrop_tls::{LoadError, Reload, Reloader, TlsError, rustls::ServerConfig};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
 
-/// Time between two looks at the certificate files.
+/// Interval at which [`renew`] checks the certificate files for changes.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
-/// The TLS of a running relay.
+/// The TLS configuration of a running relay, and the means to renew its certificate.
 pub(super) struct Tls {
     pub(super) config: Arc<ServerConfig>,
     reloader: Arc<Mutex<Reloader>>,
@@ -22,8 +23,8 @@ impl Tls {
         Ok(Self { config, reloader: Arc::new(Mutex::new(reloader)), wanted: Notify::new() })
     }
 
-    /// Reads the files again; returns `None` if reading panicked. They may lie on a slow disk, so another thread waits
-    /// for them.
+    /// Reads the certificate files again if they have changed. Returns `None` if reading panicked.
+    /// The files may lie on a slow disk, so they are read on a thread for blocking work.
     async fn check(&self) -> Option<Result<Reload, LoadError>> {
         let reloader = Arc::clone(&self.reloader);
         let check = move || reloader.lock().unwrap_or_else(PoisonError::into_inner).check(SystemTime::now());
@@ -31,7 +32,8 @@ impl Tls {
     }
 }
 
-/// Looks at the certificate files at intervals, and when the operator asks for it. Never ends.
+/// Checks the certificate files every [`LOOK_EVERY`] and when the operator asks for it, and logs
+/// the result. Never returns, even without TLS.
 pub(super) async fn renew(tls: Option<&Tls>) {
     let Some(tls) = tls else { return std::future::pending().await };
     loop {

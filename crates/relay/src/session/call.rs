@@ -1,4 +1,5 @@
-//! The requests of a conversation to a store, and their results.
+//! The requests of a conversation to a store, and their results. `req` is the number that the
+//! client gave its request, `sub` the client's number of a subscription.
 
 use crate::clock::Now;
 use crate::store::{
@@ -8,72 +9,76 @@ use crate::store::{
 use deaddrop_wire::item::AckEntry;
 use deaddrop_wire::{Blob, OwnId, SendId};
 
-/// The puts of one record: number of the request, id of the sender, blob.
+/// The puts of one record of the client: number of the request, id of the sender, blob.
 pub(super) type Puts = Vec<(u32, SendId, Blob)>;
 
 /// A request to the store.
 #[derive(Debug)]
 #[allow(missing_docs, reason = "fields are those of the store's operations")]
 pub enum Call {
-    /// Make a mailbox.
+    /// Create a mailbox.
     Create { req: u32, new: NewMailbox },
-    /// Change a mailbox.
+    /// Change a mailbox by the right of its owner `own`.
     Change { req: u32, own: OwnId, change: Change },
-    /// Store blobs.
+    /// Store blobs: for each put the number of the request, the id of the sender, and the blob.
     Put(Vec<(u32, SendId, Blob)>),
-    /// Become the reader of mailboxes.
+    /// Become the reader of mailboxes. `request` is the session's own number of the client's
+    /// `Subscribe`.
     Claim { request: u64, claims: Vec<Claim> },
     /// Stop being the reader of mailboxes.
     Release(Vec<(Handle, Fence)>),
-    /// Look for blobs.
+    /// Look for blobs in the mailbox of the subscription `sub`.
     Peek { sub: u32, peek: Peek },
-    /// Destroy blobs.
+    /// Destroy blobs that the client has acked.
     Ack(Vec<Acking>),
 }
 
-/// One entry of an ack under way.
+/// One entry of a client's `Ack`, with the store's names for what it acks.
 #[derive(Debug)]
 pub struct Acking {
     /// The entry, as the client sent it.
     pub entry: AckEntry,
-    /// The mailbox.
+    /// The store's name for the mailbox.
     pub handle: Handle,
-    /// The reader's fence.
+    /// The fence of the claim by which this link reads the mailbox.
     pub fence: Fence,
-    /// The blobs to destroy.
+    /// Numbers of the blobs to destroy.
     pub records: Vec<RecordId>,
     /// Whether the store answers the entry. If not, it confirms nothing that is not destroyed already.
     pub waits: bool,
 }
 
-/// The result of a call.
+/// The result of a [`Call`]: one variant for each kind, with one entry for each entry of the call.
 #[derive(Debug)]
 #[allow(missing_docs, reason = "fields are those of the store's answers")]
 pub enum Outcome {
-    /// The answers to owners' requests.
+    /// The number and the verdict of a create or a change.
     Answered(Vec<(u32, Verdict)>),
-    /// The answers to puts.
+    /// The number and the verdict of each put. `bytes` is the sum of the lengths of the blobs.
     Put { answers: Vec<(u32, Verdict)>, bytes: u64 },
-    /// The results of claims.
+    /// The results of claims, each with the number of its subscription.
     Claimed { request: u64, claimed: Vec<(u32, Result<Claimed, NotClaimed>)> },
-    /// The result of a look.
+    /// The result of a look under the fence `fence`.
     Peeked { sub: u32, fence: Fence, peeked: Result<Peeked, Stale> },
-    /// The results of acks.
+    /// The entries of an ack, each with its result.
     Acked(Vec<(Acking, Result<(), NotAcked>)>),
     /// The claims were given back.
     Released,
 }
 
-/// Bytes that a request of an owner counts for. Its capabilities and answers take less.
+/// Number of bytes of memory that a create or a change counts for while it waits for the store
+/// (spec/12-relay.md section 5). Its capabilities and answer take less.
 const CHANGE_BYTES: u64 = 1_024;
-/// Bytes that a claim counts for.
+/// Number of bytes of memory that a claim counts for while it waits for the store (spec/12-relay.md
+/// section 5).
 const CLAIM_BYTES: u64 = 128;
 
 /// Bytes that an entry of an ack counts for while the store works on it: its copy there, its job and its callback.
 const ACK_BYTES: usize = 512;
 
 impl Acking {
-    /// Returns the bytes of memory that the request takes, with the copy that the store gets.
+    /// Returns the bytes of memory that the entry takes while it waits, with the copy of `records`
+    /// that the store gets.
     fn bytes(&self) -> u64 {
         let records = 2 * self.records.len() * size_of::<RecordId>();
         let at_store = if self.waits { ACK_BYTES } else { 0 };
@@ -82,8 +87,8 @@ impl Acking {
 }
 
 impl Call {
-    /// Returns the bytes of memory that the call takes while it waits for the store. Blobs of puts are counted where
-    /// they are taken.
+    /// Returns the bytes of memory that the call counts for while it waits for the store. Blobs of
+    /// puts are not included: the session counts them when it accepts each put.
     pub(super) fn bytes(&self) -> u64 {
         match self {
             Self::Create { .. } | Self::Change { .. } => CHANGE_BYTES,
@@ -93,7 +98,7 @@ impl Call {
         }
     }
 
-    /// Runs the call.
+    /// Runs the call on the store, for the link whose reader is `reader`, and returns its outcome.
     pub async fn run<S: Store>(self, store: &S, reader: &ConnectedReader, now: Now) -> Outcome {
         match self {
             Self::Create { req, new } => answered(req, store.create(vec![new], now).await),
@@ -134,7 +139,7 @@ impl Call {
 }
 
 impl Outcome {
-    /// Returns the number of the call's [`bytes`](Call::bytes).
+    /// Returns the number that [`Call::bytes`] returned for the call of this outcome.
     pub(super) fn bytes(&self) -> u64 {
         match self {
             Self::Answered(answers) => answers.len() as u64 * CHANGE_BYTES,

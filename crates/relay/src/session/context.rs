@@ -7,8 +7,8 @@ use deaddrop_primitives::hash::sha256;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Bytes of puts that count as one where it is counted how much a prefix took: the puts of a person who writes in the last ten
-/// minutes are few of them.
+/// Number of bytes of puts that count as one unit of what a prefix took recently ([`Rates::unit`]):
+/// 1 MiB, so that a person who writes messages takes only a few units in ten minutes.
 const PUT_UNIT: u64 = 1_048_576;
 
 /// Entries that count as one where it is counted how much a prefix took: a client asks for about so many when it connects.
@@ -17,7 +17,7 @@ const ENTRIES_UNIT: u64 = 128;
 /// The limits and the rates that all links of one relay share.
 #[derive(Debug)]
 pub struct SessionContext {
-    /// The limits.
+    /// The limits that the operator has set.
     pub limits: Limits,
     /// Hash of the token that a client must show to create mailboxes; `None` if no token is needed.
     create_token: Option<[u8; 32]>,
@@ -27,7 +27,7 @@ pub struct SessionContext {
     refusals: Refusals,
 }
 
-/// Requests that were refused since the start, by reason.
+/// Numbers of requests that were refused since the start of the relay, by reason.
 #[derive(Debug, Default)]
 struct Refusals {
     creates_too_fast: AtomicU64,
@@ -37,7 +37,8 @@ struct Refusals {
 }
 
 impl SessionContext {
-    /// Makes the context of one relay. With `create_token`, only a client that shows it can create mailboxes.
+    /// Makes the context of one relay. With `create_token`, only a client that shows this token can
+    /// create mailboxes.
     #[must_use]
     pub fn new(limits: Limits, create_token: Option<&str>) -> Self {
         let create_token = create_token.map(|token| sha256(&[token.as_bytes()]));
@@ -51,26 +52,29 @@ impl SessionContext {
         }
     }
 
-    /// Returns the number of creates that were refused because they came too fast.
+    /// Returns the number of creates and changes of mailboxes that were refused since the start
+    /// because they came too fast.
     #[must_use]
     pub fn creates_too_fast(&self) -> u64 {
         self.refusals.creates_too_fast.load(Ordering::Relaxed)
     }
 
-    /// Returns the number of puts that were refused because their network, or all links together, put too many bytes.
+    /// Returns the number of puts that were refused since the start because their network, or all
+    /// links together, put too many bytes.
     #[must_use]
     pub fn puts_too_fast(&self) -> u64 {
         self.refusals.puts_too_fast.load(Ordering::Relaxed)
     }
 
-    /// Returns the number of times that a link was not read for a while, because its network, or all links together, sent too
-    /// many entries.
+    /// Returns the number of times since the start that a link was not read for a while, because its
+    /// network, or all links together, sent too many entries.
     #[must_use]
     pub fn entries_too_fast(&self) -> u64 {
         self.refusals.entries_too_fast.load(Ordering::Relaxed)
     }
 
-    /// Returns the number of requests that were refused because the store as a whole is at a limit.
+    /// Returns the number of requests that were refused since the start because the store as a
+    /// whole is at a limit.
     #[must_use]
     pub fn busy(&self) -> u64 {
         self.refusals.busy.load(Ordering::Relaxed)
@@ -96,14 +100,15 @@ impl SessionContext {
         self.refusals.busy.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Forgets networks from which nothing was created or put for long.
+    /// Forgets networks that asked for no create, change or put in the last ten minutes.
     pub fn tidy(&self, now_ms: u64) {
         for shares in [&self.creates, &self.put_bytes, &self.entries] {
             shares.lock().unwrap_or_else(PoisonError::into_inner).tidy(now_ms);
         }
     }
 
-    /// Takes one creation or change of a mailbox from the rates over all links, or returns the seconds to wait.
+    /// Takes one create or change of a mailbox from the rates that all links share, or returns the
+    /// seconds to wait.
     pub(super) fn take_create(&self, prefix: Prefix, now: Now) -> Result<(), u16> {
         let rates = Rates {
             per_s: self.limits.all_creates_per_s.into(),
@@ -116,7 +121,8 @@ impl SessionContext {
         self.creates.lock().unwrap_or_else(PoisonError::into_inner).take(prefix, 1, &rates, now.ms)
     }
 
-    /// Takes the bytes of a put from the rates over all links, or returns the seconds to wait.
+    /// Takes the bytes of a put from the rates that all links share, or returns the seconds to
+    /// wait. Counts a refusal.
     pub(super) fn take_put(&self, prefix: Prefix, bytes: u64, now: Now) -> Result<(), u16> {
         let rates = Rates {
             per_s: self.limits.all_put_bytes_per_s.into(),

@@ -1,4 +1,5 @@
-//! The requests of readers and the store's answers to them: subscribe, unsubscribe, look, ack.
+//! The requests of readers and the store's answers to them: subscribe, unsubscribe, ack. A *look*
+//! asks the store for the blobs of one mailbox (a peek); the session makes looks by itself.
 
 use super::RelaySession;
 use super::call::{Acking, Call};
@@ -11,15 +12,16 @@ use deaddrop_wire::SizeClass;
 use deaddrop_wire::item::{Ack, Acked, Answer, AnswerCode, Deliver, Subscribe, Subscribed, Unsubscribe};
 
 impl RelaySession {
-    /// Stops deliveries (`paused`) while the client does not take what waits for it, and resumes them afterwards.
+    /// With `paused`, makes no looks that bring blobs until the next call without it. The link sets
+    /// this while the client is slow to take the bytes that wait for it.
     pub fn set_paused(&mut self, paused: bool, out: &mut Output) {
         if std::mem::replace(&mut self.reading.paused, paused) && !paused {
             self.pump(out);
         }
     }
 
-    /// Sets the maximum number of bytes of blobs that one look brings into memory. One blob is always allowed, and
-    /// never more than the relay's maximum.
+    /// Sets the maximum number of bytes of blobs that the next looks bring into memory. Values
+    /// below the length of the largest blob (65,536) and above 131,072 count as these.
     pub const fn set_look_bytes(&mut self, bytes: usize) {
         self.reading.look_bytes = bytes;
     }

@@ -1,4 +1,4 @@
-//! The results of one step of a conversation.
+//! The results of one step of a conversation. A step is one call of a method of `RelaySession`.
 
 use super::call::Call;
 use deaddrop_wire::Item;
@@ -12,11 +12,11 @@ pub enum Close {
     Stopped,
 }
 
-/// The results of a step.
+/// The items and calls that a step adds. The caller takes them out and sends or runs them.
 #[derive(Debug, Default)]
 pub struct Output {
     /// The items to send, in order.
     pub items: Vec<Item>,
-    /// The requests to the store. Each has one outcome.
+    /// The requests to the store. Each must be run, and its outcome given to the session.
     pub calls: Vec<Call>,
 }

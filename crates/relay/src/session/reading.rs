@@ -1,7 +1,10 @@
-//! The subscriptions of a link, their turns and the window (spec/12-relay.md section 5).
+//! The subscriptions of a link, their turns and the window (spec/12-relay.md section 5). Each is
+//! named by the number that the client gave it.
 //!
-//! Deliveries are pulled: one look at a time, one blob a turn while several mailboxes have some, and never more than
-//! the window holds. No blob is queued here.
+//! Deliveries are pulled by *looks*: a look asks the store for blobs of one mailbox (a peek). One
+//! look is under way at a time. While several mailboxes have blobs, they take *turns* of one blob
+//! each. A look brings no more than the client's window has room for, but one blob is always
+//! allowed. No blob is queued here.
 
 use super::output::Output;
 use super::subscription::{Flight, Sub};
@@ -12,36 +15,41 @@ use deaddrop_wire::SizeClass;
 use deaddrop_wire::item::{CaughtUp, Displaced, Gone};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// Maximum number of bytes of blobs that one look brings into memory.
+/// Maximum number of bytes of blobs that one look brings into memory (spec/12-relay.md section 5):
+/// two blobs of the largest class.
 const LOOK_BYTES: usize = 131_072;
 
-/// All subscriptions of a link.
+/// All subscriptions of a link, and what they need together.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
     pub(super) subs: BTreeMap<u32, Box<Sub>>,
-    /// Claims under way, and the news of each.
+    /// Numbers of the subscriptions whose claim the store has not answered, and the news of each.
     pub(super) claiming: BTreeMap<u32, Early>,
-    /// Subscriptions that wait for their turn.
+    /// Numbers of the subscriptions that wait for a look, next one first.
     pub(super) turns: VecDeque<u32>,
-    /// Subscriptions of which blobs in flight may be destroyed.
+    /// Numbers of the subscriptions of which blobs in flight may have been destroyed.
     unchecked: BTreeSet<u32>,
-    /// The look that is under way.
+    /// Purpose of the look that is under way; `None` if there is none.
     pub(super) looking: Option<Look>,
-    /// Whether the next blob is larger than what is left of the client's window.
+    /// Whether the next blob is larger than the rest of the client's window, so that looks for
+    /// blobs wait.
     pub(super) starved: bool,
     /// Whether the room in the window has grown since the last look began.
     pub(super) has_grown: bool,
-    /// Whether a subscription has begun, or the last one has ended, and the session has not noted it.
+    /// Whether a subscription has begun or the last one has ended since the last
+    /// [`take_use`](Self::take_use).
     pub(super) was_used: bool,
-    /// Whether the client takes no deliveries now.
+    /// Whether looks for blobs wait because the client is slow to take the bytes sent to it.
     pub(super) paused: bool,
-    /// Maximum number of bytes of the next look, if one blob has room in it.
+    /// Maximum number of bytes of blobs of the next look, raised to the length of the largest blob
+    /// and lowered to [`LOOK_BYTES`].
     pub(super) look_bytes: usize,
     window_blobs: usize,
     window_bytes: usize,
     pub(super) blobs: usize,
     pub(super) bytes: usize,
-    /// The open subscribe requests: the number of each, and its number of mailboxes that are behind.
+    /// The subscribe requests without a `CaughtUp`, by their internal number: the client's number
+    /// of the request, and how many of its mailboxes have not caught up.
     pub(super) requests: BTreeMap<u64, (u32, usize)>,
     pub(super) next_request: u64,
 }
@@ -51,11 +59,11 @@ pub(super) struct Reading {
 pub(super) enum Look {
     /// Find blobs to deliver.
     Deliver,
-    /// Find the destroyed blobs in flight. It needs no room in the window.
+    /// Find the blobs in flight that are destroyed. This look needs no room in the window.
     Check,
 }
 
-/// News of a subscription whose claim is not answered yet.
+/// News of a subscription that came before the store has answered its claim.
 #[derive(Debug, Default)]
 pub(super) struct Early {
     pub(super) changed: bool,
@@ -72,7 +80,8 @@ impl Reading {
         !self.subs.is_empty()
     }
 
-    /// Whether a subscription has begun, or the last one has ended, since the last call of this method.
+    /// Returns whether a subscription has begun, or the last one has ended, since the last call of
+    /// this method.
     pub(super) const fn take_use(&mut self) -> bool {
         std::mem::replace(&mut self.was_used, false)
     }
@@ -83,7 +92,8 @@ impl Reading {
         self.look_again_for_room();
     }
 
-    /// Lets the next look find out whether the window has room: it has grown, or the blob that waits for it may be gone.
+    /// Lets looks for blobs go on, because the window has grown or the blob that waits for room may
+    /// be destroyed.
     const fn look_again_for_room(&mut self) {
         (self.starved, self.has_grown) = (false, true);
     }
@@ -117,7 +127,8 @@ impl Reading {
         self.look_again_for_room();
     }
 
-    /// Gives the subscription a turn: its mailbox may hold blobs to deliver.
+    /// Gives the subscription `number` a turn, because its mailbox may hold blobs to deliver. Does
+    /// nothing if there is no such subscription.
     pub(super) fn want(&mut self, number: u32) {
         if let Some(sub) = self.subs.get_mut(&number) {
             sub.wants = true;
@@ -130,7 +141,8 @@ impl Reading {
         }
     }
 
-    /// Ends the subscription and tells the client why.
+    /// Ends the subscription `number` and tells the client the reason. Does nothing if there is no
+    /// such subscription.
     pub(super) fn end(&mut self, number: u32, ended: SubscriptionEnd, out: &mut Output) {
         if self.subs.contains_key(&number) {
             out.items.push(match ended {
@@ -141,7 +153,8 @@ impl Reading {
         }
     }
 
-    /// Removes the subscription and frees its part of the window. Returns it; `None` if there is none with this number.
+    /// Removes the subscription `number`, frees its part of the window, and returns it; `None` if
+    /// there is no such subscription. Its mailbox no longer keeps `CaughtUp` waiting.
     pub(super) fn remove(&mut self, number: u32, out: &mut Output) -> Option<Box<Sub>> {
         let sub = self.subs.remove(&number)?;
         if sub.queued {
@@ -159,21 +172,23 @@ impl Reading {
         Some(sub)
     }
 
-    /// Frees the room of one blob in the window.
+    /// Frees the room that one blob in flight takes of the window.
     pub(super) fn free(&mut self, flight: &Flight) {
         self.blobs = self.blobs.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(flight.bytes);
         self.look_again_for_room();
     }
 
-    /// Sends `CaughtUp` if this subscription was the last one of its request that was behind.
+    /// Counts the subscription `number` as caught up if it has just become so, as
+    /// [`count_caught_up`](Self::count_caught_up) says.
     pub(super) fn check_caught_up(&mut self, number: u32, out: &mut Output) {
         if let Some(request) = self.subs.get_mut(&number).and_then(|sub| sub.take_caught_up()) {
             self.count_caught_up(request, out);
         }
     }
 
-    /// Counts one mailbox of the request as caught up. The last one sends `CaughtUp`.
+    /// Counts one mailbox of the subscribe request as caught up. With its last one, sends
+    /// `CaughtUp` and forgets the request.
     pub(super) fn count_caught_up(&mut self, request: u64, out: &mut Output) {
         let Some((req, behind)) = self.requests.get_mut(&request) else { return };
         *behind = behind.saturating_sub(1);
@@ -183,7 +198,8 @@ impl Reading {
         }
     }
 
-    /// Returns the next look, if a subscription waits and there is room for its blobs.
+    /// Begins the next look and returns it with the number of its subscription. Returns `None` if a
+    /// look is under way, no subscription waits, or the window has no room.
     pub(super) fn next_look(&mut self, limits: &Limits) -> Option<(u32, Peek)> {
         if self.looking.is_some() {
             return None;
@@ -192,7 +208,7 @@ impl Reading {
         self.next_check().or_else(|| self.next_delivery(limits))
     }
 
-    /// Frees the node that an empty map keeps: links are idle for most of their time.
+    /// Frees the memory that an empty map keeps, because links are idle for most of their time.
     fn free_empty(&mut self) {
         if self.claiming.is_empty() {
             self.claiming = BTreeMap::new();
@@ -205,8 +221,8 @@ impl Reading {
         }
     }
 
-    /// Returns a look for blobs in flight that are destroyed; `None` if no subscription has any to be looked for. They
-    /// hold room, so it does not wait for any.
+    /// Begins a look that finds which blobs in flight are destroyed; returns `None` if no
+    /// subscription needs one. It needs no room in the window, since such blobs still take room.
     fn next_check(&mut self) -> Option<(u32, Peek)> {
         while let Some(number) = self.unchecked.pop_first() {
             if let Some(sub) = self.subs.get(&number).filter(|sub| !sub.in_flight.is_empty()) {

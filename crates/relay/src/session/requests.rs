@@ -7,7 +7,8 @@ use deaddrop_link::capability::{own_id, send_id};
 use deaddrop_wire::PresentedOwn;
 use deaddrop_wire::item::{Answer, AnswerCode, Create, Delete, Grant, Put, Rekey, Renew, Revoke, SendGrant};
 
-/// Seconds that a client is told to wait when the store as a whole is at a limit.
+/// Seconds that a client is told to wait when the store as a whole is at a limit (spec/12-relay.md
+/// section 4).
 const BUSY_RETRY_S: u16 = 30;
 
 impl RelaySession {
@@ -97,7 +98,8 @@ impl RelaySession {
         self.call(Call::Change { req, own: own_id(own), change }, out);
     }
 
-    /// Takes one from the rates of creates and changes, or returns the seconds to wait.
+    /// Takes one create or change from the rate of this link and from those that all links share,
+    /// or returns the seconds to wait. Counts a refusal.
     fn take_change(&mut self, now: Now) -> Result<(), u16> {
         let limits = &self.shared.limits;
         let here = self.creates.take(1, limits.creates_per_s.into(), limits.create_burst.into(), now.ms);

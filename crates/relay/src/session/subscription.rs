@@ -1,10 +1,12 @@
-//! One subscription: the blobs in flight with their tags, and whether the reader has caught up.
+//! One subscription: the blobs in flight with their tags, and whether the reader has caught up. A
+//! *tag* is the number of a delivery in its subscription. A *look* asks the store for blobs (a
+//! peek).
 
 use crate::store::{Fence, Handle, Peek, RecordId};
 use deaddrop_wire::item::AckEntry;
 use std::collections::VecDeque;
 
-/// A blob that was delivered and not acked.
+/// A blob in flight: it was delivered and is neither acked nor destroyed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Flight {
     pub(super) tag: u32,
@@ -12,20 +14,21 @@ pub(super) struct Flight {
     pub(super) bytes: usize,
 }
 
-/// The blobs that must be confirmed before the reader has caught up with this mailbox.
+/// The progress of a reader that has not caught up: the blobs that were there when the subscription
+/// began are not all acked and destroyed, or expired.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Catching {
-    /// The internal number of the subscribe request.
+    /// The number that the session gave the client's subscribe request.
     pub(super) request: u64,
-    /// The newest blob that was there when the subscription began.
+    /// Number of the newest blob that was there when the subscription began.
     upto: RecordId,
-    /// Whether every blob up to `upto` was delivered or is gone.
+    /// Whether every blob up to `upto` was delivered or is destroyed.
     drained: bool,
-    /// Number of blobs that are acked, but not destroyed yet.
+    /// Number of blobs up to `upto` that are acked, but not destroyed yet.
     dying: usize,
 }
 
-/// A subscription.
+/// A subscription: one mailbox that the client of this link reads.
 #[derive(Debug)]
 pub(super) struct Sub {
     pub(super) handle: Handle,
@@ -35,13 +38,13 @@ pub(super) struct Sub {
     pub(super) catching: Option<Catching>,
     /// Whether the mailbox may hold blobs to deliver.
     pub(super) wants: bool,
-    /// Whether the subscription waits for its turn.
+    /// Whether the subscription is in the queue for the next looks.
     pub(super) queued: bool,
-    /// Whether a hint came while a look was under way.
+    /// Whether a hint has come since the last look for blobs began.
     pub(super) dirty: bool,
 }
 
-/// The tags of an ack were never delivered.
+/// The error of an ack that names a tag which was never delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NeverDelivered;
 
@@ -60,21 +63,23 @@ impl Sub {
         }
     }
 
-    /// Returns a look at this mailbox.
+    /// Returns a look at this mailbox for at most `blobs` blobs of `bytes` together. With
+    /// `any_first`, the first blob is returned even if it is larger.
     pub(super) fn peek(&self, blobs: usize, bytes: usize, any_first: bool) -> Peek {
         let in_flight = self.in_flight.iter().map(|flight| flight.record).collect();
         Peek { handle: self.handle, fence: self.fence, in_flight, blobs, bytes, any_first }
     }
 
-    /// Adds a blob to those in flight and returns its tag: from 1, without gaps. Returns `None` when there are no more
-    /// tags.
+    /// Adds a blob to those in flight and returns its tag. Tags count from 1 without gaps. Returns
+    /// `None` after the last tag, `u32::MAX`.
     pub(super) fn deliver(&mut self, record: RecordId, bytes: usize) -> Option<u32> {
         self.last_tag = self.last_tag.checked_add(1)?;
         self.in_flight.push_back(Flight { tag: self.last_tag, record, bytes });
         Some(self.last_tag)
     }
 
-    /// Takes the blobs that an ack confirms out of flight; fails if one of its tags was never delivered.
+    /// Removes the blobs that an ack confirms from those in flight and returns them. Fails, and
+    /// changes nothing, if the ack names a tag that was never delivered.
     pub(super) fn ack(&mut self, entry: &AckEntry) -> Result<Vec<Flight>, NeverDelivered> {
         let known = |tag: u32| tag <= self.last_tag;
         // only what was delivered can be confirmed.
@@ -95,7 +100,7 @@ impl Sub {
         Ok(acked)
     }
 
-    /// Notes that these acked blobs are destroyed.
+    /// Notes that the acked blobs with these numbers are destroyed.
     pub(super) fn note_destroyed(&mut self, records: &[RecordId]) {
         if let Some(catching) = &mut self.catching {
             let count = records.iter().filter(|record| **record <= catching.upto).count();
@@ -103,7 +108,8 @@ impl Sub {
         }
     }
 
-    /// Takes the blobs of these records out of flight and returns them: they expired.
+    /// Removes the blobs with these numbers from those in flight and returns them: they were
+    /// destroyed without an ack.
     pub(super) fn take_gone(&mut self, records: &[RecordId]) -> Vec<Flight> {
         let mut gone = Vec::new();
         self.in_flight.retain(|flight| {
@@ -116,7 +122,8 @@ impl Sub {
         gone
     }
 
-    /// Notes a look that found blobs up to `newest` and, unless `more`, found all.
+    /// Notes the result of a look that could read all it found: `newest` is the last blob that it
+    /// returned, and `more` says whether others are left.
     pub(super) fn note_look(&mut self, newest: Option<RecordId>, more: bool) {
         if let Some(catching) = &mut self.catching
             && (!more || newest.is_some_and(|newest| newest >= catching.upto))
@@ -125,7 +132,9 @@ impl Sub {
         }
     }
 
-    /// Returns the internal number of the request once, when all blobs that were there at the beginning are confirmed.
+    /// Returns the session's number of the subscribe request when all blobs that were there at the
+    /// beginning are acked and destroyed, or expired. Returns `None` before that and on later
+    /// calls.
     pub(super) fn take_caught_up(&mut self) -> Option<u64> {
         let Catching { request, upto, drained, dying } = self.catching?;
         let open = self.in_flight.iter().any(|flight| flight.record <= upto);

@@ -15,22 +15,24 @@ pub struct Census {
     pub bytes: u64,
     /// Number of bytes of blobs, if the store itself is memory; else 0.
     pub memory_bytes: u64,
-    /// The calendar that the store remembers.
+    /// The calendar that the store remembers; `None` if it remembers none.
     pub calendar: Option<Calendar>,
-    /// Number of commits that found no room, since the start.
+    /// Number of commits since the start that found no room on the disk or in the store's file.
     pub without_room: u64,
-    /// Whether the last commit found no room, and nothing was destroyed since.
+    /// Whether the last commit found no room. A destruction is a commit that needs none.
     pub is_full: bool,
-    /// Number of puts and changes that were refused because dead bytes wait for too long, since the start.
+    /// Number of puts and changes since the start that were refused because dead bytes (destroyed,
+    /// but not zeroed on the disk) wait for too long.
     pub overdue: u64,
-    /// The figures of the disk; `None` without a disk.
+    /// Figures of the store's file; `None` if the store is memory.
     pub space: Option<Space>,
     /// Whether the store has failed.
     pub stopped: bool,
 }
 
 impl Census {
-    /// Whether blobs or bytes have reached the level at which puts are refused.
+    /// Whether blobs or bytes have reached the percentage of their limits (`put_percent`) at which
+    /// puts are refused.
     pub(crate) const fn is_at_its_limits(&self, limits: &Limits) -> bool {
         let percent = limits.put_percent;
         Limits::reached(self.blobs, limits.blobs, percent)
@@ -39,7 +41,7 @@ impl Census {
     }
 }
 
-/// The health of a relay.
+/// The health of a relay: whether it accepts puts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
     /// The relay takes puts.
@@ -53,16 +55,16 @@ pub enum Health {
 /// The reason for which puts are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// Blobs or bytes are at their limits.
+    /// Blobs or their bytes have reached the percentage `put_percent` of their limits.
     AtLimits,
     /// The store has grown to its limit, or the disk is full.
     Full,
-    /// Dead bytes wait for too long to be zeroed.
+    /// Dead bytes (destroyed, but still on the disk) wait for too long to be zeroed.
     Overdue,
 }
 
 impl Trouble {
-    /// Returns a description.
+    /// Returns a description for the operator and for the page `/health`.
     #[must_use]
     pub const fn text(self) -> &'static str {
         match self {
@@ -74,7 +76,7 @@ impl Trouble {
 }
 
 impl Health {
-    /// Returns the health of a relay with these counts.
+    /// Returns the health of a relay whose store has these counts.
     #[must_use]
     pub fn of(census: &Census, limits: &Limits) -> Self {
         if census.stopped {

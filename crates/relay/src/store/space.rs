@@ -1,12 +1,14 @@
-//! The figures of a store's disk (spec/12-relay.md section 4.3, spec/13-shred.md).
+//! The figures of a store's file (spec/12-relay.md section 4.3, spec/13-shred.md). *Dead* bytes are
+//! those of destroyed records that may still be on the disk, under keys that are destroyed.
 
 use deaddrop_shred::Stats;
 use std::time::Duration;
 
-/// Number of dead bytes above which the store zeroes the oldest at any age, and expiry waits.
+/// Number of dead bytes above which the store zeroes the oldest at any age, and expiry waits (128
+/// MiB, spec/12-relay.md section 6).
 const MUCH: u64 = 128 << 20;
 
-/// Figures of the file. They name nothing.
+/// Figures of a store's file. They say nothing about a single mailbox.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Space {
     /// Number of segments in the file.
@@ -17,14 +19,15 @@ pub struct Space {
     pub max_segments: u32,
     /// Number of bytes of live records.
     pub live_bytes: u64,
-    /// Number of bytes of destroyed records that may still be on the disk, sealed under keys that are destroyed.
+    /// Number of bytes of destroyed records that may still be on the disk, sealed under keys that
+    /// are destroyed.
     pub dead_bytes: u64,
-    /// Age of the oldest dead bytes.
+    /// Age of the oldest dead bytes; `None` if there are none.
     pub oldest_dead: Option<Duration>,
 }
 
 impl Space {
-    /// Takes the figures from the record store.
+    /// Makes the figures from `stats`, those of the record store.
     pub(crate) const fn of(stats: &Stats) -> Self {
         Self {
             segments: stats.segments,
@@ -36,7 +39,7 @@ impl Space {
         }
     }
 
-    /// Returns the share of the maximum number of segments that hold something, in percent.
+    /// Returns how many percent of `max_segments` hold something, rounded up.
     #[must_use]
     pub fn percent_in_use(&self) -> u32 {
         let used = self.segments.saturating_sub(self.free_segments);
@@ -44,13 +47,15 @@ impl Space {
         used.saturating_mul(100).div_ceil(self.max_segments.max(1)).min(100)
     }
 
-    /// Whether blobs are refused until dead bytes are zeroed. The last quarter of `limit` is left to what owners change, which the store
-    /// itself refuses only beyond it.
+    /// Whether blobs are refused until dead bytes are zeroed: the oldest is as old as three
+    /// quarters of `limit`. The last quarter is left to the changes of owners, which the store
+    /// itself refuses beyond `limit`.
     pub(crate) fn is_overdue(&self, limit: Duration) -> bool {
         self.oldest_dead.is_some_and(|oldest| oldest >= limit.saturating_mul(3) / 4)
     }
 
-    /// Whether expiry waits. The store begins to zero in good time at a quarter of the limit: at half of it, the disk is behind.
+    /// Whether expiry waits until dead bytes are zeroed: there are more than 128 MiB, or the oldest
+    /// is as old as half of `limit`. A disk that is fast enough zeroes them at a quarter of it.
     pub(crate) fn has_debt(&self, limit: Duration) -> bool {
         self.dead_bytes > MUCH || self.oldest_dead.is_some_and(|oldest| oldest >= limit / 2)
     }

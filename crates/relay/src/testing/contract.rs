@@ -1,10 +1,13 @@
 //! The contract of a [`Store`](crate::store::Store): every implementation passes [`check_all`].
 //!
-//! A check fails with a panic that says what was expected. Each check gets a new store from a [`StoreFactory`]. If the factory can
-//! reopen a store, the checks of what survives run too, and the random histories reopen at random moments.
+//! A check fails with a panic that says what was expected. Each check gets a new store from a
+//! [`StoreFactory`]. If the factory can reopen a store, the checks of what survives run too, and
+//! the random histories reopen at random moments. A *history* is a random sequence of requests
+//! whose answers are compared with those of a model: the same rules over plain maps.
 //!
-//! A store may lose in a crash that a mailbox was used, and that reading renewed its lease, until an owner's next change of that
-//! mailbox is answered. It may forget a pause of expiry that is over.
+//! A store may lose in a crash that a mailbox was used, and that reading renewed its lease, until
+//! an owner's next change of that mailbox is answered. It may forget a pause of expiry that is
+//! over.
 //!
 //! ```
 //! use deaddrop_relay::kept::{KeptStore, MemoryBacking};
@@ -68,7 +71,7 @@ impl Default for Effort {
     }
 }
 
-/// Runs every check of the contract and random histories against a model.
+/// Runs every check of the contract, and `effort` random histories against the model.
 ///
 /// # Panics
 /// Panics when the store breaks the contract.
@@ -121,7 +124,8 @@ pub async fn check_methods(factory: &mut impl StoreFactory) {
     quotas::a_mailbox_has_few_senders(factory).await;
 }
 
-/// Runs the checks of what survives a reopening. They do nothing for a store that cannot be reopened.
+/// Runs the checks of what survives when a store is reopened. A check ends early if the factory
+/// cannot reopen a store.
 ///
 /// # Panics
 /// Panics when the store breaks the contract.
@@ -134,7 +138,7 @@ pub async fn check_survival(factory: &mut impl StoreFactory) {
     survival::the_calendar_and_expiry_survive(factory).await;
 }
 
-/// Runs random histories against a model.
+/// Runs random histories against the model.
 ///
 /// # Panics
 /// Panics when the store breaks the contract, with the seed of the history.

@@ -1,4 +1,5 @@
-//! Floods against a relay, and an honest client beside them. Each flood is bounded in time and in connections.
+//! Floods against a relay, and an honest client beside them. Each flood is bounded in time and in
+//! connections.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use deaddrop_link::capability::{OwnCapability, ReadCapability, SendCapability};
@@ -15,22 +16,25 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, MissedTickBehavior, sleep, timeout};
 
-/// Longest wait of a flooder for one connection.
+/// Maximum time for which a flooder tries to bring one connection as far as its [`Play`] says.
 const STEP: Duration = Duration::from_secs(5);
-/// Position of the byte of C1 that says whether a cookie follows, with one version.
+/// Position in C1 of the byte that says whether a cookie follows: behind the magic (4), the number
+/// of versions (1), one version (2) and the features (8).
 const HAS_COOKIE: usize = 4 + 1 + 2 + 8;
 
-/// The relay that is flooded.
+/// The relay that is flooded, and the way to reach it.
 #[derive(Clone, Debug)]
 pub struct Target {
     pub place: SocketAddr,
     pub fingerprint: Fingerprint,
-    /// Whether a header of the PROXY protocol names the source, as a named proxy does, instead of the address of the connection.
+    /// Whether a connection names its source in a header of the PROXY protocol, as a trusted proxy
+    /// does. If not, it is made from the source address itself.
     pub announces: bool,
 }
 
 impl Target {
-    /// Reads a relay's address whose host is an IP address.
+    /// Creates the target from a relay's address, whose host must be an IP address. `announces` is
+    /// false.
     pub fn new(address: &RelayAddress) -> Self {
         let host = address.host().parse().expect("the host is an IP address");
         Self {
@@ -70,7 +74,7 @@ async fn message(socket: &mut Socket<TcpStream>) -> Option<Vec<u8>> {
     }
 }
 
-/// A link of a client.
+/// A client's link to the target.
 pub struct Link {
     socket: Socket<TcpStream>,
     session: LinkSession,
@@ -78,15 +82,17 @@ pub struct Link {
     req: u32,
 }
 
-/// Number of attempts that `enter` made, and the link unless the time was over.
+/// The result of [`enter`]: the link (`None` if the time was over before), the number of attempts,
+/// and the time that they took.
 pub struct Entered {
     pub link: Option<Link>,
     pub attempts: u32,
     pub took: Duration,
 }
 
-/// Enters as an honest client does. It opens a second connection when it is asked for a cookie, and waits a second or less after an
-/// attempt that failed, then up to twice as long. `round_trip` is the time that each of its questions spends on the line.
+/// Opens a link as an honest client does, for at most `patience`. It opens a second connection when
+/// it is asked for a cookie. After a failed attempt it waits 0.5 to 1 s, after each further one up
+/// to twice as long. `round_trip` is the simulated network delay of each of its requests.
 pub async fn enter(
     target: &Target,
     from: Option<IpAddr>,
@@ -110,7 +116,7 @@ pub async fn enter(
 }
 
 impl Link {
-    /// Tries once to open a link. `None`: the relay has refused it, or broken off.
+    /// Tries once to open a link. Returns `None` if the relay refuses it or closes a connection.
     pub async fn open(target: &Target, from: Option<IpAddr>, round_trip: Duration) -> Option<Self> {
         let (mut state, mut first) =
             ClientHandshake::start(&target.fingerprint, Offer::v1(), &mut rand::rng());
@@ -144,7 +150,8 @@ impl Link {
         }
     }
 
-    /// Sends requests and waits until this one is answered. `None`: the link is over.
+    /// Sends `items` and waits for the answer to the request `req`. Returns `None` if the link ends
+    /// before. Subscribed counts as Done.
     async fn ask(&mut self, items: &[Item], req: u32) -> Option<AnswerCode> {
         for record in self.session.seal(items).ok()? {
             self.socket.send(record, 0);
@@ -160,7 +167,8 @@ impl Link {
         }
     }
 
-    /// Makes a mailbox. Returns the answer and the right to put into it.
+    /// Makes a mailbox for one blob. Returns the answer with the capabilities to put into the
+    /// mailbox and to read it; `None` if the link ends before.
     pub async fn create(&mut self) -> Option<(AnswerCode, SendCapability, ReadCapability)> {
         self.req += 1;
         let own = OwnCapability::generate(&mut rand::rng());
@@ -195,39 +203,44 @@ impl Link {
     }
 }
 
-/// A kind of flood.
+/// A kind of flood: how far each of its connections goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Play {
-    /// Connections that stop before a head, within it, after the upgrade, or after a C1 with the cookie that was asked for.
+    /// Connections that stop, in turn, before the head of an HTTP request, within it, after the
+    /// upgrade to a WebSocket, or when the relay has answered C1 (with a cookie, if it asked for
+    /// one) by S1.
     HalfOpen,
-    /// Connections that become WebSockets and then say nothing.
+    /// Connections that become WebSockets and then send nothing.
     Upgrades,
-    /// Handshakes of which each costs the relay an S1 and ends with that.
+    /// Connections that make the relay compute an S1 and then close.
     Handshakes,
-    /// Links that make mailboxes for invites, put into them until they are refused, and stay or leave.
+    /// Links that make mailboxes for one blob and fill them until a create is refused, up to eight.
+    /// Then they close, subscribe and stay, or stay idle.
     Invites,
 }
 
-/// One flood.
+/// One flood: its kind, target, sources and rate. `lasts` is the time after which it ends.
 #[derive(Clone, Debug)]
 pub struct Flood {
     pub play: Play,
     pub target: Target,
-    /// The addresses that it comes from, in turn; none leaves the choice to the system.
+    /// The source addresses of its connections, used in turn. If empty, the operating system
+    /// chooses the address.
     pub from: Vec<IpAddr>,
-    /// Connections begun in a second.
+    /// Number of connections begun per second.
     pub per_s: u32,
     pub lasts: Duration,
-    /// Maximum number of connections that it holds. The oldest is closed for a new one.
+    /// Maximum number of connections that the flood holds open. Beyond it, the oldest is closed for
+    /// a new one.
     pub holds: usize,
 }
 
-/// Counts of a flood.
+/// Numbers of connections of a flood.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Connections that were begun.
+    /// Number of connections that were begun.
     pub begun: u64,
-    /// Connections that came as far as they should.
+    /// Number of connections that came as far as the [`Play`] says.
     pub came_so_far: u64,
 }
 
@@ -238,7 +251,7 @@ struct Shared {
     held: Mutex<VecDeque<Held>>,
 }
 
-/// A connection that is kept open.
+/// A connection that the flood keeps open.
 #[allow(clippy::large_enum_variant)]
 enum Held {
     Stream(TcpStream),
@@ -247,7 +260,8 @@ enum Held {
 }
 
 impl Flood {
-    /// Runs the flood to its end, or until `stop` resolves.
+    /// Runs the flood for the time `lasts`, or until `stop` resolves. All its connections are then
+    /// closed.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Counts {
         let flood = Arc::new(self);
         let shared = Arc::new(Shared::default());
@@ -310,8 +324,9 @@ impl Flood {
         }
     }
 
-    /// Makes the relay answer a C1, with a cookie of this address if there is one. The keys are always the same: that is cheaper
-    /// than the relay's part.
+    /// Makes the relay answer `c1` by S1, with the cookie that it gave to the address `from` if
+    /// there is one. Returns `None` if it does not answer so. All connections send the same C1, so
+    /// that the flooder pays less for it than the relay.
     async fn handshake(&self, from: Option<IpAddr>, shared: &Shared, c1: &[u8]) -> Option<Socket<TcpStream>> {
         let mut socket = self.target.upgrade(from).await?;
         let cookie = shared.cookies.lock().unwrap().get(&from).cloned();
@@ -325,7 +340,8 @@ impl Flood {
         answer.starts_with(b"ddS1").then_some(socket)
     }
 
-    /// Makes mailboxes for invites until that is refused.
+    /// Opens a link and makes at most eight mailboxes, each with one blob, until a create is
+    /// refused. `kind` says what the link does then; returns it if it stays open.
     async fn invite(&self, from: Option<IpAddr>, kind: usize, shared: &Shared) -> Option<Held> {
         let mut link = Link::open(&self.target, from, Duration::ZERO).await?;
         let mut read = None;
@@ -338,7 +354,7 @@ impl Flood {
             read = Some(of_mailbox);
         }
         match (kind, read) {
-            // An errand that ends, as honest ones do.
+            // This link closes, as the short ones of honest clients do.
             (0, _) => {
                 shared.counts.lock().unwrap().came_so_far += 1;
                 None
@@ -352,7 +368,7 @@ impl Flood {
     }
 }
 
-/// A C1 of one version with this cookie.
+/// Returns `c1`, which offers one version and has no cookie, with `cookie` in it.
 fn with_cookie(c1: &[u8], cookie: &[u8]) -> Vec<u8> {
     let (before, keys) = c1.split_at(HAS_COOKIE);
     [before, &[1], cookie, keys.get(1..).unwrap_or_default()].concat()

@@ -1,4 +1,4 @@
-//! Many mailboxes in a store, made without a link.
+//! Many mailboxes in a store, made by calls of the store and not over a link.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic)]
 
 use deaddrop_relay::clock::Now;
@@ -6,10 +6,10 @@ use deaddrop_relay::store::{NewMailbox, Store, Verdict};
 use deaddrop_wire::item::{CreateFlags, LeaseClass, QuotaClass, SendGrant};
 use deaddrop_wire::{MailboxId, OwnId, SendId};
 
-/// Mailboxes created in one call.
+/// Number of mailboxes created in one call of the store. Any number does.
 const AT_ONCE: u64 = 1_000;
 
-/// Creates this many mailboxes in an empty store.
+/// Creates `mailboxes` mailboxes in an empty store. Panics if the store refuses one.
 pub async fn create_mailboxes(store: &impl Store, mailboxes: u64, now: Now) {
     for first in (0..mailboxes).step_by(AT_ONCE.try_into().unwrap()) {
         let numbers = first..(first + AT_ONCE).min(mailboxes);

@@ -1,4 +1,5 @@
-//! A small client for tests: one link, items in and out.
+//! A small client for tests (one link, items in and out), and the real program of the relay as a
+//! child process.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod process;
@@ -20,7 +21,8 @@ use tokio_websockets::{ClientBuilder, MaybeTlsStream, Message, WebSocketStream};
 
 pub type Ws = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// Maximum time for which a test waits. No test asserts on time.
+/// Maximum time for which a test waits for something that must happen. It is long, so that a slow
+/// machine fails no test.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Client<T = MaybeTlsStream<TcpStream>> {
@@ -49,7 +51,8 @@ pub async fn websocket(address: &RelayAddress) -> Option<Ws> {
 }
 
 impl Client {
-    /// Connects to the relay. Returns `None` if it is not there.
+    /// Opens a link to the relay, with a client token of 16 bytes `token`. Returns `None` if the
+    /// relay does not accept it.
     pub async fn try_connect(address: &RelayAddress, token: u8) -> Option<Self> {
         Self::try_over(websocket(address).await?, address, token).await
     }
@@ -58,7 +61,8 @@ impl Client {
         Self::try_connect(address, token).await.expect("the relay answers")
     }
 
-    /// Connects behind a proxy that names this address. Returns `None` if the relay closes the connection.
+    /// Opens a link as from behind a proxy that names the address `from` in `X-Forwarded-For`.
+    /// Returns `None` if the relay closes the connection.
     pub async fn connect_from(relay: &RelayAddress, from: &str, token: u8) -> Option<Self> {
         let url: http::Uri = relay.url().parse().unwrap();
         let header = http::HeaderName::from_static("x-forwarded-for");
@@ -69,7 +73,8 @@ impl Client {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Client<T> {
-    /// Makes the handshake over an open WebSocket. Returns `None` if the relay closes it.
+    /// Makes the handshake of the link over an open WebSocket. Returns `None` if the relay closes
+    /// it.
     pub async fn try_over(mut ws: WebSocketStream<T>, address: &RelayAddress, token: u8) -> Option<Self> {
         let (state, c1) = ClientHandshake::start(address.fingerprint(), Offer::v1(), &mut rand::rng());
         ws.send(Message::binary(c1)).await.ok()?;
@@ -105,7 +110,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Client<T> {
         self.try_send(items).await.expect("the link stands");
     }
 
-    /// Returns the next item; `None` when the link is over.
+    /// Returns the next item that the relay sends; `None` when the link has ended. Panics if
+    /// nothing comes within [`PATIENCE`].
     pub async fn try_next(&mut self) -> Option<Item> {
         loop {
             if let Some(item) = self.inbox.pop_front() {
@@ -123,7 +129,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Client<T> {
         self.try_next().await.expect("the link stands")
     }
 
-    /// Returns the next item of this kind. Other items are kept.
+    /// Returns the next item for which `wanted` is true. The items before it stay in the inbox for
+    /// later calls.
     pub async fn until(&mut self, wanted: impl Fn(&Item) -> bool) -> Item {
         let mut aside = VecDeque::new();
         loop {
@@ -183,7 +190,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Client<T> {
     }
 }
 
-/// The three secrets of a mailbox.
+/// The three capabilities of a mailbox: to own it, to read it, and to put into it.
 pub struct Mailbox {
     pub own: OwnCapability,
     pub read: ReadCapability,
@@ -221,7 +228,7 @@ pub fn blob(class: SizeClass) -> Blob {
     Blob::new(bytes).unwrap()
 }
 
-/// The real program on a directory.
+/// The real program, serving as a child process. It is killed on drop.
 pub struct Relay {
     pub child: Child,
     pub address: RelayAddress,
@@ -233,7 +240,7 @@ pub fn program() -> Command {
     command
 }
 
-/// Limits that let a test hurry.
+/// A configuration whose rates and pauses are so lax that no test waits for them.
 pub const HURRIED: &str = "\
 [limits]
 puts_per_s = 60000
@@ -274,7 +281,7 @@ impl Relay {
         Self::start(command)
     }
 
-    /// Runs a command that serves, and waits until it is ready.
+    /// Runs a command of the program that serves, and waits until it prints that it is ready.
     pub fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
@@ -295,18 +302,18 @@ impl Relay {
         assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
     }
 
-    /// Ends the process by SIGTERM. Returns whether it ended well.
+    /// Ends the process by SIGTERM. Returns whether its exit status was success.
     pub fn stop(mut self) -> bool {
         self.signal("-TERM");
         self.child.wait().unwrap().success()
     }
 
-    /// Returns the resident memory of the process in KiB; 0 where the system does not tell.
+    /// Returns the resident memory of the process in KiB; 0 on systems without `/proc`.
     pub fn memory_kib(&self) -> u64 {
         process::memory_kib(self.child.id())
     }
 
-    /// Returns the host and the port.
+    /// Returns the address at which the relay listens, as `HOST:PORT`.
     pub fn place(&self) -> String {
         self.address.url().trim_start_matches("ws://").trim_end_matches('/').to_owned()
     }
@@ -319,7 +326,7 @@ impl Drop for Relay {
     }
 }
 
-/// Waits until the log holds a line with this text, and returns the log.
+/// Waits until the file `log` contains `text`, and returns its content. Panics after 60 s.
 pub async fn told(log: &Path, text: &str) -> String {
     for _ in 0..600 {
         let said = std::fs::read_to_string(log).unwrap();
@@ -331,7 +338,8 @@ pub async fn told(log: &Path, text: &str) -> String {
     panic!("{text} is not told: {}", std::fs::read_to_string(log).unwrap());
 }
 
-/// Returns the number of records that still open in the store of this directory.
+/// Returns the number of record bodies in the store of the data directory that can still be
+/// decrypted with its key, live or dead.
 pub fn residue(data: &Path) -> u64 {
     let dir = deaddrop_relay::data_dir::DataDir::at(data);
     let disk = deaddrop_shred::FileDisk::open_read_only(dir.store_path()).unwrap();

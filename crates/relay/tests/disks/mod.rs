@@ -16,22 +16,25 @@ const TODAY: Day = Day::from_number(20_000);
 
 pub type Kept = KeptStore<ShredBacking<Arc<Watched>>>;
 
-/// A disk of limited room that records its writes.
+/// A disk in memory that can be made full, and that records where it was written.
 #[derive(Default)]
 pub struct Watched {
     pub disk: MemoryDisk,
     room: Mutex<Option<u64>>,
-    /// Places and lengths of what was written since the last look, zeros left out.
+    /// Offset and length of each write since the last call of `take_written`, without writes of
+    /// zeros.
     written: Mutex<Vec<(u64, usize)>>,
 }
 
 impl Watched {
-    /// Limits the length of the disk from now on.
+    /// Lets writes beyond the length `room` (and beyond the present length) fail as on a full disk
+    /// from now on; `None` removes the limit.
     pub fn set_room(&self, room: Option<u64>) {
         *self.room.lock().unwrap() = room;
     }
 
-    /// Takes the offsets and lengths of the writes since the last call.
+    /// Returns the offset and the length of each write since the last call, without writes of
+    /// zeros.
     pub fn take_written(&self) -> Vec<(u64, usize)> {
         std::mem::take(&mut self.written.lock().unwrap())
     }
@@ -66,7 +69,7 @@ impl Disk for Watched {
     }
 }
 
-/// Returns limits under which a test is quick.
+/// Returns limits whose rates and pauses hold no test up, with the given `dead_bytes_s`.
 pub fn limits(dead_bytes_s: u32) -> Limits {
     Limits {
         dead_bytes_s,
@@ -78,7 +81,7 @@ pub fn limits(dead_bytes_s: u32) -> Limits {
     }
 }
 
-/// Makes a new store of at most `segments` segments of `segment_kib` KiB.
+/// Makes a new store on the disk, of at most `segments` segments of `segment_kib` KiB each.
 pub fn create_on(disk: &Arc<Watched>, segment_kib: u32, segments: u32) {
     let geometry = Geometry {
         segment_bytes: segment_kib << 10,
@@ -113,7 +116,7 @@ pub fn grant(number: u8) -> SendGrant {
     SendGrant { send: send(number), via: number }
 }
 
-/// Makes a mailbox whose rights all have the same number.
+/// Makes a mailbox whose rights (own, read and one send) are all made of the byte `number`.
 pub async fn create(store: &impl Store, number: u8, quota: QuotaClass) -> Verdict {
     let new = NewMailbox {
         own: OwnId::from_bytes([number; 32]),

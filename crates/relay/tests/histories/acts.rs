@@ -5,11 +5,12 @@ use super::link::SubModel;
 use super::{Asked, History, OWNERS, READERS, SENDERS, Said};
 use deaddrop_wire::item::*;
 
-/// Blobs whose number this divides are acked by no reader before the end.
+/// Blobs whose number is a multiple of this one are acked only when the history ends. So some blobs
+/// are never acked while the history runs.
 const NEVER_ACKED: u32 = 9;
 
 impl History {
-    /// Returns the items of one record.
+    /// Returns one to three random items, for one record of the client of link `at`.
     pub(super) fn items(&mut self, at: usize, chance: &mut Chance) -> Vec<Said> {
         (0..=chance.below(3)).map(|_| self.item(at, chance)).collect()
     }
@@ -39,7 +40,7 @@ impl History {
         }
     }
 
-    /// Returns a put of a new blob, or of one that was put before.
+    /// Returns a put of a new blob, or of one that is stored already.
     fn put(&mut self, chance: &mut Chance) -> Asked {
         let send = chance.number(1, OWNERS);
         let send = if chance.below(5) == 0 { chance.number(1, SENDERS) } else { send };
@@ -84,7 +85,8 @@ impl History {
         Said::Subscribe(self.number(), subs)
     }
 
-    /// Puts or changes much more than the rates allow, in one record.
+    /// Lets the client of link `at` send 4 to 30 puts or 4 to 30 changes in one record: more than
+    /// the rates allow.
     pub(super) fn flood(&mut self, at: usize, chance: &mut Chance) -> Result<(), String> {
         let is_put = chance.below(3) > 0;
         let send = chance.number(1, OWNERS);
@@ -101,7 +103,8 @@ impl History {
         self.say(at, said)
     }
 
-    /// Acks some of what is in flight on a link, all but a few blobs that no reader ever acks.
+    /// Lets the client of link `at` ack some or all of the blobs in flight to it, except those of
+    /// [`NEVER_ACKED`].
     pub(super) fn ack_some(&mut self, at: usize, chance: &mut Chance) -> Result<(), String> {
         let all = chance.below(2) == 0;
         let mut entries = Vec::new();
@@ -123,7 +126,8 @@ impl History {
         self.say(at, vec![Said::Ack(entries)])
     }
 
-    /// Returns an entry of a subscription that has ended, was never there, or is being claimed, or of a blob that was acked before.
+    /// Returns an entry of an Ack that has no effect: of a subscription that has ended, never
+    /// existed or is being claimed, or of blobs that were acked before.
     pub(super) fn late_ack(&mut self, at: usize, chance: &mut Chance) -> AckEntry {
         let model = &self.links[at].model;
         let subs: Vec<u32> = model.subs.keys().copied().chain([0]).collect();
@@ -134,7 +138,8 @@ impl History {
         AckEntry { sub, upto, also: vec![] }
     }
 
-    /// Breaks a rule, behind other items of the same record.
+    /// Lets the client of link `at` send a record with valid items and, behind them, one that
+    /// breaks a rule.
     pub(super) fn breach(&mut self, at: usize, chance: &mut Chance) -> Result<(), String> {
         let model = &self.links[at].model;
         let live: Vec<(u32, u32)> = model.live().map(|(number, sub)| (number, sub.last_tag())).collect();

@@ -1,11 +1,13 @@
-//! The things that the client of a link says, in the numbers of the histories.
+//! The items that the client of a link sends. Owners, readers, senders and blobs are named by small
+//! numbers, from which the secrets and bytes are made.
 
 use super::super::value::{blob, hello, own, read, send};
 use deaddrop_link::capability::{mailbox_id, own_id, send_id};
 use deaddrop_wire::item::*;
 use deaddrop_wire::{Item, SizeClass};
 
-/// A request of an owner or a sender.
+/// A request of an owner or a sender. `own`, `read` and `send` are the numbers of rights, `number`
+/// is that of a blob.
 #[derive(Clone, Debug)]
 pub enum Asked {
     Create {
@@ -42,19 +44,19 @@ pub enum Asked {
     },
 }
 
-/// An item of a client.
+/// An item that a client sends. The first number of a request is its `req`.
 #[derive(Clone, Debug)]
 pub enum Said {
     Asked(u32, Asked),
-    /// Numbers of subscriptions, each with the number of its right to read.
+    /// A Subscribe: for each subscription its number, and the number of its right to read.
     Subscribe(u32, Vec<(u32, u8)>),
     Unsubscribe(u32, Vec<u32>),
     Ack(Vec<AckEntry>),
     Window(u16, u32),
     Ping(u32),
-    /// A second Hello.
+    /// A second Hello, which breaks a rule.
     Hello,
-    /// An item that only a relay sends.
+    /// A CaughtUp, which only a relay sends: a client that sends it breaks a rule.
     CaughtUp,
 }
 

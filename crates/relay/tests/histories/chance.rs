@@ -1,12 +1,14 @@
-//! The choices of one step: each step has its own randomness, so that a history without some of its steps stays alike.
+//! The choices of one step: each step has its own randomness, so that a history without some of its
+//! steps stays alike.
 
 use rand::RngExt;
 
-/// The randomness of one step.
+/// The random choices of one step of a history.
 pub struct Chance(Box<dyn rand::Rng>);
 
 impl Chance {
-    /// Returns the randomness of a step; step 0 chooses the limits.
+    /// Returns the choices of the step `step` of the history `seed`, always the same. Step 0
+    /// chooses the limits.
     pub fn new(seed: u64, step: u64) -> Self {
         Self(Box::new(deaddrop_testkit::rng(seed.wrapping_mul(1_000_003).wrapping_add(step))))
     }

@@ -1,4 +1,5 @@
-//! The things that a link says to its client, each compared with the model, and what must have been said when a link rests.
+//! The items that a link sends to its client, each compared with the model, and the items that must
+//! have been sent when a link *rests*: no call, outcome or news waits.
 
 use super::super::value::blob;
 use super::link::{LinkModel, Request, Stage, SubModel, SubState};
@@ -8,17 +9,18 @@ use deaddrop_wire::Item;
 use deaddrop_wire::item::{Answer, CaughtUp, Deliver, Displaced, Gone, Pong, Subscribed};
 use std::collections::VecDeque;
 
-/// A look for blobs that is under way.
+/// A look that is under way: a call of `peek` for the blobs of one mailbox.
 #[derive(Debug)]
 pub struct Look {
     sub: u32,
-    /// The window when it began.
+    /// The window (blobs, bytes) when the look began.
     window: (usize, usize),
-    /// The other subscriptions that were ready when it began.
+    /// Numbers of the other subscriptions that had a blob to deliver when the look began.
     others: Vec<u32>,
-    /// The blobs that it may find, oldest first, once the store was asked.
+    /// The blobs that the look may still deliver, oldest first; empty until the store has run the
+    /// call.
     found: VecDeque<BlobModel>,
-    /// Number of blobs that were delivered.
+    /// Number of blobs that the look has delivered.
     delivered: usize,
 }
 
@@ -31,7 +33,7 @@ macro_rules! ensure {
 }
 
 impl LinkModel {
-    /// Handles an item of the relay.
+    /// Takes an item that the relay sent; fails if the model does not expect it.
     pub fn take(&mut self, item: &Item, relay: &mut RelayModel) -> Result<(), String> {
         match item {
             Item::Answer(Answer { req, code, retry_s }) => match self.requests.remove(req) {
@@ -120,7 +122,8 @@ impl LinkModel {
         Ok(())
     }
 
-    /// Handles the end of a subscription: it is told once, and only if the relay has ended it for this reason.
+    /// Takes a Displaced or Gone. Fails if the subscription is not live, or the relay has not ended
+    /// it for the reason `why`.
     fn take_end(&mut self, number: u32, why: SubscriptionEnd, relay: &mut RelayModel) -> Result<(), String> {
         let sub = self.subs.get(&number).filter(|sub| sub.state == SubState::Live);
         let claim = sub.and_then(|sub| sub.claim).ok_or("no such subscription")?;
@@ -155,20 +158,21 @@ impl LinkModel {
         Ok(())
     }
 
-    /// Returns the number of blobs in flight, and their bytes.
+    /// Returns the number of blobs in flight to the client, and of their bytes.
     pub fn in_flight(&self, relay: &RelayModel) -> (usize, usize) {
         let blobs = || self.live().flat_map(|(_, sub)| sub.in_flight(relay));
         (blobs().count(), blobs().map(|blob| blob.class.bytes()).sum())
     }
 
-    /// Notes that the link knows all blobs that lie in its mailboxes.
+    /// Notes that the link has taken all news: it now knows of all blobs in its mailboxes.
     pub fn note_known(&mut self, relay: &RelayModel) {
         for sub in self.subs.values_mut().filter(|sub| sub.state == SubState::Live) {
             sub.known = sub.undelivered(relay).map(|blob| blob.id).last();
         }
     }
 
-    /// Notes that a look into the mailbox of this subscription begins.
+    /// Notes that a look into the mailbox of the subscription `number` begins; fails if another
+    /// look is under way.
     pub fn begin_look(&mut self, number: u32, relay: &RelayModel) -> Result<(), String> {
         ensure!(self.look.is_none(), "two looks at once");
         for sub in self.subs.values_mut() {
@@ -183,7 +187,8 @@ impl LinkModel {
         Ok(())
     }
 
-    /// Notes the blobs that the store may find for the look.
+    /// Notes that the store runs the look: from now on it may deliver the blobs that are in the
+    /// mailbox and have not expired.
     pub(super) fn look_into(&mut self, relay: &RelayModel) -> Result<(), String> {
         let look = self.look.as_mut().ok_or("a look that has not begun")?;
         let Some(sub) = self.subs.get(&look.sub) else { return Ok(()) };
@@ -191,13 +196,14 @@ impl LinkModel {
         Ok(())
     }
 
-    /// Notes that the look is over: while several mailboxes have blobs, they take turns, one blob each.
+    /// Notes that the look is over. Fails if mailboxes with blobs did not take turns, one blob
+    /// each.
     pub fn end_look(&mut self, relay: &mut RelayModel) -> Result<(), String> {
         let Look { sub: number, others, delivered, found, .. } =
             self.look.take().ok_or("no look is under way")?;
         ensure!(delivered < 2 || others.is_empty(), "{delivered} blobs in one turn, and {others:?} wait");
         if let Some(sub) = self.subs.get_mut(&number).filter(|_| delivered > 0 || found.is_empty()) {
-            // It had its turn, also if there was nothing to deliver.
+            // The mailbox had its turn, also if there was nothing to deliver.
             sub.passed.clear();
         }
         if delivered == 0 {
@@ -213,7 +219,7 @@ impl LinkModel {
         Ok(())
     }
 
-    /// Checks a link at rest: nothing of it waits for the relay.
+    /// Checks a link at rest: fails if the relay owes the client an item.
     pub fn check_rest(&self, relay: &mut RelayModel) -> Result<(), String> {
         ensure!(self.requests.is_empty(), "no answer to {:?}", self.requests.keys());
         ensure!(
@@ -262,28 +268,31 @@ impl LinkModel {
 }
 
 impl SubModel {
-    /// Returns the blobs that are delivered and neither acked nor destroyed.
+    /// Returns the blobs of the subscription that are in flight: delivered, and neither acked nor
+    /// destroyed.
     pub fn in_flight<'a>(&'a self, relay: &'a RelayModel) -> impl Iterator<Item = BlobModel> + 'a {
         let claim = self.claim;
         self.unacked.iter().filter_map(move |tag| relay.blob(claim?, self.blob_of(*tag)))
     }
 
-    /// Returns the blobs of the mailbox that were not delivered, also expired ones.
+    /// Returns the blobs of the mailbox that the subscription has not delivered, also expired ones.
     fn undelivered<'a>(&'a self, relay: &'a RelayModel) -> impl Iterator<Item = &'a BlobModel> {
         let mailbox = self.claim.and_then(|claim| relay.claimed(claim).ok());
         let blobs = mailbox.into_iter().flat_map(|mailbox| &mailbox.blobs);
         blobs.filter(|blob| !self.delivered.contains(&blob.id))
     }
 
-    /// Whether the link knows of a blob to deliver, and of a place for it in the mailbox: it learns from its next look alone which
-    /// blobs in flight have expired.
+    /// Whether the link knows that the mailbox has a blob to deliver, and that fewer than
+    /// `in_flight_per_mailbox` are in flight. Blobs in flight that have expired count, because the
+    /// link learns of them only by its next look.
     fn is_ready(&self, relay: &RelayModel) -> bool {
         let has_place = self.unacked.len() < usize::from(relay.limits.in_flight_per_mailbox);
         let next = self.next(relay).filter(|_| has_place && self.state == SubState::Live);
         next.is_some_and(|next| self.known.is_some_and(|known| next.id <= known))
     }
 
-    /// Returns the next blob to deliver, if the mailbox has a place for it.
+    /// Returns the next blob to deliver; `None` if there is none, or `in_flight_per_mailbox` are in
+    /// flight.
     fn next(&self, relay: &RelayModel) -> Option<BlobModel> {
         let has_place = self.in_flight(relay).count() < usize::from(relay.limits.in_flight_per_mailbox);
         self.undelivered(relay).find(|blob| has_place && !relay.has_expired(blob)).copied()

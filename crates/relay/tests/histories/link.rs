@@ -1,4 +1,5 @@
-//! The model of one link: what its client has said and may hear, as spec/12-relay.md sections 4 and 5 say.
+//! The model of one link: what its client has said and may hear, as spec/12-relay.md sections 4 and
+//! 5 say.
 
 use super::asked::{Asked, Said};
 use super::heard::Look;
@@ -9,23 +10,23 @@ use deaddrop_relay::store::Verdict;
 use deaddrop_wire::item::{AckEntry, AnswerCode};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// A breach of the rules by the client: the relay closes the link.
+/// The client has broken a rule, so that the relay must close the link.
 pub struct Breach;
 
 /// A link as the model sees it: what its client has said, and what the relay owes it.
 pub struct LinkModel {
     pub id: u64,
     pub token: u8,
-    /// Blobs and bytes that may be in flight.
+    /// Maximum number of blobs in flight to the client, and of their bytes.
     pub window: (usize, usize),
     pub is_paused: bool,
     pub subs: BTreeMap<u32, SubModel>,
     pub look: Option<Look>,
-    /// The requests without an answer.
+    /// The requests whose answer the client has not got yet, by their `req`.
     pub(super) requests: BTreeMap<u32, Request>,
     pub(super) subscribes: BTreeMap<u32, SubscribeModel>,
     pub(super) pongs: VecDeque<u32>,
-    /// The entries of the Acked that is due now.
+    /// The entries of the Acked that the relay must send next, if one is due.
     pub(super) acked: Option<Vec<AckEntry>>,
     claims: VecDeque<u32>,
     pub(super) releases: VecDeque<Vec<ClaimModel>>,
@@ -36,13 +37,14 @@ pub struct LinkModel {
     pub(super) used_ms: u64,
 }
 
-/// A request that waits for its answer.
+/// A request whose answer the client has not got yet: not run by the store, or run with a known
+/// answer.
 pub(super) enum Request {
     Undecided(Asked),
     Answered(Answered),
 }
 
-/// A Subscribe that was not caught up yet.
+/// A Subscribe, with the numbers of its subscriptions.
 pub(super) struct SubscribeModel {
     pub(super) subs: Vec<u32>,
     pub(super) stage: Stage,
@@ -52,53 +54,59 @@ pub(super) struct SubscribeModel {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Asked,
-    /// The relay has decided. Numbers of the refused subscriptions, and of the contended ones.
+    /// The store has run the claims. Numbers of the refused subscriptions, then of the contended
+    /// ones.
     Decided(Vec<u32>, Vec<u32>),
     /// The relay has sent Subscribed, and not CaughtUp yet.
     Behind,
     CaughtUp,
 }
 
-/// A subscription.
+/// A subscription as the model sees it. Blobs are named by
+/// [`BlobModel::id`](super::relay::BlobModel::id).
 pub struct SubModel {
     pub state: SubState,
     read: u8,
     pub claim: Option<ClaimModel>,
-    /// The blobs that lay in the mailbox when it was claimed.
+    /// Ids of the blobs that were in the mailbox when it was claimed: CaughtUp waits for them.
     pub(super) at_claim: Vec<u64>,
-    /// The blobs that were delivered: the first has tag 1.
+    /// Ids of the blobs that were delivered, in order: the first has tag 1.
     pub delivered: Vec<u64>,
-    /// The tags of the blobs that were delivered and not acked.
+    /// Tags of the blobs that were delivered and not acked.
     pub unacked: BTreeSet<u32>,
-    /// The newest blob that the link knows to lie in the mailbox.
+    /// Id of the newest blob that the link knows to be in the mailbox; `None` if it knows of none.
     pub(super) known: Option<u64>,
-    /// The subscriptions that had a turn since this one has been ready.
+    /// Numbers of the subscriptions that have had a turn since this subscription had a blob to
+    /// deliver. No number may come twice.
     pub(super) passed: BTreeSet<u32>,
 }
 
 /// The state of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubState {
-    /// The relay has not sent Subscribed yet. `true`: an Unsubscribe has named the subscription meanwhile.
+    /// The relay has not sent Subscribed yet. True if an Unsubscribe has named the subscription
+    /// meanwhile.
     Claiming(bool),
     Live,
     Over,
 }
 
-/// An entry of an Ack on its way to the store.
+/// An entry of an Ack that the store has not run yet, with the claim and the ids of the blobs that
+/// it names.
 struct Acking {
     entry: AckEntry,
     claim: ClaimModel,
     blobs: Vec<u64>,
 }
 
-/// The effect that the model expects when a link takes the outcome of a call.
+/// The effect that the model expects when a link takes the outcome of a call to the store.
 pub enum Expected {
-    /// No item by itself.
+    /// No effect that is known beforehand. The items that follow are compared with the model one by
+    /// one.
     Nothing,
-    /// An Acked with these entries at once.
+    /// An Acked with these entries at once; nothing if there are none.
     Acked(Vec<AckEntry>),
-    /// The end of the look for blobs, with the deliveries that it found.
+    /// The end of the look, after the deliveries of the blobs that it found.
     Looked,
 }
 
@@ -141,13 +149,13 @@ impl LinkModel {
         self.subs.get(&number).is_some_and(|sub| sub.state != SubState::Over)
     }
 
-    /// Whether the link counts as idle.
+    /// Whether the link counts as idle: it has no subscription, and was not used for `idle_ms`.
     pub fn is_idle(&self, relay: &RelayModel) -> bool {
         let is_used = self.subs.values().any(|sub| sub.state != SubState::Over);
         !is_used && relay.now.ms - self.used_ms >= relay.limits.idle_ms
     }
 
-    /// Handles an item of the client.
+    /// Takes an item that the client sends; fails if it breaks a rule.
     pub fn hear(&mut self, said: &Said, relay: &mut RelayModel) -> Result<(), Breach> {
         let now_ms = relay.now.ms;
         match said {
@@ -186,7 +194,7 @@ impl LinkModel {
         Ok(())
     }
 
-    /// Returns the answer to a request if the link itself refuses it.
+    /// Returns the answer to a request if the link itself refuses it, without asking the store.
     fn ask(&mut self, asked: &Asked, relay: &mut RelayModel) -> Option<Answered> {
         let now_ms = relay.now.ms;
         let taken = match asked {
@@ -264,7 +272,8 @@ impl LinkModel {
         self.window = (blobs.min(limits.window_blobs).into(), bytes.min(limits.window_bytes) as usize);
     }
 
-    /// Ends a subscription at the link.
+    /// Ends the subscription `number`. If no live one is left, the link may become idle from
+    /// `now_ms` on.
     pub(super) fn end(&mut self, number: u32, now_ms: u64) {
         if let Some(sub) = self.subs.get_mut(&number) {
             let was_live = std::mem::replace(&mut sub.state, SubState::Over) == SubState::Live;
@@ -275,7 +284,8 @@ impl LinkModel {
         }
     }
 
-    /// Decides what the store has just run.
+    /// Applies a call that the store has just run to the model, and returns what the outcome must
+    /// bring. `verdicts` are those of the store for a call of puts, else empty.
     pub fn decide(
         &mut self,
         call: &CallHead,
@@ -337,7 +347,7 @@ impl LinkModel {
     }
 }
 
-/// The kind of a call, and the requests or subscriptions that it names.
+/// The kind of a call to the store, with the numbers of its requests or subscriptions.
 #[derive(Clone, Debug)]
 pub enum CallHead {
     Requests(Vec<u32>),
@@ -374,12 +384,12 @@ impl SubModel {
         }
     }
 
-    /// Returns the highest tag, or 0 before the first delivery.
+    /// Returns the tag of the newest delivery; 0 before the first.
     pub fn last_tag(&self) -> u32 {
         self.delivered.len().try_into().unwrap()
     }
 
-    /// Returns the blob with this tag.
+    /// Returns the id of the blob that was delivered with this tag.
     pub fn blob_of(&self, tag: u32) -> u64 {
         self.delivered[tag as usize - 1]
     }

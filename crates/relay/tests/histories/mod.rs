@@ -1,4 +1,5 @@
-//! Random histories of several links over one store in memory, step by step against a model of the rules.
+//! Random histories of several links over one store in memory, compared with a model of the rules
+//! after each step. `value/mod.rs` explains calls, looks and news.
 #![allow(unreachable_pub)]
 
 mod acts;
@@ -24,36 +25,41 @@ use link::{CallHead, Expected, LinkModel};
 use relay::RelayModel;
 use std::collections::BTreeMap;
 
-/// The tokens of the links: two are the same reader, and two are never the same.
+/// The client tokens of the five links: two belong to the same reader. Token 0 names no client, so
+/// the last two are never the same.
 const TOKENS: [u8; 5] = [1, 1, 2, 0, 0];
-/// Highest number of an owner: few, so that links meet.
+/// Highest number of an owner. There are few owners, readers and senders, so that links often use
+/// the same mailbox.
 const OWNERS: u8 = 5;
 const READERS: u8 = 6;
 const SENDERS: u8 = 9;
-/// Number of turns after which a relay that still has something to do does not come to rest.
+/// Number of rounds over all links after which a relay that still has something to do is taken to
+/// run without end.
 const MOST_TURNS: u32 = 10_000;
 
-/// A history under way.
+/// A history that is being run: the relay, its model, and the links.
 pub struct History {
     world: World,
     relay: RelayModel,
     links: Vec<Actor>,
     numbers: u32,
     blobs: u32,
-    /// The steps so far, in words.
+    /// The events so far, in words, for the message of a fault.
     pub trace: Vec<String>,
 }
 
-/// A link and its model.
+/// A link with its model.
 struct Actor {
     link: Link,
-    /// Outcomes that the store has brought and the link has not taken.
+    /// Outcomes of calls that the link has not taken yet, oldest first, each with the effect that
+    /// the model expects.
     outcomes: Vec<(Outcome, Expected)>,
     model: LinkModel,
 }
 
 impl History {
-    /// Begins the history with this seed: the seed chooses the limits, and the mailboxes are made.
+    /// Begins the history `seed`: draws the limits, begins the links and makes the first mailboxes.
+    /// Fails with the difference from the model.
     pub fn begin(seed: u64) -> Result<Self, String> {
         let mut chance = Chance::new(seed, 0);
         let limits = draw_limits(&mut chance);
@@ -75,7 +81,7 @@ impl History {
         Ok(history)
     }
 
-    /// Takes one step that `chance` chooses.
+    /// Takes one step that `chance` chooses. Fails with the difference between relay and model.
     pub fn step(&mut self, chance: &mut Chance) -> Result<(), String> {
         let at = chance.below(self.links.len());
         match chance.below(36) {
@@ -113,7 +119,8 @@ impl History {
         self.check_idle()
     }
 
-    /// Ends the history: everything is read, then read by another reader, then expires.
+    /// Ends the history: the readers read everything, another reader reads the rest, and all that
+    /// is left expires. Fails if something is left.
     pub fn finish(&mut self) -> Result<(), String> {
         self.trace.push("the end".to_owned());
         for at in 0..self.links.len() {
@@ -146,7 +153,7 @@ impl History {
         Ok(())
     }
 
-    /// Returns the number of times that each rule was met.
+    /// Returns how often each rule was applied, by the name of the rule.
     pub fn met(&self) -> &BTreeMap<&'static str, u32> {
         &self.relay.met
     }
@@ -177,21 +184,23 @@ impl History {
         self.check_counts()
     }
 
-    /// Ends a link with all that the store has not run for it.
+    /// Ends the link `at` as a broken connection does. Its calls that the store has not run are
+    /// dropped.
     fn disconnect(&mut self, at: usize) {
         self.note(at, "ends");
         self.relay.links.remove(&self.links[at].model.id);
         self.links.remove(at);
     }
 
-    /// Ends a link, and begins another one with the same token.
+    /// Ends the link `at`, and begins another one with the same token.
     fn replace(&mut self, at: usize, window: (u16, u32)) -> Result<(), String> {
         let token = self.links[at].model.token;
         self.disconnect(at);
         self.connect(token, window)
     }
 
-    /// Hands a link one record of its client.
+    /// Hands the link `at` one record of its client. If the record breaks a rule, the link must
+    /// end, and another one replaces it.
     fn say(&mut self, at: usize, said: Vec<Said>) -> Result<(), String> {
         self.note(at, &format!("hears {said:?}"));
         let Actor { link, model, .. } = &mut self.links[at];
@@ -210,7 +219,8 @@ impl History {
         self.replace(at, (2, 70_000))
     }
 
-    /// Takes what a link has sent, and its calls.
+    /// Compares the items that a link has sent with the model, and keeps its calls until a later
+    /// step runs them.
     fn take(&mut self, at: usize, out: Output) -> Result<(), String> {
         let Actor { link, model, .. } = &mut self.links[at];
         for item in &out.items {
@@ -228,7 +238,8 @@ impl History {
         Ok(())
     }
 
-    /// Does one small thing for a link: runs a call, hands it an outcome, or hands it news. Returns `false` if there is none.
+    /// Does one thing for the link `at`, by `kind`: 0 hands it news, 1 its oldest outcome, 2 its
+    /// newest outcome, others run a call. Returns `false` if there is nothing of the kind.
     fn advance(&mut self, at: usize, kind: usize) -> Result<bool, String> {
         match kind {
             0 => self.take_news(at),
@@ -298,7 +309,8 @@ impl History {
         Ok(true)
     }
 
-    /// Runs everything that waits, and checks that no link waits for anything.
+    /// Runs all calls and hands over all outcomes and news, and checks that every link is then at
+    /// rest.
     fn settle(&mut self) -> Result<(), String> {
         self.trace.push("all rest".to_owned());
         for _ in 0..MOST_TURNS {
@@ -366,7 +378,8 @@ impl History {
         if chance.below(3) > 0 { self.sweep() } else { Ok(()) }
     }
 
-    /// Lets days pass. Nothing expires for the first `pause` days after that.
+    /// Lets days pass. With `pause`, nothing expires before further `pause` days have passed, as
+    /// after a correction of the clock.
     fn pass_days(&mut self, days: u32, pause: u32) -> Result<(), String> {
         self.trace.push(format!("{days} days pass"));
         let Now { day, expires_from, ms } = self.world.now;
@@ -401,7 +414,7 @@ impl History {
         self.take(at, out)
     }
 
-    /// Acks everything that comes to a link, until nothing is in flight.
+    /// Acks everything that is delivered to the link `at`, until nothing is in flight.
     fn read_all(&mut self, at: usize) -> Result<(), String> {
         for _ in 0..MOST_TURNS {
             let unacked = self.links[at].model.live().filter(|(_, sub)| !sub.unacked.is_empty());
@@ -422,7 +435,7 @@ impl History {
     }
 }
 
-/// Returns the limits of a history: low ones, so that they are met.
+/// Draws the limits of a history: low ones, so that they are reached.
 fn draw_limits(chance: &mut Chance) -> Limits {
     Limits {
         in_flight_per_mailbox: chance.pick(&[1, 2, 3, 4]),
@@ -455,7 +468,7 @@ fn draw_limits(chance: &mut Chance) -> Limits {
     }
 }
 
-/// Returns the beginning of a value in words: blobs are long.
+/// Returns the first 160 characters of the debug form of a value, because blobs are long.
 fn brief(value: &impl std::fmt::Debug) -> String {
     format!("{value:?}").chars().take(160).collect()
 }

@@ -1,17 +1,19 @@
-//! The classes that a full mailbox has closed (section 4.3, R-13). The end of a pause is drawn by the relay, so the model keeps every
-//! state that the answers so far allow.
+//! The size classes that a full mailbox has closed for a *pause* (spec/12-relay.md section 4.3,
+//! puts of them are refused. The relay draws the end of a pause at random, so the model
+//! keeps every state that the answers so far allow.
 
 use deaddrop_wire::SizeClass;
 
-/// The possible states of one mailbox.
+/// The states in which the pause of one mailbox may be, given the answers so far.
 #[derive(Clone, Debug)]
 pub struct Pause(Vec<State>);
 
-/// A state that the pause may be in, as far as a client can know.
+/// One possible state of a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Open,
-    /// Puts of the class `from` and of larger ones are refused. The pause ends between `earliest_ms` and `latest_ms`, both included.
+    /// Puts of the class `from` and of larger ones are refused. The pause ends between
+    /// `earliest_ms` and `latest_ms`, both included.
     Closed {
         from: SizeClass,
         earliest_ms: u64,
@@ -19,13 +21,13 @@ enum State {
     },
 }
 
-/// The room of a mailbox, as a put finds it.
+/// The room of a mailbox at the moment of a put.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
-    /// Number of blobs and of bytes that are free.
+    /// Number of blobs for which there is room; `bytes` is the number of free bytes.
     pub blobs: usize,
     pub bytes: usize,
-    /// Whether half of the quota is free, rounded down.
+    /// Whether at least half of both quotas, rounded down, is free.
     pub is_half: bool,
 }
 
@@ -40,7 +42,8 @@ impl Pause {
         Self(Vec::new())
     }
 
-    /// Notes a put of this class that the relay took, or refused for want of room. Fails if no possible state explains that.
+    /// Notes a put that the relay stored (`was_taken`) or refused as Full. Fails if no possible
+    /// state explains the answer.
     pub fn note_put(
         &mut self,
         class: SizeClass,
@@ -66,7 +69,8 @@ impl Pause {
     }
 }
 
-/// Returns what may follow, each with whether the put is taken.
+/// Returns the states that may follow `state` at a put of `class`, each with whether the put is
+/// stored.
 fn successors(state: State, class: SizeClass, room: Room, now_ms: u64, pause_ms: u64) -> Vec<(State, bool)> {
     let close = |earliest_ms: u64, latest_ms: u64| {
         let from = SizeClass::ALL.into_iter().find(|class| !room.has(*class)).unwrap();

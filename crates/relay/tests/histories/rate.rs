@@ -1,6 +1,8 @@
-//! A rate as section 8 specifies it: a bucket that begins full and fills with time.
+//! A rate as spec/12-relay.md section 8 specifies it: a bucket of tokens that begins full and fills
+//! with time.
 
-/// A bucket. Levels are in thousandths of a token.
+/// A bucket of tokens. `most` and `level` are in thousandths of a token, and `level` may be
+/// negative.
 #[derive(Clone, Debug)]
 pub struct Rate {
     per_s: i64,
@@ -15,8 +17,9 @@ impl Rate {
         Self { per_s: per_s.into(), most, level: most, at_ms: 0 }
     }
 
-    /// Takes tokens, or returns the seconds until the rate allows the request. A request for more than the bucket holds passes when
-    /// it is full, and the rest is owed.
+    /// Takes `tokens` tokens; fails with the number of seconds until the rate allows them. A
+    /// request for more than a full bucket passes when the bucket is full, and the level becomes
+    /// negative.
     pub fn take(&mut self, tokens: usize, now_ms: u64) -> Result<(), u16> {
         let passed = i64::try_from(now_ms - self.at_ms).unwrap();
         self.level = self.most.min(self.level + passed * self.per_s);

@@ -1,4 +1,5 @@
-//! The relay's side of the model: mailboxes, their rights, blobs, readers and days, as spec/12-relay.md sections 4 and 6 say.
+//! The relay's side of the model: mailboxes, their rights, blobs, readers and days, as
+//! spec/12-relay.md sections 4 and 6 say.
 
 use super::asked::Asked;
 use super::pause::{Pause, Room};
@@ -18,25 +19,25 @@ const REFUSED: Answered = (AnswerCode::Refused, 0);
 const DONE: Answered = (AnswerCode::Done, 0);
 const BUSY: Answered = (AnswerCode::Busy, 30);
 
-/// All mailboxes of the relay.
+/// The relay as the model sees it: all mailboxes, links and ends of claims.
 pub struct RelayModel {
     pub limits: Limits,
     pub now: Now,
     pub mailboxes: Vec<MailboxModel>,
-    /// The links that exist.
+    /// Numbers of the links that exist.
     pub links: BTreeSet<u64>,
-    /// Claims that have ended at the relay, by link and subscription.
+    /// Claims that have ended at the relay, by number of the link and of the subscription.
     pub ends: BTreeMap<(u64, u32), End>,
-    /// The number of times that each rule was met.
+    /// Number of times that each rule was applied, by the name of the rule.
     pub met: BTreeMap<&'static str, u32>,
     ids: u64,
 }
 
-/// The end of a claim.
+/// The reason for which a claim ended.
 #[derive(Clone, Copy, Debug)]
 pub struct End {
     pub why: SubscriptionEnd,
-    /// Whether another subscription of the same link has the mailbox.
+    /// Whether another subscription of the same link took the mailbox.
     pub is_own: bool,
 }
 
@@ -45,7 +46,7 @@ pub struct MailboxModel {
     pub id: u64,
     pub own: u8,
     pub read: u8,
-    /// Each sender with its `via`.
+    /// The number of each sender, with its `via`.
     sends: Vec<(u8, u8)>,
     lease_days: u32,
     most_blobs: usize,
@@ -61,7 +62,7 @@ pub struct MailboxModel {
     taken_ms: Option<u64>,
 }
 
-/// The reader of a mailbox.
+/// The subscription that has claimed a mailbox, with the client token of its link.
 #[derive(Clone, Copy, Debug)]
 struct Holder {
     link: u64,
@@ -72,18 +73,19 @@ struct Holder {
 /// A blob, as the model sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlobModel {
-    /// The number of the blob at the relay: it grows, and no other blob has it.
+    /// Number by which the model names the blob. Later blobs have higher numbers.
     pub id: u64,
-    /// The number that its bytes show.
+    /// Number in the first four bytes of the blob, which the test chose.
     pub number: u32,
     pub class: SizeClass,
     pub via: u8,
     last_day: u32,
-    /// Whether it had expired at some moment: a pause that begins later lets it be delivered still.
+    /// Whether the blob had expired on some day. It may be delivered all the same if a later
+    /// correction of the clock puts expiry off.
     pub was_over: bool,
 }
 
-/// A claim of a mailbox.
+/// A claim of a mailbox: it holds as long as the fence of the mailbox is this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClaimModel {
     pub mailbox: u64,
@@ -94,7 +96,7 @@ pub struct ClaimModel {
 pub enum Claimed {
     Refused,
     Contended,
-    /// The claim, and the blobs that lie in the mailbox.
+    /// The claim holds. The ids of the blobs that are in the mailbox.
     Done(ClaimModel, Vec<u64>),
 }
 
@@ -104,7 +106,7 @@ impl RelayModel {
         Self { limits, now, mailboxes, links, ends, met, ids: 0 }
     }
 
-    /// Returns the numbers of mailboxes, blobs and bytes.
+    /// Returns the number of mailboxes, of blobs and of bytes of blobs.
     pub fn counts(&self) -> (u64, u64, u64) {
         let blobs = || self.mailboxes.iter().flat_map(|mailbox| &mailbox.blobs);
         let bytes: usize = blobs().map(|blob| blob.class.bytes()).sum();
@@ -115,7 +117,7 @@ impl RelayModel {
         *self.met.entry(rule).or_default() += 1;
     }
 
-    /// Whether something with this last day has expired.
+    /// Whether a blob or mailbox that lives to the end of `last_day` has expired.
     fn is_over(&self, last_day: u32) -> bool {
         let today = self.now.day.number();
         last_day < today && today >= self.now.expires_from.number()
@@ -125,7 +127,7 @@ impl RelayModel {
         self.is_over(blob.last_day)
     }
 
-    /// Begins a day.
+    /// Moves the time of the model to `now`, and notes which blobs have expired.
     pub fn begin_day(&mut self, now: Now) {
         self.now = now;
         let mut mailboxes = std::mem::take(&mut self.mailboxes);
@@ -135,13 +137,13 @@ impl RelayModel {
         self.mailboxes = mailboxes;
     }
 
-    /// Returns a blob that is not destroyed.
+    /// Returns the blob `id` of the claimed mailbox; `None` if it was destroyed.
     pub fn blob(&self, claim: ClaimModel, id: u64) -> Option<BlobModel> {
         let mailbox = self.mailboxes.iter().find(|mailbox| mailbox.id == claim.mailbox)?;
         mailbox.blobs.iter().find(|blob| blob.id == id).copied()
     }
 
-    /// Returns the mailbox if the claim still holds.
+    /// Returns the mailbox of a claim that still holds; fails with the reason for which it ended.
     pub fn claimed(&self, claim: ClaimModel) -> Result<&MailboxModel, SubscriptionEnd> {
         let mailbox = self.mailboxes.iter().find(|mailbox| mailbox.id == claim.mailbox);
         let mailbox = mailbox.ok_or(SubscriptionEnd::Gone)?;
@@ -154,7 +156,9 @@ impl RelayModel {
         if mailbox.fence == claim.fence { Ok(mailbox) } else { Err(SubscriptionEnd::Displaced) }
     }
 
-    /// Decides a request of an owner or a sender. `verdict` is that of the relay for a put: when a pause ends is drawn at random.
+    /// Applies a request of an owner or a sender, and returns the answer that is due. `verdict` is
+    /// the relay's own for a put, because it draws the end of a pause at random; fails if it is
+    /// impossible.
     pub fn decide(&mut self, asked: &Asked, verdict: Option<Verdict>) -> Result<Answered, String> {
         let answered = match asked {
             Asked::Create { .. } => self.create(asked),
@@ -331,7 +335,7 @@ impl RelayModel {
         Ok(DONE)
     }
 
-    /// Claims a mailbox.
+    /// Claims the mailbox that the right `read` names, for the subscription `sub` of `link`.
     pub fn claim(&mut self, read: u8, link: u64, sub: u32, token: u8) -> Claimed {
         let (now_ms, today, takeover_ms) = (self.now.ms, self.now.day.number(), self.limits.takeover_ms);
         //
@@ -363,7 +367,7 @@ impl RelayModel {
         Claimed::Done(claim, blobs)
     }
 
-    /// Gives a claim up.
+    /// Gives a claim up, if it still holds.
     pub fn release(&mut self, claim: ClaimModel) {
         if let Ok(mailbox) = self.claimed_mut(claim) {
             mailbox.fence += 1;
@@ -371,7 +375,8 @@ impl RelayModel {
         }
     }
 
-    /// Destroys the blobs that an entry of an Ack names. Returns whether the claim holds.
+    /// Destroys the blobs with the ids `blobs`, which an entry of an Ack names. Returns false, and
+    /// destroys nothing, if the claim does not hold.
     pub fn ack(&mut self, claim: ClaimModel, blobs: &[u64]) -> bool {
         let today = self.now.day.number();
         let Ok(mailbox) = self.claimed_mut(claim) else {
@@ -384,7 +389,7 @@ impl RelayModel {
         true
     }
 
-    /// Removes everything that has expired.
+    /// Removes all mailboxes and blobs that have expired.
     pub fn sweep(&mut self) {
         let (gone, kept) = std::mem::take(&mut self.mailboxes).into_iter().partition(|mailbox| {
             self.is_over(mailbox.last_day) || mailbox.unused_until.is_some_and(|day| self.is_over(day))
@@ -406,7 +411,8 @@ impl RelayModel {
         self.mailboxes = mailboxes;
     }
 
-    /// Notes that a claim has ended. `by` is the link of the next reader.
+    /// Notes that the claim of `holder`, if there is one, has ended. `by` is the link of the next
+    /// reader.
     fn end(&mut self, holder: Option<Holder>, why: SubscriptionEnd, by: Option<u64>) {
         if let Some(Holder { link, sub, .. }) = holder {
             self.ends.insert((link, sub), End { why, is_own: by == Some(link) });
@@ -426,7 +432,8 @@ impl MailboxModel {
         Room { blobs, bytes, is_half }
     }
 
-    /// Notes a use by the reader.
+    /// Notes a use of the mailbox by its reader, which renews the lease unless the mailbox is
+    /// fixed.
     fn note_reading(&mut self, today: u32) {
         self.unused_until = None;
         if !self.is_fixed {
@@ -434,7 +441,8 @@ impl MailboxModel {
         }
     }
 
-    /// Restores the lease in steps of seven days, if less than half of it is left.
+    /// If less than half of the lease is left, extends it in steps of seven days to at least its
+    /// full length.
     fn renew(&mut self, today: u32) {
         let left = self.last_day.saturating_sub(today);
         if left * 2 < self.lease_days {
@@ -445,7 +453,7 @@ impl MailboxModel {
     }
 }
 
-/// Whether there are at least this many percent of a limit.
+/// Whether `have` is at least `percent` percent of the limit `most`.
 fn is_at(have: u64, most: u64, percent: u8) -> bool {
     have * 100 >= most * u64::from(percent)
 }

@@ -6,10 +6,11 @@ use std::io;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Bytes that a disk writes as a whole.
+/// Number of bytes that a disk writes as a whole: a crash leaves all of a sector or nothing.
 const SECTOR: usize = 512;
 
-/// A disk with stable bytes, and newer ones that are not synced.
+/// A disk in memory. Writes are seen by reads at once, and survive a crash for certain only after a
+/// sync.
 pub struct CrashDisk {
     newest: MemoryDisk,
     stable: Mutex<Stable>,
@@ -41,12 +42,13 @@ impl CrashDisk {
         Self { newest, stable, ignores_sync: AtomicBool::new(false) }
     }
 
-    /// Lets every later sync do nothing.
+    /// Lets every later sync do nothing, as a faulty disk does.
     pub fn ignore_sync(&self) {
         self.ignores_sync.store(true, Ordering::Relaxed);
     }
 
-    /// Returns the bytes that a crash at this moment leaves: all that is synced, and some sectors of what is not.
+    /// Returns the bytes that a crash at this moment leaves: all synced writes, and a random half
+    /// of the sectors of the others.
     pub fn crash(&self, random: &mut impl Rng) -> Vec<u8> {
         let stable = self.stable.lock().unwrap();
         let mut left = Stable { bytes: stable.bytes.clone(), unsynced: Vec::new() };
@@ -69,7 +71,7 @@ impl CrashDisk {
         left.bytes
     }
 
-    /// Returns the bytes that are on stable storage.
+    /// Returns the bytes as of the last sync.
     pub fn stable_bytes(&self) -> Vec<u8> {
         self.stable.lock().unwrap().bytes.clone()
     }

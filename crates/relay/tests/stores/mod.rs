@@ -1,4 +1,5 @@
-//! Factories of stores for the contract: in memory, and on a disk that loses unsynced writes in a crash.
+//! Factories of stores for the contract: in memory, and on a disk that loses unsynced writes in a
+//! crash.
 #![allow(
     dead_code,
     missing_docs,
@@ -27,7 +28,7 @@ const KEY: [u8; 32] = [9; 32];
 
 pub type DiskStore = KeptStore<ShredBacking<Arc<CrashDisk>>>;
 
-/// Makes stores in memory, which end with their process.
+/// A factory of stores in memory. They cannot be opened again.
 pub struct InMemory;
 
 impl StoreFactory for InMemory {
@@ -42,7 +43,7 @@ impl StoreFactory for InMemory {
     }
 }
 
-/// Makes stores on a disk.
+/// A factory of stores on a [`CrashDisk`]. To open a store again, it lets the disk crash.
 pub struct OnDisk {
     /// The disk of the newest store.
     pub disk: Arc<CrashDisk>,
@@ -54,14 +55,14 @@ impl OnDisk {
         Self { disk: Arc::new(CrashDisk::from_bytes(Vec::new())), random: StdRng::seed_from_u64(1) }
     }
 
-    /// Stops the store by a crash, and opens it on these bytes of its disk.
+    /// Drops the store, and opens it again on a disk with `bytes`, as after a crash.
     pub fn reopen_on(&mut self, bytes: Vec<u8>, store: DiskStore, limits: Limits) -> DiskStore {
         drop(store);
         self.disk = Arc::new(CrashDisk::from_bytes(bytes));
         self.open(limits)
     }
 
-    /// Returns the number of records that can be read on the disk with the store's key.
+    /// Returns the number of record bodies on the disk that can be decrypted with the store's key.
     pub fn readable_bodies(&self) -> u64 {
         residue::scan(&*self.disk, &StoreKey::from_bytes(KEY).unlock()).unwrap().bodies
     }
@@ -108,7 +109,7 @@ impl StoreFactory for OnDisk {
     }
 }
 
-/// Runs a check to its end. Threads of the store and of the disk run beside it.
+/// Runs a check to its end on this thread. The threads of the store run at the same time.
 pub fn run<T>(check: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(check)
 }

@@ -1,4 +1,5 @@
-//! A store of another crate, with handles of its own: it shows that the port and its contract need nothing private of the relay.
+//! A store as another crate could write it, with handles of its own. It shows that the trait
+//! `Store` and its contract need nothing private of the relay.
 
 use deaddrop_relay::Limits;
 use deaddrop_relay::clock::Now;
@@ -6,7 +7,7 @@ use deaddrop_relay::store::*;
 use deaddrop_relay::testing::contract::{StoreFactory, StoredCounts};
 use deaddrop_wire::{Blob, OwnId, SendId};
 
-/// Wraps the stores of a factory in [`OtherHandles`].
+/// A factory that wraps each store of another factory in [`OtherHandles`].
 pub struct Renamed<F>(pub F);
 
 /// A store whose handles are those of the inner store with each byte inverted.

@@ -1,4 +1,7 @@
-//! Links as values over a store in memory: a test gives the items, the moments and the order of everything.
+//! Links as values over a store in memory: a test gives the items, the moments and the order of
+//! everything. A link answers items with *calls* to the store (a call of `peek`, which finds the
+//! next blobs to deliver, is a *look*), and takes *news*: hints of the store that a mailbox has
+//! changed or a subscription has ended.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use deaddrop_link::capability::{mailbox_id, own_id, send_id};
@@ -17,14 +20,15 @@ use std::sync::Arc;
 
 pub const TODAY: Day = Day::from_number(20_000);
 
-/// A relay without sockets.
+/// A relay without sockets: its store, the context of its links, and its clock.
 pub struct World {
     pub store: KeptStore<MemoryBacking>,
     pub shared: Arc<SessionContext>,
     pub now: Now,
 }
 
-/// One link, with the calls that wait for the store and the items that were sent to the client.
+/// One link, with its calls that the store has not run yet and the items that it has sent to the
+/// client.
 pub struct Link {
     pub session: RelaySession,
     pub calls: VecDeque<Call>,
@@ -71,7 +75,7 @@ pub fn blob(class: SizeClass, number: u32) -> Blob {
     Blob::new(bytes).unwrap()
 }
 
-/// Returns a Subscribe that names each mailbox by the number of its subscription.
+/// Returns a Subscribe to the mailboxes `numbers`. Each subscription has the number of its mailbox.
 pub fn subscribe(req: u32, numbers: &[u8]) -> Item {
     let mailboxes =
         numbers.iter().map(|number| Subscription { sub: (*number).into(), read: read(*number) }).collect();
@@ -88,7 +92,7 @@ impl World {
         Self { store, shared: Arc::new(SessionContext::new(limits, None)), now: Now::new(TODAY, 1_000) }
     }
 
-    /// Begins a link with this Hello of the client.
+    /// Begins a link whose client sends `hello`, and takes the Hello of the relay.
     pub fn link(&self, hello: Hello) -> Link {
         let session = RelaySession::new(Arc::clone(&self.shared), Prefix::SHARED, self.now);
         let mut link = Link { session, calls: VecDeque::new(), said: Vec::new() };
@@ -97,7 +101,7 @@ impl World {
         link
     }
 
-    /// Makes mailboxes.
+    /// Makes the mailboxes `numbers`. All rights of a mailbox are made of its number.
     pub fn make(&self, numbers: &[u8], quota: QuotaClass) {
         let mut owner = self.link(hello(0, 1, 1));
         for number in numbers {
@@ -106,21 +110,21 @@ impl World {
         }
     }
 
-    /// Puts a blob into a mailbox and returns the answer.
+    /// Puts a blob into a mailbox over a link of its own, and returns the answer.
     pub fn put(&self, mailbox: u8, blob: Blob) -> AnswerCode {
         let mut sender = self.link(hello(0, 1, 1));
         sender.say(self, vec![Put { req: 1, send: send(mailbox), blob }.into()]);
         sender.answers().remove(0)
     }
 
-    /// Puts this many small blobs.
+    /// Puts `blobs` blobs of the smallest class into a mailbox, numbered from 0.
     pub fn fill(&self, mailbox: u8, blobs: u32) {
         for number in 0..blobs {
             assert_eq!(self.put(mailbox, self::blob(SizeClass::Small, number)), AnswerCode::Done);
         }
     }
 
-    /// Lets days pass, and sweeps.
+    /// Lets days pass, and lets the store destroy everything that has expired.
     pub fn days_pass(&mut self, days: u32) {
         self.now = Now::new(self.now.day.plus(days), self.now.ms + 86_400_000 * u64::from(days));
         while self.store.sweep(self.now, 1_000).now_or_never().unwrap() {}
@@ -128,7 +132,8 @@ impl World {
 }
 
 impl Link {
-    /// Hands the link a record of the client. Its calls wait.
+    /// Hands the link a record of the client. The calls that it makes wait in `calls`; fails if the
+    /// link must be closed.
     pub fn hear(&mut self, world: &World, items: Vec<Item>) -> Result<(), Close> {
         let mut out = Output::default();
         let taken = self.session.on_received(Received { items, ..Received::default() }, world.now, &mut out);
@@ -136,13 +141,14 @@ impl Link {
         taken
     }
 
-    /// Hands the link a record of the client, and runs all that follows from it.
+    /// Hands the link a record of the client, and runs all calls and takes all news that follow.
     pub fn say(&mut self, world: &World, items: Vec<Item>) {
         self.hear(world, items).unwrap();
         self.settle(world);
     }
 
-    /// Runs one call that waits. Returns `false` if none does.
+    /// Runs the oldest call that waits, and hands its outcome to the link. Returns `false` if no
+    /// call waits.
     pub fn run_call(&mut self, world: &World) -> bool {
         let Some(call) = self.calls.pop_front() else { return false };
         let outcome = call.run(&world.store, self.session.reader(), world.now).now_or_never().unwrap();
@@ -152,7 +158,7 @@ impl Link {
         true
     }
 
-    /// Takes the news of the store. Returns `false` if there are none.
+    /// Hands the news of the store to the link. Returns `false` if there are none.
     pub fn take_news(&mut self, world: &World) -> bool {
         let hints = self.session.hints();
         let Some(news) = hints.next().now_or_never() else { return false };
@@ -162,12 +168,13 @@ impl Link {
         true
     }
 
-    /// Runs calls and takes news until there are none.
+    /// Runs calls and takes news until there are no more of either.
     pub fn settle(&mut self, world: &World) {
         while self.run_call(world) || self.take_news(world) {}
     }
 
-    /// Looks at all mailboxes again, as after `peek_again_ms` without a hint.
+    /// Lets the link look into all its mailboxes again, as it does after `peek_again_ms` without a
+    /// hint, and settles it.
     pub fn look_again(&mut self, world: &World) {
         let mut out = Output::default();
         self.session.look_again(&mut out);
@@ -175,17 +182,19 @@ impl Link {
         self.settle(world);
     }
 
-    /// Takes the items that were sent.
+    /// Takes the items that the link has sent since the last call.
     pub fn heard(&mut self) -> Vec<Item> {
         std::mem::take(&mut self.said)
     }
 
-    /// Takes the items that were sent, as words: `deliver 1 7` for tag 7 of subscription 1.
+    /// Takes the items that the link has sent since the last call, as words: `deliver 1 7` for tag
+    /// 7 of subscription 1.
     pub fn words(&mut self) -> Vec<String> {
         self.heard().iter().map(word).collect()
     }
 
-    /// Takes the items that were sent, and returns the codes of the answers among them.
+    /// Takes the items that the link has sent since the last call, and returns the codes of the
+    /// answers among them.
     pub fn answers(&mut self) -> Vec<AnswerCode> {
         let said = self.heard();
         said.iter()

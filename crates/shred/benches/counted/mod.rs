@@ -4,7 +4,7 @@ use deaddrop_shred::Disk;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A disk, and the bytes and syncs that went to it.
+/// A disk, with the number of bytes and of syncs that went to it.
 #[derive(Default)]
 pub(crate) struct Counted<D> {
     disk: D,

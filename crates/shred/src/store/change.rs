@@ -1,4 +1,6 @@
 //! Changes of the key that opens a store, and of the key that seals its records (S15).
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 use super::Shred;
 use super::compact::{SLOWEST_STEP, STEP_BYTES};
@@ -65,7 +67,8 @@ impl<D: Disk> Shred<D> {
         Ok(self.set_max_segments(segments))
     }
 
-    /// Seals a superblock again and makes it the store's; fails if there is too little memory, or if the disk fails.
+    /// Seals a superblock again and makes it the store's. Fails with `OutOfMemory` if there is too
+    /// little memory for the passphrase, and with `Stopped` if the disk fails.
     fn reseal(
         &mut self,
         block: &Superblock,
@@ -133,7 +136,9 @@ impl<D: Disk> Shred<D> {
         self.go_on_replacing(Some(last)).map_err(|_| ChangeError::Stopped)
     }
 
-    /// Sets the state from which `maintain` continues. `last` is the superblock without the old key, if there is one.
+    /// Prepares the replacement of the data key, which `maintain` then continues. `last` is the
+    /// superblock without the old key, which is written at the end; with `None`, no key is being
+    /// replaced and nothing is done.
     pub(super) fn go_on_replacing(&mut self, last: Option<Superblock>) -> Result<(), CommitError> {
         let Some(last) = last else { return Ok(()) };
         self.uncut()?;
@@ -173,7 +178,7 @@ impl<D: Disk> Shred<D> {
         self.or_stop(synced)
     }
 
-    /// Does one step of replacing the data key. Returns `false` if nothing is to be done now.
+    /// Does one step of replacing the data key. Returns `false` if there is nothing to do now.
     pub(crate) fn replace_a_little(
         &mut self,
         rng: &mut (impl CryptoRng + ?Sized),
@@ -218,7 +223,8 @@ impl<D: Disk> Shred<D> {
         Ok(true)
     }
 
-    /// Zeroes the slots of segments whose header is damaged: they may be sealed under the old data key.
+    /// Zeroes the slot tables of segments whose header is damaged: slots there may be sealed under
+    /// the old data key.
     fn zero_damaged_tables(&self) -> io::Result<()> {
         let core = self.reader.core();
         let zeros = vec![0; size(core.layout.table_bytes())];
@@ -249,8 +255,9 @@ fn draw(rng: &mut (impl CryptoRng + ?Sized)) -> [u8; 32] {
     salt
 }
 
-/// Finishes or undoes a change of the unlock key that was cut short, by the copy that opened; brings an old store to
-/// the present version. If the data key is being replaced, the second superblock is the one without the old key.
+/// Finishes or undoes a change of the superblock that a crash cut short: writes the copy that
+/// opened over both; brings an old store to the present version. Returns the superblock and, if the
+/// data key is being replaced, the one without the old key.
 pub(super) fn finish(
     disk: &impl Disk,
     block: Superblock,

@@ -1,5 +1,7 @@
 //! Compaction: the live records of a mostly dead segment are copied, so that the segment can be used again (S9). For
 //! space alone: dead bytes are zeroed in place.
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 use super::Shred;
 use super::compaction::{Compaction, Gate};
@@ -14,30 +16,31 @@ use crate::segment::Segment;
 use rand_core::CryptoRng;
 use std::sync::Arc;
 
-/// Maximum number of bytes of bodies that one step copies, if there is more than one record in it.
+/// Maximum number of bytes of bodies that one step copies. A step copies at least one record.
 pub(super) const STEP_BYTES: u64 = 1 << 20;
-/// Number of bytes that one step copies although nothing was stored since the step before.
+/// Number of bytes of bodies that one step copies although nothing was stored since the step
+/// before.
 pub(super) const SLOWEST_STEP: u64 = 64 << 10;
-/// Number of slots that one step looks at.
+/// Maximum number of slots that one step reads.
 const STEP_SLOTS: u32 = 2_048;
-/// Maximum number of sixteenths of a segment that live for the segment to be worth emptying.
+/// Maximum number of sixteenths of a segment that may be live for the segment to be worth emptying.
 const WORTH: u64 = 14;
 
 impl<D: Disk> Shred<D> {
-    /// Whether room is short.
+    /// Whether room is short: at most one more segment can be begun, free ones and growth together.
     pub(crate) fn is_tight(&self) -> bool {
         self.spare() + self.growable() <= 1
     }
 
-    /// Whether room is short, and no dead segment is on its way to be used again: it is time to empty others, in steps
-    /// between commits.
+    /// Whether room is short, and no dead segment is about to be used again: it is time to empty
+    /// others, in steps between commits.
     pub(crate) fn wants_compaction(&self) -> bool {
         let dead = self.segments().wholly_dead().count();
         self.spare() + self.growable() + dead <= 1
     }
 
-    /// Does one step of compaction between commits, in proportion to the bytes that were put since the last. Returns
-    /// `false` if there is nothing to do.
+    /// Does one step of compaction between commits, in proportion to `stored`, the number of bytes
+    /// of bodies that were put since the last step. Returns `false` if there is nothing to do.
     pub(crate) fn compact_a_little(
         &mut self,
         stored: u64,
@@ -60,7 +63,7 @@ impl<D: Disk> Shred<D> {
         self.compact(step.clamp(SLOWEST_STEP, STEP_BYTES), rng)
     }
 
-    /// Makes room by emptying a segment at once. Returns `false` if nothing can be gained.
+    /// Makes room by emptying a segment at once. Returns `false` if that gained none.
     pub(crate) fn compact_for_room(
         &mut self,
         rng: &mut (impl CryptoRng + ?Sized),
@@ -100,7 +103,8 @@ impl<D: Disk> Shred<D> {
         Compaction { segment: number, stamp: segment.stamp, slot: 0, copied: 0, room: self.room() }
     }
 
-    /// Copies about `most` bytes of the segment that is most worth it. Returns `false` if nothing was done.
+    /// Copies about `most` bytes of live records out of the segment that is being emptied, or else
+    /// of the one that is most worth it. Returns `false` if nothing was done.
     pub(super) fn compact(
         &mut self,
         most: u64,
@@ -153,7 +157,8 @@ impl<D: Disk> Shred<D> {
         Ok(true)
     }
 
-    /// Commits copies, which may begin the segments that are kept for them. Returns `false` if there is no room.
+    /// Commits copies with these order numbers. They may fill the segments that puts never fill.
+    /// Returns `false` if there is no room.
     fn commit_copies(
         &mut self,
         batch: Batch,
@@ -191,7 +196,8 @@ impl<D: Disk> Shred<D> {
         u64::from(self.free_segments()) * layout.body_room() + rest
     }
 
-    /// Notes that a segment was emptied. If that gained next to nothing, no other is emptied before more has died.
+    /// Notes that a segment was emptied. If that gained next to nothing, no other is emptied before
+    /// more has died or was put.
     fn note_gain(&mut self, done: &Compaction) {
         // The next one is another.
         if self.segments().get(size(done.segment)).is_some_and(|segment| segment.is_unreadable) {
@@ -284,7 +290,8 @@ impl<D: Disk> Shred<D> {
     }
 }
 
-/// Returns the live share of a segment in bytes: by its bodies or by its slots, whichever is more.
+/// Returns the live share of a segment in bytes, by its bodies or by its slots, whichever is more.
+/// `room` is the size of a body area, `slots` the number of slots of a segment.
 fn lives(segment: &Segment, room: u64, slots: u32) -> u64 {
     u64::from(segment.live_bytes).max(u64::from(segment.live) * room / u64::from(slots))
 }

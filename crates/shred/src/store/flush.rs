@@ -1,4 +1,6 @@
 //! One commit: its writes, its sync, its publication (S1).
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 use super::Shred;
 use crate::bytes::{PAGE, padded, size};
@@ -14,8 +16,9 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 impl<D: Disk> Shred<D> {
-    /// Writes everything, syncs once, publishes (S1). Returns the commit's number; fails if the store has stopped, or
-    /// if the disk fails, which stops it.
+    /// Writes the commit, syncs once, and publishes it to readers (S1). Returns its number. Does
+    /// nothing if the commit would change nothing. Fails with `Stopped` if the store has stopped,
+    /// or if the disk fails, which stops it.
     pub(crate) fn flush(&mut self, group: Group) -> Result<u64, CommitError> {
         if self.stopped {
             return Err(CommitError::Stopped);

@@ -1,4 +1,6 @@
 //! The state of the file's length: the segment that is being added, and the end that is being cut off (S12).
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 use crate::segment::Segment;
 
@@ -16,14 +18,16 @@ pub(crate) enum Grown {
     Added,
     /// A part of a segment was written.
     Partly,
-    /// The limit is reached, or the volume is full.
+    /// No segment can be added: the limit is reached, or the volume is full.
     No,
 }
 
-/// Segments at the end of the file that are given back. Nothing is put there any more.
+/// Segments at the end of the file that are given back to the file system. Nothing is put there any
+/// more.
 #[derive(Clone, Debug)]
 pub(crate) struct Cut {
     pub(super) segments: Vec<Segment>,
-    /// The number of the commit from which on no cell names the segments.
+    /// Number of the first commit at which no cell counts these segments any more: the file may be
+    /// cut then.
     pub(super) ready_at: u64,
 }

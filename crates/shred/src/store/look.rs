@@ -1,10 +1,13 @@
 //! Looking at a store that another process may be changing (S14).
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 use crate::bytes::PAGE;
 use crate::disk::Disk;
 use crate::geometry::{CELLS, CELLS_AT};
 
-/// The parts of the disk that change with each commit. Two looks with equal values have seen the same store.
+/// The parts of the disk that change with each commit. If two readings are equal, the store was the
+/// same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Moment {
     superblock: Vec<u8>,
@@ -27,7 +30,8 @@ impl Moment {
         self.superblock == other.superblock
     }
 
-    /// Whether both moments have the same keys and the same length: only commits have come between.
+    /// Whether both moments have the same keys and the same length, so that only commits have come
+    /// between.
     pub(super) fn has_frame_of(&self, other: &Self) -> bool {
         self.has_superblock_of(other) && self.length == other.length
     }

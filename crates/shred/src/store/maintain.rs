@@ -14,10 +14,12 @@ impl<D: Disk> Shred<D> {
         self.upkeep.limit = limit;
     }
 
-    /// Does a bounded part of the upkeep between commits: settles, zeroes dead bytes, makes wholly dead segments ready
-    /// to be used again, copies the live records of mostly dead ones when room is short, adds segments ahead of need,
-    /// gives unused ones back. `now` is the time since the store was opened, and does not go back. Returns the latest
-    /// time of the next call, if anything is to be done; call after each commit, too.
+    /// Does a bounded part of the upkeep between commits: settles, zeroes dead bytes, makes wholly
+    /// dead segments ready to be used again, copies the live records of mostly dead ones when room
+    /// is short, adds segments ahead of need, gives unused ones back. `now` is the time since the
+    /// store was opened, and does not go back. Returns the time (on the same clock) of the next
+    /// call at the latest, or `None` if nothing is to be done before the next commit; call it after
+    /// each commit, too.
     ///
     /// # Errors
     /// Fails with `Stopped` when the disk has failed.
@@ -60,8 +62,8 @@ impl<D: Disk> Shred<D> {
         Ok(self.next_upkeep(worked))
     }
 
-    /// Zeroes all dead bytes, as far as `is_over` allows between its pieces. Returns the number of dead bytes that are
-    /// left.
+    /// Zeroes all dead bytes, until that is done or `is_over`, which is asked between the pieces,
+    /// returns true. Returns the number of dead bytes that are left.
     ///
     /// # Errors
     /// Fails with `Stopped` when the disk has failed.
@@ -90,7 +92,8 @@ impl<D: Disk> Shred<D> {
         self.upkeep.now = self.upkeep.now.max(now);
     }
 
-    /// Returns the time of the next step of upkeep; `None` if there is nothing to do.
+    /// Returns the time of the next step of upkeep; `None` if there is nothing to do. `worked`
+    /// tells whether the last step did something.
     pub(super) fn next_upkeep(&self, worked: bool) -> Option<Duration> {
         let Upkeep { now, busy_at, limit, .. } = self.upkeep;
         if worked {

@@ -1,4 +1,6 @@
 //! The creation, the opening, and the look at a store.
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 use super::Shred;
 use super::change::finish;
@@ -22,14 +24,16 @@ use std::io;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// Maximum number of looks at a store that another process changes: more than commits can overtake one after another.
+/// Maximum number of tries to read a store that another process changes meanwhile. 8, because
+/// commits are not likely to come during each of so many.
 const READ_ONLY_TRIES: usize = 8;
 
 impl<D: Disk> Shred<D> {
     /// Writes a new, empty store to an empty disk and opens it.
     ///
     /// # Errors
-    /// Fails with [`CreateError`]. A disk that is not empty is not touched.
+    /// Fails with `Exists` if the disk is not empty, which is then not touched, with `BadGeometry`,
+    /// or with the disk's error.
     pub fn create(
         disk: D,
         geometry: &Geometry,
@@ -63,7 +67,8 @@ impl<D: Disk> Shred<D> {
     /// Opens a store, finishing or undoing what a crash interrupted (S5-S7).
     ///
     /// # Errors
-    /// Fails with [`OpenError`]. Then nothing was overwritten.
+    /// Fails with [`OpenError`]. Nothing was overwritten, except that recovery may have begun
+    /// before `Io` or `OutOfMemory`; the next opening continues it.
     pub fn open(disk: D, unlock: &Unlock, rng: &mut (impl CryptoRng + ?Sized)) -> Result<Self, OpenError> {
         let (block, keys) = Superblock::open(&disk, unlock)?;
         let layout = block.layout;
@@ -91,7 +96,8 @@ impl<D: Disk> Shred<D> {
     /// [`Stats::dead_bytes`](crate::Stats::dead_bytes) is read from the disk: it counts what no live record covers and is not zero.
     ///
     /// # Errors
-    /// Fails with [`OpenError`]; with `Busy` if the other process replaces keys or shortens the file again and again.
+    /// Fails with [`OpenError`]; with `Busy` if the other process replaced keys or shortened the
+    /// file during each of several tries.
     pub fn open_read_only(disk: D, unlock: &Unlock) -> Result<Reader<D>, OpenError> {
         let mut before = Moment::now(&disk);
         let (mut block, mut keys) = Superblock::open(&disk, unlock)?;
@@ -121,7 +127,7 @@ impl<D: Disk> Shred<D> {
         Ok(Reader::new(Arc::new(Core::new(disk, keys, layout, index))))
     }
 
-    /// Makes a store in the state that recovery found.
+    /// Makes the store in memory from the state that recovery found.
     fn of(disk: D, keys: Keyring, block: Superblock, recovery: Recovery) -> Self {
         let layout = block.layout;
         let Recovery { mut index, segments, next, open_segment, settled, gaps, is_clean, .. } = recovery;
@@ -147,7 +153,7 @@ impl<D: Disk> Shred<D> {
         }
     }
 
-    /// Writes everything of which a new store consists, with one sync.
+    /// Writes all parts of a new store, with one sync.
     fn lay(disk: &D, geometry: &Geometry, block: &Superblock, keys: &StoreKeys) -> io::Result<()> {
         let page = block.encode();
         disk.write_at(0, &page)?;

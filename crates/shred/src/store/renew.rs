@@ -1,4 +1,6 @@
 //! The reuse of wholly dead segments (S10).
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 use super::Shred;
 use crate::bytes::size;
@@ -10,7 +12,8 @@ use std::io;
 use std::sync::Arc;
 
 impl<D: Disk> Shred<D> {
-    /// Makes room by force: finishes a wholly dead segment at once. Returns `false` if there is none.
+    /// Makes a wholly dead segment free at once: zeroes it and begins its next generation. Returns
+    /// `false` if there is none.
     pub(crate) fn reclaim(&mut self) -> Result<bool, CommitError> {
         // The one that is being filled, too, if it is dead: what asks for room does not fit there.
         let dead = self.renewable(false).or_else(|| self.segments().wholly_dead().next());
@@ -36,7 +39,8 @@ impl<D: Disk> Shred<D> {
         }
     }
 
-    /// Does one step on the way of a wholly dead segment to be used again (S10).
+    /// Does one step of the renewal of a wholly dead segment: its next generation is begun, so that
+    /// it can be used again (S10). Returns `false` if no segment is ready for that.
     pub(super) fn renew(&mut self) -> io::Result<bool> {
         let core = Arc::clone(self.core());
         let Some(Renewal { segment, zeroed }) = self.upkeep.renewal else {
@@ -65,7 +69,7 @@ impl<D: Disk> Shred<D> {
         Ok(true)
     }
 
-    /// Finishes the next generation of a segment if it was begun.
+    /// Finishes the renewal of a segment, if one was begun.
     pub(crate) fn finish_renewal(&mut self) -> Result<(), CommitError> {
         while self.upkeep.renewal.is_some() {
             let step = self.renew();
@@ -74,8 +78,8 @@ impl<D: Disk> Shred<D> {
         Ok(())
     }
 
-    /// Returns a wholly dead segment. With `ready`, only one that owes nothing and that the last two commits do not
-    /// name.
+    /// Returns the number of a wholly dead segment; `None` if there is none. With `ready`, only of
+    /// one whose dead bytes are all zeroed and whose slots the last two commits do not name.
     pub(crate) fn renewable(&self, ready: bool) -> Option<u32> {
         self.segments().wholly_dead().find(|number| {
             let is_ready = !self.is_named(*number) && !self.upkeep.owes(*number);
@@ -83,7 +87,7 @@ impl<D: Disk> Shred<D> {
         })
     }
 
-    /// Whether one of the last two commits may name slots of a segment.
+    /// Whether the cell of one of the last two commits may name slots of this segment.
     pub(super) fn is_named(&self, segment: u32) -> bool {
         let last_death = self.segments().get(size(segment)).map_or(0, |segment| segment.last_death);
         self.next_number() < last_death.saturating_add(3)

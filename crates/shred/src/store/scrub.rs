@@ -1,4 +1,6 @@
 //! The zeroing of dead bytes in place (S10).
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 use super::Shred;
 use crate::bytes::{page_up, size};
@@ -11,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 impl<D: Disk> Shred<D> {
-    /// Zeroes the bodies of destroyed records that are due. Returns whether there were any.
+    /// Zeroes the bodies of destroyed records for which it is time. Returns whether there were any.
     pub(super) fn scrub(&mut self) -> io::Result<bool> {
         let share = u64::from(PIECE) + self.upkeep.fresh + self.upkeep.fresh / 4;
         self.upkeep.fresh = 0;
@@ -24,8 +26,8 @@ impl<D: Disk> Shred<D> {
         Ok(true)
     }
 
-    /// Looks at a part of the gaps that the opening found, and zeroes the bytes that are not zero. Returns whether
-    /// there was a part to look at.
+    /// Reads a part of the gaps (bytes that no live record covered at the opening), and zeroes what
+    /// is not zero. Returns whether there was a part to read.
     pub(super) fn verify_gaps(&mut self) -> io::Result<bool> {
         let Upkeep { now, looked_at, .. } = self.upkeep;
         // A store that was just opened has more urgent work than to read itself.
@@ -46,7 +48,8 @@ impl<D: Disk> Shred<D> {
         Ok(true)
     }
 
-    /// Looks at a piece of one gap. Returns the number of bytes that were looked at.
+    /// Reads a piece of one gap, zeroes it if need be, and keeps the rest of the gap. Returns the
+    /// number of bytes that were read.
     fn verify_gap(&mut self, mut gap: Gap) -> io::Result<u32> {
         let segment = self.segments().get(size(gap.extent.segment)).copied();
         let written = segment.filter(|_| gap.is_tail).map_or(0, |segment| page_up(segment.body_end));

@@ -1,4 +1,6 @@
 //! Room for puts: admission, and the length of the file (S12).
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 use super::Shred;
 use super::length::{Cut, Grown, Growth};
@@ -13,9 +15,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Number of bytes of zeros that one step writes.
+/// Maximum number of bytes of zeros that one step of growth writes.
 const GROWTH_STEP: u64 = 1 << 20;
-/// Time between two tries to grow on a volume that was full, when nothing is put.
+/// Time between two tries to grow on a volume that was full.
 const GROW_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl<D: Disk> Shred<D> {
@@ -24,8 +26,8 @@ impl<D: Disk> Shred<D> {
         Group::new(self.open_segment, &self.segments)
     }
 
-    /// Takes a job into a commit. Makes room for it if it must, between commits: the jobs that were taken in before go
-    /// first.
+    /// Takes a job into a commit. Makes room for the job if it must, but only in an empty commit:
+    /// if other jobs are in it, they go first, and the answer is `Later`.
     pub(crate) fn admit(
         &mut self,
         group: &mut Group,
@@ -58,9 +60,10 @@ impl<D: Disk> Shred<D> {
         Ok(self.reclaim()? || self.grow()? || self.compact_for_room(rng)?)
     }
 
-    /// Sets the maximum number of segments of the file until the store is closed; `change_max_segments` stores it. A
-    /// limit below the present size takes effect as segments at the end of the file become free; nothing is copied for
-    /// that. Returns the number that is used, which is within the bounds.
+    /// Sets the maximum number of segments of the file until the store is closed;
+    /// `change_max_segments` stores it. A limit below the present size takes effect over time: the
+    /// upkeep moves records out of the end of the file, if there is room before it, and cuts off
+    /// segments there that are free. Returns the number that is used, which is within the bounds.
     pub fn set_max_segments(&mut self, segments: u32) -> u32 {
         self.max_segments = bounded(segments);
         self.full_at = None;
@@ -68,8 +71,9 @@ impl<D: Disk> Shred<D> {
         self.max_segments
     }
 
-    /// Returns the number of free segments that puts may begin. The last ones are compaction's. The first of a store
-    /// needs only one more, into which it can be emptied; none if the file may have no other.
+    /// Returns the number of free segments that puts may begin: all but [`RESERVED_SEGMENTS`],
+    /// which are kept for compaction. While no segment is used, puts may begin one if another one
+    /// is free, into which its records can be copied, or if the file can have no more.
     pub(crate) fn spare(&self) -> usize {
         let free = self.free_segments();
         // Beyond the limit the file waits to be cut.
@@ -79,7 +83,7 @@ impl<D: Disk> Shred<D> {
         size(free.saturating_sub(RESERVED_SEGMENTS).max(least))
     }
 
-    /// Returns the number of segments by which the file may still grow, as far as is known.
+    /// Returns the number of segments by which the file may still grow; 0 while the volume is full.
     pub(crate) fn growable(&self) -> usize {
         match self.full_at {
             Some(_) => 0,
@@ -87,7 +91,8 @@ impl<D: Disk> Shred<D> {
         }
     }
 
-    /// Whether records are put into a segment, and a lot of its room is left.
+    /// Whether puts go to this segment, and at least an eighth of its body area and a slot are
+    /// left.
     pub(crate) fn takes_more(&self, number: u32) -> bool {
         let layout = &self.reader.core().layout;
         self.open_segment == Some(number)
@@ -106,7 +111,7 @@ impl<D: Disk> Shred<D> {
         self.segments.free()
     }
 
-    /// Adds a segment at once. Returns `false` at the limit, and while the volume is full.
+    /// Adds a segment at once. Returns `false` at the limit, and if the volume is full.
     pub(crate) fn grow(&mut self) -> Result<bool, CommitError> {
         loop {
             match self.grow_a_little(u64::MAX)? {
@@ -117,7 +122,9 @@ impl<D: Disk> Shred<D> {
         }
     }
 
-    /// Adds a segment in steps between commits, when one will be wanted soon.
+    /// Adds a part of a segment between commits, when one will be wanted soon. `stored` is the
+    /// number of bytes of bodies that were put since the last call. Returns whether something was
+    /// added.
     pub(crate) fn grow_ahead(&mut self, stored: u64) -> Result<bool, CommitError> {
         let now = self.upkeep.now();
         let rests = self.full_at.is_some_and(|at| now < at.saturating_add(GROW_AGAIN_AFTER));
@@ -131,8 +138,8 @@ impl<D: Disk> Shred<D> {
         Ok(self.grow_a_little(step)? != Grown::No)
     }
 
-    /// Adds a part of a segment: real zeros, so that no commit waits for the file system to allocate, and at the end
-    /// its header.
+    /// Adds a part of a segment, at most `most` bytes: real zeros, so that no commit waits for the
+    /// file system to allocate, and at the end its header.
     pub(super) fn grow_a_little(&mut self, most: u64) -> Result<Grown, CommitError> {
         let core = Arc::clone(self.reader.core());
         if self.uncut()? {
@@ -180,7 +187,7 @@ impl<D: Disk> Shred<D> {
         Ok(Grown::Added)
     }
 
-    /// Whether a free segment will be wanted soon.
+    /// Whether a free segment will be needed soon and puts may begin none.
     pub(crate) fn is_short(&self) -> bool {
         let layout = &self.reader.core().layout;
         let open = self.open_segment.and_then(|number| self.segments.get(size(number)));
@@ -193,8 +200,9 @@ impl<D: Disk> Shred<D> {
         (is_half_full || lacks_reserve) && self.spare() == 0
     }
 
-    /// Gives the end of the file back when most of the file is unused, in steps while nothing else is to be done.
-    /// Returns `false` if nothing was done.
+    /// Gives the end of the file back when most of the file is unused or the limit is exceeded, in
+    /// steps while nothing else is to be done: moves records out, then cuts. Returns `false` if
+    /// nothing was done.
     pub(crate) fn shrink_a_little(
         &mut self,
         rng: &mut (impl CryptoRng + ?Sized),
@@ -275,7 +283,7 @@ impl<D: Disk> Shred<D> {
     }
 }
 
-/// Returns a limit within its bounds.
+/// Returns the number of segments, moved into the bounds of `max_segments`.
 pub(super) fn bounded(segments: u32) -> u32 {
     segments.clamp(RESERVED_SEGMENTS + 1, MAX_SEGMENTS)
 }

@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Mutex, MutexGuard};
 
-/// Bytes that a disk writes as a whole.
+/// Number of bytes that a disk writes as a whole.
 pub const SECTOR: usize = 512;
 
-/// A disk that knows the bytes that a power loss would leave.
+/// A disk that knows all states in which a power loss could leave it.
 #[derive(Default)]
 pub struct SimDisk {
     state: Mutex<State>,
@@ -28,17 +28,18 @@ struct State {
     durable: Vec<u8>,
     /// The contents since the last sync of each sector that was written since then, oldest first.
     unsynced: BTreeMap<usize, Vec<[u8; SECTOR]>>,
-    /// Number of writes and syncs so far.
+    /// Number of writes, syncs and changes of length so far.
     ops: u64,
-    /// Number of the operation that fails, with all after it.
+    /// Number of operations that succeed, counted like `ops`; all later ones fail. `None`: none
+    /// fails.
     fails_from: Option<u64>,
     /// Maximum length of the volume in bytes.
     room: Option<usize>,
-    /// Whether a failed write has written its beginning.
+    /// Whether a failed write still writes about half of its bytes, in whole sectors.
     writes_halves: bool,
     /// Whether a failed sync forgets the writes before it: reads still show them, the disk never gets them.
     forgets: bool,
-    /// The crash state before each sync.
+    /// The crash state before each sync, while `record` is set.
     syncs: Vec<Torn>,
     record: bool,
 }
@@ -53,12 +54,13 @@ pub struct Torn {
 }
 
 impl Torn {
-    /// Returns the number of images; saturating.
+    /// Returns the number of possible images of the disk after the crash; saturating.
     pub fn images(&self) -> u64 {
         self.sectors.iter().fold(1u64, |n, (_, versions)| n.saturating_mul(versions.len() as u64 + 1))
     }
 
-    /// Returns the image in which sector n has its version `choose(n, versions)`; 0 is the synced one.
+    /// Returns the image in which the `n`-th entry of `sectors` has its version `choose(n,
+    /// versions)`, where `versions` is their number; 0 is the synced one.
     pub fn image(&self, mut choose: impl FnMut(usize, usize) -> usize) -> Vec<u8> {
         let mut bytes = self.durable.clone();
         bytes.resize(self.length, 0);
@@ -72,7 +74,7 @@ impl Torn {
         bytes
     }
 
-    /// Returns the `index`-th of all images.
+    /// Returns the image with this number, from 0 to `images()` - 1.
     pub fn nth(&self, mut index: u64) -> Vec<u8> {
         self.image(|_, versions| {
             let base = versions as u64 + 1;
@@ -89,13 +91,14 @@ impl SimDisk {
         Self { state: Mutex::new(State { seen: bytes.clone(), durable: bytes, ..State::default() }) }
     }
 
-    /// Keeps the crash state before every sync from now on.
+    /// Makes the disk keep the crash state before every sync from now on.
     pub fn recording(self) -> Self {
         self.locked().record = true;
         self
     }
 
-    /// Makes all writes and syncs fail from this one on. They are counted from 0.
+    /// Makes all writes, syncs and changes of length fail from the one with this number on. They
+    /// are counted from 0, over the life of the disk.
     pub fn fail_from(&self, op: u64) {
         self.locked().fails_from = Some(op);
     }
@@ -105,27 +108,27 @@ impl SimDisk {
         self.locked().forgets = true;
     }
 
-    /// Limits the volume to this many more bytes.
+    /// Limits the volume to this length in bytes: writes past it fail with `StorageFull`.
     pub fn set_room(&self, bytes: usize) {
         self.locked().room = Some(bytes);
     }
 
-    /// Ends the limit of the volume.
+    /// Removes the limit of `set_room`.
     pub fn clear_room(&self) {
         self.locked().room = None;
     }
 
-    /// Makes each failing write write half of its bytes.
+    /// Makes each failing write still write about half of its bytes, in whole sectors.
     pub fn write_halves(&self) {
         self.locked().writes_halves = true;
     }
 
-    /// Ends all failures.
+    /// Makes writes and syncs succeed again after `fail_from`.
     pub fn heal(&self) {
         self.locked().fails_from = None;
     }
 
-    /// Returns the number of writes and syncs so far.
+    /// Returns the number of writes, syncs and changes of length so far.
     pub fn ops(&self) -> u64 {
         self.locked().ops
     }
@@ -140,7 +143,7 @@ impl SimDisk {
         self.locked().seen.clone()
     }
 
-    /// Returns the crash states before each sync since the last call, or since recording began.
+    /// Returns the crash states before each sync since the last call, or since `recording`.
     pub fn take_syncs(&self) -> Vec<Torn> {
         std::mem::take(&mut self.locked().syncs)
     }

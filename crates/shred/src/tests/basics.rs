@@ -1,4 +1,6 @@
 //! Calls on a store whose disk works, and refusals.
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 use super::{fresh, key, puts, record, rng, tiny, unlock};
 use crate::record::{MAX_BATCH_OPS, MAX_BODY, MAX_REDO};

@@ -1,4 +1,6 @@
 //! Mostly dead segments are emptied by copying (S9).
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 use super::{fresh, rng, tiny, unlock};
 use crate::{Batch, CommitError, Geometry, MemoryDisk, Record, RecordKey, Shred, residue};
@@ -22,7 +24,8 @@ fn small() -> Geometry {
 
 type Map = BTreeMap<u64, Vec<u8>>;
 
-/// Checks that everything is there, in the order in which it was stored.
+/// Checks that the store holds exactly the records of `map`, in the order in which they were
+/// stored.
 fn assert_holds(store: &Shred<Arc<MemoryDisk>>, map: &Map) {
     let names: Vec<u64> = store.entries().map(|entry| u64::from_le_bytes(entry.meta)).collect();
     assert!(names.is_sorted(), "copies keep their order");
@@ -32,8 +35,8 @@ fn assert_holds(store: &Shred<Arc<MemoryDisk>>, map: &Map) {
     }
 }
 
-/// Fills a store up to `share` percent and lets records die at random, until `rounds` times its capacity was put. Returns the disk, the
-/// store and the records in it.
+/// Fills a store up to `share` percent of its room for bodies and lets records die at random, until
+/// `rounds` times that room was put. Returns the disk, the store and the records in it.
 fn churn(share: u64, rounds: u64, with_upkeep: bool) -> (Arc<MemoryDisk>, Shred<Arc<MemoryDisk>>, Map) {
     let (disk, mut store) = fresh(&small());
     let mut random: ChaCha20Rng = rng(share);

@@ -25,7 +25,9 @@ pub(super) fn below(rng: &mut ChaCha20Rng, n: usize) -> usize {
     (rng.next_u64() % n as u64) as usize
 }
 
-/// Returns all images if there are few, else the extreme ones and `samples` random ones.
+/// Returns all images of the disk after a crash if there are at most `limit`, else those with all
+/// sectors old or all new, up to `samples` pairs with one sector different, and `samples` random
+/// ones.
 pub(super) fn images(torn: &Torn, limit: u64, samples: usize, rng: &mut ChaCha20Rng) -> Vec<Vec<u8>> {
     if torn.images() <= limit {
         return (0..torn.images()).map(|n| torn.nth(n)).collect();
@@ -47,7 +49,8 @@ pub(super) fn images(torn: &Torn, limit: u64, samples: usize, rng: &mut ChaCha20
     images
 }
 
-/// Crashes during the recovery of an image, and checks that it has the same result.
+/// Crashes at each sync of the recovery of an image, and checks that a second recovery finds the
+/// state `verdict`. Returns the number of images.
 fn crash_in_recovery(image: &[u8], verdict: &State, limit: u64, rng: &mut ChaCha20Rng) -> usize {
     let disk = Arc::new(SimDisk::from_bytes(image.to_vec()).recording());
     drop(Shred::open(Arc::clone(&disk), &unlock(), rng).unwrap());
@@ -61,8 +64,10 @@ fn crash_in_recovery(image: &[u8], verdict: &State, limit: u64, rng: &mut ChaCha
     tried
 }
 
-/// Runs a script; crashes at each of its syncs (which covers each write: a crash earlier is one more set of lost
-/// sectors); checks the state to which every image recovers. Returns the number of images.
+/// Runs a script from the image `start`; crashes at each of its syncs (which covers each write: an
+/// earlier crash is one more set of lost sectors); checks the state to which every image recovers,
+/// and again with crashes during that recovery. Above `limit` images a sync (`twice` in recovery),
+/// a choice is tried. Returns the number of images.
 fn crash_everywhere(start: Vec<u8>, script: &[Op], limit: u64, twice: u64) -> usize {
     let mut random = rng(42);
     let disk = Arc::new(SimDisk::from_bytes(start).recording());
@@ -420,7 +425,8 @@ fn s2_numbers_are_not_used_again_after_a_roll_back() {
     assert!(order >> 12 > torn_order >> 12);
 }
 
-/// Two faults at once: a torn commit, and rot in the cell of the one before, whose redo list is lost with it.
+/// Two faults at once: a torn commit, and a flipped bit in the cell of the commit before, whose
+/// redo list is lost with it.
 #[test]
 fn s4_the_newest_version_wins_even_without_a_redo_list() {
     let disk = Arc::new(SimDisk::from_bytes(empty(&tiny())).recording());
@@ -455,7 +461,8 @@ fn s4_the_newest_version_wins_even_without_a_redo_list() {
     assert!(seen.iter().all(|&n| n > 0), "{seen:?}");
 }
 
-/// A redo list that is older than the record in the slot, as recycling brings about.
+/// The redo list is older than the record in the slot that it names, as happens when segments are
+/// used again.
 #[test]
 fn s6_a_redo_list_does_not_reach_younger_records() {
     let disk = Arc::new(MemoryDisk::from_bytes(empty(&tiny())));

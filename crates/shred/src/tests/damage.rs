@@ -21,7 +21,7 @@ fn flip(disk: &MemoryDisk, at: u64) {
     disk.write_at(at, &[byte[0] ^ 4]).unwrap();
 }
 
-/// Returns the number of slots of the file that hold this word.
+/// Returns the number of slots of the file with this content ([`Word`]).
 fn number_of(store: &Shred<impl Disk>, word: Word) -> u64 {
     let core = store.core();
     let mut number = 0;
@@ -94,7 +94,7 @@ fn s10_an_unreadable_record_keeps_its_segment_until_it_is_erased() {
     assert_eq!(fill(&mut store, 200, &mut now), 2);
 }
 
-/// A damaged record of a store that was closed in order.
+/// The slot of a record is damaged while the store is closed, after an orderly end.
 #[test]
 fn s10_the_body_of_a_damaged_slot_is_zeroed() {
     let (disk, mut store) = fresh(&tiny());
@@ -152,7 +152,7 @@ fn wide() -> Geometry {
     Geometry { segment_bytes: 64 << 10, slots_per_segment: 128, ..tiny() }
 }
 
-/// Puts records with small bodies, `each` a commit.
+/// Puts records with small bodies, `each` of them in one commit, and settles.
 fn put_small<D: Disk>(store: &mut Shred<D>, names: std::ops::Range<u64>, each: usize) {
     let names: Vec<u64> = names.collect();
     for names in names.chunks(each) {
@@ -210,7 +210,8 @@ fn s11_a_lost_page_of_slots_that_a_cell_names_is_damage() {
     }
 }
 
-/// A bit is flipped in a slot that was never used, also when all that was used is lost.
+/// A bit is flipped in a slot that was never used: once while the used slots are there, once after
+/// they were lost.
 #[test]
 fn s11_slots_that_were_never_used_are_no_loss() {
     for is_lost in [false, true] {

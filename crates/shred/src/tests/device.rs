@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 const RECORDS: u64 = 3_000;
-/// Number of bytes of the pieces of ciphertext that are looked for.
+/// Number of bytes of each piece of ciphertext that is looked for: too many to be equal by chance.
 const PIECE: usize = 32;
 
 fn name(n: u64) -> RecordKey {
@@ -19,7 +19,7 @@ fn done(program: &str, arguments: &[&str]) -> bool {
     Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
 }
 
-/// Unmounts when the test ends, however it ends.
+/// The place where the image is mounted. Unmounts it on drop, also when the test fails.
 struct Mounted<'a>(&'a Path);
 
 impl Drop for Mounted<'_> {
@@ -28,7 +28,7 @@ impl Drop for Mounted<'_> {
     }
 }
 
-/// Returns the number of these pieces that are on the device.
+/// Returns the number of places on the device at which one of these pieces lies.
 fn found(image: &Path, pieces: &HashSet<Vec<u8>>) -> usize {
     assert!(done("sync", &[]));
     let bytes = std::fs::read(image).unwrap();

@@ -1,4 +1,6 @@
 //! Stores in files: names, locks, refusals (S14).
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 use super::{key, puts, rng, tiny, unlock};
 use crate::{CreateError, FileDisk, MasterKey, OpenError, Shred, Unlock};

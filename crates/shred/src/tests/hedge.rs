@@ -4,7 +4,8 @@ use super::{key, record, rng, tiny, unlock};
 use crate::{Batch, Disk, MemoryDisk, Record, Shred, Writer};
 use std::sync::Arc;
 
-/// The offset of the first body of a tiny store: superblocks and cells, then a header and a slot table.
+/// Offset of the first body on the disk of a tiny store: behind superblocks and cells, a header and
+/// a slot table.
 const FIRST_BODY: usize = 40_960 + 4_096 + 32 * 128;
 const FIRST_SLOT: usize = 40_960 + 4_096;
 
@@ -14,7 +15,8 @@ fn fresh() -> Vec<u8> {
     disk.to_bytes()
 }
 
-/// Returns the image after one commit of this record with this generator.
+/// Returns the image of the disk after one commit of this record. `seed` is that of the commit's
+/// random generator.
 fn after(image: &[u8], record: Record, seed: u64) -> Vec<u8> {
     let disk = Arc::new(MemoryDisk::from_bytes(image.to_vec()));
     let mut store = Shred::open(Arc::clone(&disk), &unlock(), &mut rng(2)).unwrap();

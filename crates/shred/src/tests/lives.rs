@@ -11,14 +11,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The records of the long life, by their keys.
+/// The records that the store of the long test must hold, by their keys.
 type Held = BTreeMap<RecordKey, Vec<u8>>;
 
 fn name(random: &mut ChaCha20Rng) -> RecordKey {
     RecordKey(u128::from(random.next_u32() % 6_000).to_be_bytes())
 }
 
-/// A million operations; the store is never larger than its limit, and is reopened now and then.
+/// A million random operations agree with a map; the store is never larger than its limit, and is
+/// reopened now and then.
 #[test]
 fn a_million_operations_match_a_map() {
     let mut random = rng(11);
@@ -81,7 +82,8 @@ fn a_million_operations_match_a_map() {
     assert!(full < round / 100, "{full} of {round} were refused for want of room");
 }
 
-/// A put for which the volume has no room is refused, and taken as soon as there is room, without reopening.
+/// A put for which the volume has no space is refused, and the store takes puts as soon as there is
+/// space, without being reopened.
 #[test]
 fn s12_a_volume_without_room_harms_nothing() {
     for seed in 0..40 {

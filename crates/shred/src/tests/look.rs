@@ -33,7 +33,8 @@ fn s10_a_look_counts_the_dead_bytes_that_lie_there() {
     assert_eq!(dead_bytes(&disk), 0, "zeros are not counted");
 }
 
-/// The other process replaces the data key again and again, and makes the file longer and shorter.
+/// While the store is looked at again and again, the process that has it open replaces the data key
+/// and makes the file longer and shorter.
 #[test]
 fn s14_a_look_beside_changes_of_keys_and_length() {
     let geometry = Geometry { segment_bytes: 32 << 10, slots_per_segment: 64, max_segments: 24, ..tiny() };

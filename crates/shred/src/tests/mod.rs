@@ -24,7 +24,8 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::sync::Arc;
 
-/// Returns a geometry that is small enough to try every crash image: 32 slots and 8 KiB of bodies a segment.
+/// Returns a geometry that is small enough to try every crash image: 32 slots and 8 KiB of bodies
+/// in a segment.
 fn tiny() -> Geometry {
     Geometry {
         segment_bytes: 16 << 10,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The records of a store.
+/// The records that a store holds: the first byte of each key, and the body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct State(pub(super) BTreeMap<u8, Vec<u8>>);
 
@@ -17,13 +17,14 @@ pub(super) struct State(pub(super) BTreeMap<u8, Vec<u8>>);
 pub(super) enum Op {
     /// Puts (key and body) and erases, together.
     Commit(Vec<(u8, Vec<u8>)>, Vec<u8>),
-    /// Erases, each on its own account.
+    /// Erases records, each independent of the others.
     Erase(Vec<u8>),
     Settle,
     Grow,
-    /// Does the upkeep of a moment this many milliseconds later, until nothing is left to do then.
+    /// Does the upkeep for a time this many milliseconds later, until nothing is left to do at that
+    /// time.
     Maintain(u64),
-    /// Replaces the data key from now on.
+    /// Begins to replace the data key.
     ReplaceKey,
     /// Sets another maximum number of segments.
     Limit(u32),
@@ -70,7 +71,8 @@ impl Op {
         next
     }
 
-    /// Whether a crash during this op may leave `found`: all or nothing of a batch, any of several erases.
+    /// Whether a crash during this operation may leave the state `found` when it began in `before`:
+    /// all or nothing of a batch, any of several erases.
     pub(super) fn may_leave(&self, before: &State, found: &State) -> bool {
         match self {
             Self::Erase(keys) => {
@@ -82,7 +84,8 @@ impl Op {
     }
 }
 
-/// Returns everything a reader shows. Panics if an entry does not open.
+/// Returns all records that a reader shows. Panics if one does not open, or if they are out of
+/// order.
 pub(super) fn contents<D: Disk>(reader: &Reader<D>) -> State {
     let mut last = 0;
     let mut state = BTreeMap::new();
@@ -98,7 +101,8 @@ pub(super) fn contents<D: Disk>(reader: &Reader<D>) -> State {
     State(state)
 }
 
-/// Returns the keys of all heads that open on these bytes, whatever index or cells say.
+/// Returns the first byte of the keys of all heads that open on this image, whatever index or cells
+/// say.
 pub(super) fn opening(bytes: &[u8]) -> Vec<u8> {
     let disk = MemoryDisk::from_bytes(bytes.to_vec());
     let (block, keys) = Superblock::open(&disk, &unlock()).unwrap();
@@ -107,7 +111,8 @@ pub(super) fn opening(bytes: &[u8]) -> Vec<u8> {
     scan.found.iter().map(|found| found.head.key.0[0]).collect()
 }
 
-/// Returns the records of a store on these bytes: opened for reading, opened for writing, and used further.
+/// Returns the records of the store on this image after recovery. Checks that a read-only look
+/// shows the same, that nothing else opens, and that the store can be used further.
 pub(super) fn recovered(bytes: &[u8]) -> State {
     let disk = || Arc::new(MemoryDisk::from_bytes(bytes.to_vec()));
     let looked = contents(&Shred::open_read_only(disk(), &unlock()).unwrap());

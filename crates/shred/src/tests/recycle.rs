@@ -1,4 +1,6 @@
 //! Dead bytes leave the disk, and their space is used again (S10).
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 use super::{fresh, key, record, rng, tiny, unlock};
 use crate::testing::SimDisk;
@@ -12,12 +14,12 @@ use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Does the upkeep until nothing is to be done at this time.
+/// Does the upkeep until nothing is left to do at this time.
 fn maintain(store: &mut Shred<Arc<MemoryDisk>>, now: Duration) {
     while store.maintain(now, &mut rng(7)).unwrap().is_some_and(|next| next <= now) {}
 }
 
-/// Returns the ciphertext of a record, as it is on the disk.
+/// Returns the ciphertext of a record's body, as it is on the disk.
 fn ciphertext(store: &Shred<Arc<MemoryDisk>>, disk: &MemoryDisk, key: &RecordKey) -> Vec<u8> {
     let core = store.core();
     let body = core.published().find(key).unwrap().dead_record().body();
@@ -159,7 +161,8 @@ fn s10_closing_zeroes_what_it_can_and_tells_the_rest() {
     assert_eq!(store.scrub_all(|| false).unwrap(), 0);
 }
 
-/// S15: at any crash one of the two opens the store, and the next opening leaves no trace of the other.
+/// S15: after a crash at any time the old or the new key opens the store, and then no copy of the
+/// other superblock is left.
 #[test]
 fn s15_the_unlock_key_is_changed_whatever_crashes() {
     let (disk, mut store) = fresh(&tiny());
@@ -203,7 +206,8 @@ fn s15_the_unlock_key_is_changed_whatever_crashes() {
     assert_eq!(store.change_unlock(&other, dear, &mut rng(6)), Err(ChangeError::BadCost));
 }
 
-/// A store of version 1, with a segment that is full of what was erased.
+/// A store of version 1, with a segment that is full of erased records, is brought to version 2 and
+/// the segment is used again.
 #[test]
 fn a_store_of_version_1_is_improved_in_place() {
     let (disk, mut store) = fresh(&tiny());

@@ -1,4 +1,6 @@
 //! The data key is replaced (S15), and limits change.
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 use super::{fresh, key, puts, record, rng, tiny, unlock};
 use crate::keys::StoreKeys;
@@ -15,7 +17,7 @@ use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Does the upkeep as a writer would, until nothing is to be done for long.
+/// Does the upkeep as a writer would from this time on, until nothing is left to do for long.
 fn maintain(store: &mut Shred<Arc<MemoryDisk>>, from: Duration) {
     let mut now = from;
     for _ in 0..10_000 {
@@ -46,7 +48,8 @@ fn assert_holds(store: &Shred<Arc<MemoryDisk>>) {
     }
 }
 
-/// Returns the number of heads that these keys open, in any segment and generation.
+/// Returns the number of slots whose head these keys open, in any segment and in the generations 1
+/// to 19.
 fn heads_under(disk: &MemoryDisk, keys: &StoreKeys) -> usize {
     let (block, _) = Superblock::open(disk, &unlock()).unwrap();
     let layout = block.layout;

@@ -34,7 +34,7 @@ pub(super) fn fill<D: Disk>(store: &mut Shred<D>, from: u8, now: &mut Duration) 
     }
 }
 
-/// A store on a volume that fills up as soon as the first record is stored.
+/// The volume is full as soon as the first record is stored.
 #[test]
 fn s12_a_full_volume_keeps_no_small_store_full() {
     for initial_segments in 1..=4 {

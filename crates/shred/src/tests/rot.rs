@@ -24,7 +24,7 @@ fn settled(geometry: &Geometry) -> (Vec<u8>, State) {
     (disk.to_bytes(), state)
 }
 
-/// Opens the bytes. Returns the records that do not read as they should.
+/// Opens the store on this image. Returns the keys of the records of `state` that cannot be read.
 fn lost(bytes: Vec<u8>, state: &State) -> Vec<u8> {
     let disk = Arc::new(MemoryDisk::from_bytes(bytes));
     let store = Shred::open(disk, &unlock(), &mut rng(1)).unwrap();

@@ -90,7 +90,7 @@ fn s10_what_a_torn_commit_left_without_a_trace_is_zeroed() {
     assert!(!written.iter().any(|bytes| lies_on(&disk, bytes)));
 }
 
-/// The marks of an erase have reached the disk, and its cell has not.
+/// A crash during an erase after its marks, and before its cell, reached the disk.
 #[test]
 fn s10_what_a_torn_erase_left_is_zeroed() {
     let (disk, mut store) = fresh(&tiny());
@@ -262,7 +262,7 @@ fn a_full_store_takes_no_put_and_every_erase() {
     }
 }
 
-/// The head of a record rots while the store is open.
+/// The head of a record is damaged while the store is open.
 #[test]
 fn a_slot_that_rots_keeps_no_upkeep_busy() {
     let (disk, mut store) = fresh(&Geometry { max_segments: 12, ..tiny() });

@@ -27,7 +27,8 @@ fn start(geometry: &Geometry) -> (Arc<SimDisk>, Writer<Arc<SimDisk>>) {
     (disk, Writer::start(store, rng(2)).unwrap())
 }
 
-/// A disk whose syncs wait until they are let through: makes jobs queue up behind one.
+/// A disk of which one sync, if `shut` is set, waits twice at the barrier for the test, which
+/// queues jobs meanwhile.
 struct Gate {
     disk: MemoryDisk,
     shut: AtomicBool,
@@ -61,7 +62,7 @@ impl Disk for Gate {
     }
 }
 
-/// Makes a store whose next sync stops at the gate.
+/// Makes a store on a disk with a gate that is open; the test shuts it for the next sync.
 fn gated(geometry: &Geometry) -> (Arc<Gate>, Writer<Arc<Gate>>) {
     let gate = Arc::new(Gate {
         disk: MemoryDisk::new(),
@@ -361,7 +362,8 @@ fn a_callback_may_drop_the_last_handle() {
     assert_eq!(super::model::opening(&disk.durable()), [1]);
 }
 
-/// A disk that lets something happen between a reader's look at the index and its read.
+/// A disk that calls a hook before its next read: between a reader's look at the index and its
+/// read.
 #[derive(Default)]
 struct Hooked {
     disk: MemoryDisk,

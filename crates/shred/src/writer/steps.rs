@@ -6,7 +6,7 @@ use crate::error::CommitError;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Does what the thread of a [`Writer`](super::Writer) does, one step at a time.
+/// The work of the thread of a [`Writer`](super::Writer), which the caller does one step at a time.
 pub struct WriterSteps<D: Disk>(Arc<Mutex<Loop<D>>>);
 
 impl<D: Disk> Clone for WriterSteps<D> {
@@ -54,7 +54,8 @@ impl<D: Disk> WriterSteps<D> {
         }
     }
 
-    /// Commits the queued jobs, settles, and zeroes dead bytes.
+    /// Commits the queued jobs, settles, and zeroes dead bytes. Returns the number of dead bytes
+    /// that are left.
     pub(super) fn close(self) -> Result<u64, CommitError> {
         self.write_queue();
         self.locked().shred.scrub_all(|| false)

@@ -1,4 +1,6 @@
 //! The work of a writer: the jobs of its callers, and their commits.
+//!
+//! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
 use crate::commit::{Admission, Job, order};
 use crate::disk::Disk;
@@ -35,7 +37,8 @@ pub(super) struct Waiting {
     pub(super) done: Done,
 }
 
-/// The callback of a caller. It is called once: with `Stopped` if it is dropped without an answer.
+/// The callback of a caller, `None` once it was called. It is called exactly once: with `Stopped`
+/// if this value is dropped without an answer.
 pub(super) struct Done(pub(super) Option<Callback>);
 
 pub(super) type Callback = Box<dyn FnOnce(Result<Committed, CommitError>) + Send>;
@@ -65,7 +68,8 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Moves the queued jobs into `backlog`. Waits for one until `deadline` or, without one, for as long as it takes.
+    /// Moves the queued jobs into `backlog`. Waits for one until `deadline` or, if that is `None`,
+    /// without limit. Returns the reason for which the waiting ended.
     fn wait(&self, backlog: &mut VecDeque<Waiting>, deadline: Option<Instant>) -> Woken {
         let mut queue = self.locked();
         loop {
@@ -92,7 +96,7 @@ impl Shared {
     }
 }
 
-/// The source of randomness of all callers, locked for each value.
+/// The source of randomness that all callers share, locked for each value drawn.
 #[derive(Clone)]
 pub(super) struct SharedRng(pub(super) Arc<Mutex<Box<dyn CryptoRng + Send>>>);
 
@@ -127,7 +131,8 @@ enum Woken {
     ToClose,
 }
 
-/// The writer's thread.
+/// The state of the writer's thread: the store, the queue that callers share with it, and the jobs
+/// that it has taken from there.
 pub(super) struct Loop<D: Disk> {
     pub(super) shred: Shred<D>,
     pub(super) shared: Arc<Shared>,
@@ -158,14 +163,14 @@ impl<D: Disk> Loop<D> {
         }
     }
 
-    /// Does a part of the upkeep. Returns the time of the next part; `None` if there is none, or after a failure. A
-    /// failure is told to the caller that asks next (S13).
+    /// Does a part of the upkeep. Returns the time of the next part; `None` if there is none, or
+    /// after a failure, which the next caller gets as its answer (S13).
     fn maintain(&mut self, begun: Instant) -> Option<Instant> {
         self.maintain_at(begun.elapsed()).map(|at| begun + at)
     }
 
-    /// Does a part of the upkeep like [`maintain`](Self::maintain), with times since the store was opened. Returns
-    /// `None` as it does.
+    /// Does a part of the upkeep like [`maintain`](Self::maintain), with times since the store was
+    /// opened.
     pub(super) fn maintain_at(&mut self, now: Duration) -> Option<Duration> {
         self.shred.maintain(now, &mut self.rng).ok().flatten()
     }

@@ -19,13 +19,15 @@ use deaddrop_engine::{
     ContactAsks, ContactState, EngineError, Event, EventKind, InviteLink, UnreachableReason, VaultError,
 };
 
-/// Maximum number of events that are looked at together.
+/// Maximum number of events that an app with a store of its own shows in one act. Any number above
+/// 0 does, because the app continues [`SOON_MS`] later.
 const AT_ONCE: usize = 100;
-/// Number of milliseconds until a wish that failed is tried again.
+/// Number of milliseconds until the user tries a failed wish again.
 const AGAIN_MS: u64 = 20_000;
-/// Milliseconds until the app goes on when it has more to show.
+/// Number of milliseconds until the app continues when it has more to show.
 const SOON_MS: u64 = 3;
-/// Milliseconds until the app tries again to tell its client what it has shown.
+/// Number of milliseconds until an app without a store tries again to tell its client what it has
+/// shown.
 const MARK_AGAIN_MS: u64 = 1_000;
 
 /// An invite that one person hands to another.
@@ -38,14 +40,16 @@ pub(crate) struct Handed {
 }
 
 impl Person {
-    /// Prepares the app, which looks at its client for the first time.
+    /// Prepares the app when a client starts: if the vault was put back to an older copy, all
+    /// events are shown again.
     pub(super) fn app_starts(&mut self) {
         if std::mem::take(&mut self.user.is_put_back) {
             self.user.shown = 0;
         }
     }
 
-    /// Lets the user and the app do what is next. Returns the invites that the user hands to others.
+    /// Lets the user and the app do what is next, and plans the next time. Returns the invites that
+    /// the user hands to others.
     pub(crate) fn act(&mut self, ledger: &mut Ledger, sim: &mut Sim) -> Checked<Vec<Handed>> {
         let mut handed = Vec::new();
         let Some(running) = &mut self.running else { return Ok(handed) };
@@ -88,7 +92,7 @@ fn failed(error: VaultError) -> Breach {
 }
 
 impl App<'_> {
-    /// Notes which texts the vault holds.
+    /// Notes in the ledger which new texts the vault holds.
     fn look_into_vault(&mut self) -> Checked {
         let engine = &self.running.shell.engine;
         for event in engine.events_after(self.user.looked, 1_000).map_err(failed)? {
@@ -100,7 +104,9 @@ impl App<'_> {
         Ok(())
     }
 
-    /// Shows events. Returns the milliseconds until the app looks again.
+    /// Shows new events: many at once in an app with a store of its own, else one, whose number the
+    /// client is told in the next call. Returns the milliseconds until the app looks again; `None`
+    /// if there is nothing more to show.
     fn show(&mut self) -> Checked<Option<u64>> {
         if self.user.has_store {
             let events = self.running.shell.engine.events_after(self.user.shown, AT_ONCE).map_err(failed)?;
@@ -156,7 +162,8 @@ impl App<'_> {
         Ok(())
     }
 
-    /// Handles the results of the user's errands.
+    /// Handles the results of the user's errands: invites are handed over, and failed wishes are
+    /// tried again later.
     fn take_ended(&mut self, handed: &mut Vec<Handed>) {
         for ended in std::mem::take(&mut self.running.ended) {
             let is_anew = matches!(self.user.errand, Some(Wish::InviteAnew(_)));
@@ -183,7 +190,8 @@ impl App<'_> {
         }
     }
 
-    /// Lets the user do the step that the last event about a contact asks for, as long as the contact's state needs it.
+    /// Lets the user take the step that the last event about a contact asks for, as long as the
+    /// contact's state needs it. A patient user takes none.
     fn see_asks(&mut self) {
         if self.user.is_patient {
             return;
@@ -215,7 +223,7 @@ impl App<'_> {
         }
     }
 
-    /// Does the next wishes of the user.
+    /// Does all wishes of the user whose time has come.
     fn wish(&mut self, handed: &mut Vec<Handed>) -> Checked {
         while let Some(wish) = self.user.take_wish(self.sim.now_ms) {
             let again = match &wish {
@@ -245,7 +253,7 @@ impl App<'_> {
         self.running.shell.engine.contact_info(name_of(contact)).map(|info| info.state)
     }
 
-    /// Begins an invite. Returns whether to try again.
+    /// Begins an invite, or hands over one that is open. Returns whether to try again later.
     fn invite(&mut self, to: PersonId, is_anew: bool, handed: &mut Vec<Handed>) -> bool {
         if !is_anew && self.state_of(to).is_some_and(|state| state != ContactState::Invited) {
             return false;
@@ -285,7 +293,7 @@ impl App<'_> {
         Ok(false)
     }
 
-    /// Sends texts. Returns the number of those that were not accepted.
+    /// Sends texts. Returns the number of texts that were not accepted.
     fn send(&mut self, to: PersonId, count: u32, is_long: bool) -> u32 {
         if self.state_of(to).is_none() {
             return count;

@@ -1,4 +1,5 @@
-//! The driver of a conversation: opens links, moves items, does steps of the engine, waits.
+//! The driver of a conversation of the engine: opens links, moves items, does steps of the engine,
+//! waits.
 
 use super::{
     actor::{Actor, Ended, Next},
@@ -22,29 +23,33 @@ use deaddrop_wire::{
 };
 use std::collections::{BTreeSet, VecDeque};
 
-/// The purpose of a conversation.
+/// The purpose of a conversation: to read at the relay with this address, or to put to the contact
+/// with this number.
 #[derive(Clone, Debug)]
 pub(crate) enum Purpose {
     Read(String),
     Put(u32),
 }
 
-/// A driver of a conversation.
+/// A conversation of the engine, and what it needs: its link, and the arrivals that it has not
+/// seen.
 pub(crate) struct Driver<C: LinkConversation<SimEngine>> {
     conversation: C,
     purpose: Purpose,
     slot: Slot,
     inbound: Inbound,
-    /// The items that came with the relay's Hello.
+    /// The items that came with the relay's Hello and were not given to the conversation yet.
     first: Vec<Item>,
-    /// The numbers of the user's actions and of the changes of which the conversation knows.
+    /// The shell's counters `retries` (acts of the user) and `changes`, as far as the conversation
+    /// has taken note of them.
     retries: u64,
     changes: u64,
-    /// The steps that were reported as done and are not, and the times at which they will be done (a planted fault).
+    /// The steps that were reported as done and are not, each with the time in milliseconds of the
+    /// run at which it will be done (the planted fault `AckBeforeCommit`).
     owed: VecDeque<(u64, C::Step)>,
 }
 
-/// A state of a conversation. Only that of a reading link has a connectivity.
+/// A state that a conversation tells the app. Only that of a reading link has a connectivity.
 pub(crate) trait Shown {
     fn connectivity(&self) -> Option<Connectivity> {
         None

@@ -1,4 +1,5 @@
-//! The driver of an errand: performs its actions, within its time.
+//! The driver of an errand, which is a short conversation of the engine that a user or a duty waits
+//! for: performs its actions, within its time.
 
 use super::{
     inbound::Inbound,
@@ -12,7 +13,7 @@ use crate::{
 };
 use deaddrop_wire::{ClientToken, RelayAddress};
 
-/// An errand under way.
+/// An errand under way, with its link.
 pub(crate) struct ErrandDriver<E: Errand> {
     errand: E,
     relay: RelayAddress,
@@ -21,7 +22,7 @@ pub(crate) struct ErrandDriver<E: Errand> {
     inbound: Inbound,
 }
 
-/// The result of a look at an errand.
+/// The time at which an errand continues, or its result.
 pub(crate) enum ErrandNext<T> {
     Now,
     At(Option<u64>),
@@ -29,7 +30,8 @@ pub(crate) enum ErrandNext<T> {
 }
 
 impl<E: Errand> ErrandDriver<E> {
-    /// Makes a driver for an errand over the link of `slot`.
+    /// Makes a driver for an errand at this relay, over the link of `slot`, or over one that is
+    /// still to be opened.
     pub(crate) fn new(errand: E, relay: RelayAddress, haste: Haste, slot: Slot) -> Self {
         Self { errand, relay, haste, slot, inbound: Inbound::default() }
     }
@@ -51,7 +53,7 @@ impl<E: Errand> ErrandDriver<E> {
         }
     }
 
-    /// Does the next action of the errand.
+    /// Does the next action of the errand. Returns when it continues.
     pub(crate) fn wake(&mut self, at: &mut Place<'_>) -> Checked<ErrandNext<E::Found>> {
         let event = self.slot.look_for_turn(at)?;
         self.take(event, at);

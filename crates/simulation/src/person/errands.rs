@@ -16,7 +16,7 @@ use deaddrop_engine::{Acceptance, InviteLink, InviteToEmpty, is_same_day};
 use deaddrop_link::capability::ReadCapability;
 use deaddrop_wire::{ClientToken, Day, RelayAddress};
 
-/// Number of days for which an invite is good.
+/// Number of days for which an invite can be accepted.
 const INVITE_DAYS: u32 = 7;
 
 /// The errand that empties an invite mailbox.
@@ -120,13 +120,13 @@ pub(crate) struct Inviter {
 
 enum Stage {
     Begin,
-    /// The link for the Creates is being opened.
+    /// The link over which the mailbox is made is being opened.
     Opening(Slot, Inbound),
     Publishing(u32, Box<ErrandDriver<Publishing>>),
 }
 
 impl Inviter {
-    /// Begins an invite to a contact of this name, at the relay that the engine names.
+    /// Prepares an invite to a contact of this name, at the relay that the engine names.
     pub(crate) fn new(name: String, relay: RelayAddress) -> Self {
         Self { name, relay, stage: Stage::Begin }
     }
@@ -139,7 +139,9 @@ impl Inviter {
         self.end(Err(format!("{error:?}")))
     }
 
-    /// Makes the invite, because the link is open.
+    /// Makes the invite in the engine and begins to publish it over the open link. Fails if the
+    /// clock is not that of the relay. Begins again if the user has moved to another relay
+    /// meanwhile.
     fn publish(&mut self, relay_day: Day, mut slot: Slot, at: &mut Place<'_>) -> Next {
         let clock = Day::of_unix_seconds(at.shell.now_s(at.sim));
         if !is_same_day(clock, relay_day) {

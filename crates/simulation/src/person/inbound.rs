@@ -7,7 +7,7 @@ use super::{
 use crate::{breach::Checked, ids::ConnId};
 use std::collections::VecDeque;
 
-/// The messages and the end of a connection, in their order.
+/// The messages of connections, in their order. `None` is the end of the connection.
 #[derive(Default)]
 pub(crate) struct Inbound(VecDeque<(ConnId, Option<Vec<u8>>)>);
 
@@ -20,7 +20,8 @@ impl Inbound {
         self.0.is_empty()
     }
 
-    /// Hands the next arrival to the link. Returns `None` if there is none.
+    /// Hands the next arrival to the link; passes over those of earlier connections. Returns `None`
+    /// if there is none.
     pub(crate) fn take(&mut self, slot: &mut Slot, at: &mut Place<'_>) -> Checked<Option<SlotEvent>> {
         while let Some((conn, bytes)) = self.0.pop_front() {
             if slot.conn() != Some(conn) {

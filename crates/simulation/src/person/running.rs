@@ -13,7 +13,7 @@ use crate::{
 };
 use std::{collections::BTreeMap, time::Duration};
 
-/// The number of the supervisor among the conversations.
+/// The number of the supervisor, which starts the conversations.
 const SUPERVISOR: ActorId = 0;
 
 /// A running client.
@@ -21,15 +21,16 @@ pub(crate) struct Running {
     pub(crate) shell: Shell,
     supervisor: Supervisor,
     actors: BTreeMap<ActorId, Box<dyn Actor>>,
-    /// The next step of each conversation, in milliseconds of the run.
+    /// The time of the next step of each conversation, in milliseconds of the run.
     wakes: BTreeMap<ActorId, u64>,
     last: ActorId,
-    /// The number of changes that all conversations know.
+    /// The shell's counter `changes` when all conversations were woken last.
     changes: u64,
     retries: u64,
-    /// The results of the conversations that concern the user.
+    /// The results of ended conversations that the user has not seen yet.
     pub(crate) ended: Vec<Ended>,
-    /// The time of the next upkeep of the vault, in milliseconds of the run.
+    /// The time of the next upkeep of the vault, in milliseconds of the run; `None` if none is
+    /// planned.
     steps_ms: Option<u64>,
 }
 
@@ -55,7 +56,7 @@ impl Running {
         self.shell.engine
     }
 
-    /// Lets a conversation continue at a time, or before.
+    /// Lets a conversation continue at a time of the run, or earlier if that is planned already.
     fn wake_at(&mut self, actor: ActorId, ms: u64, sim: &mut Sim) {
         let (known, ms) = (self.wakes.get(&actor).copied(), ms.max(sim.now_ms));
         if known.is_none_or(|known| ms < known) {
@@ -65,7 +66,7 @@ impl Running {
         }
     }
 
-    /// Starts a conversation.
+    /// Starts a conversation, which does its first step within 3 ms.
     pub(crate) fn start(&mut self, actor: Box<dyn Actor>, sim: &mut Sim) {
         self.last += 1;
         self.actors.insert(self.last, actor);
@@ -73,7 +74,7 @@ impl Running {
         self.wake_at(self.last, at, sim);
     }
 
-    /// Lets a conversation continue.
+    /// Does the next step of a conversation, if it is planned for now, and plans the step after it.
     pub(crate) fn wake(&mut self, actor: ActorId, sim: &mut Sim) -> Checked {
         if self.wakes.get(&actor) != Some(&sim.now_ms) {
             return Ok(());
@@ -115,7 +116,7 @@ impl Running {
         sim.act_at(sim.now_ms + 1, person, incarnation);
     }
 
-    /// Wakes all conversations if something has changed.
+    /// Wakes all conversations within 5 ms if something has changed since the last call.
     pub(crate) fn spread(&mut self, sim: &mut Sim) {
         let now = (self.shell.changes, self.shell.retries);
         if (self.changes, self.retries) == now {
@@ -149,7 +150,7 @@ impl Running {
 }
 
 impl Running {
-    /// Does the upkeep of the vault.
+    /// Does the upkeep of the vault if it is due, and plans the next one.
     pub(crate) fn vault_step(&mut self, sim: &mut Sim) {
         if self.steps_ms.is_some_and(|at| at > sim.now_ms) {
             return;
@@ -166,7 +167,8 @@ impl Running {
         }
     }
 
-    /// Tries everything now, because the user wants it and waits for it.
+    /// Ends all waits of the conversations and begins a new round, as when the user asks to try
+    /// now.
     pub(crate) fn retry(&mut self, sim: &mut Sim) {
         self.shell.round += 1;
         self.shell.retries += 1;

@@ -19,23 +19,23 @@ use std::{
     time::Duration,
 };
 
-/// The engine of a person.
+/// The engine of a person, over a simulated vault.
 pub(crate) type SimEngine = Engine<PersonVault, SimRandom>;
 
-/// The shortest and the longest time between two tries of a link.
+/// The shortest and the longest time between two attempts to open a link.
 pub(crate) const BACKOFF: std::ops::Range<Duration> = Duration::from_secs(1)..Duration::from_secs(300);
-/// The time for which an answer is awaited.
+/// The time for which a client waits for an answer of a relay.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 /// The time after which a putting link without puts closes.
 pub(crate) const PUTTER_IDLE: Duration = Duration::from_secs(60);
-/// The shortest and the longest wait of a receipt.
+/// The shortest and the longest time for which a receipt waits before it is sent.
 pub(crate) const RECEIPT_DELAY: std::ops::Range<Duration> = Duration::from_secs(2)..Duration::from_secs(30);
-/// Number of seconds for which a message waits behind a missing one.
+/// Number of seconds for which a message that arrived waits for a missing one before it.
 pub(crate) const GAP_WAIT_S: u64 = 30;
 /// Number of milliseconds of a day.
 const DAY_MS: u64 = 86_400_000;
 
-/// The shared parts of a running client.
+/// The parts of a running client that its conversations share.
 pub(crate) struct Shell {
     pub(crate) person: PersonId,
     pub(crate) incarnation: u32,
@@ -49,21 +49,22 @@ pub(crate) struct Shell {
     pub(crate) tokens: ClientTokenSecret,
     pub(crate) openings: Arc<Openings>,
     turns: TurnQueues,
-    /// The places whose turn has come.
+    /// The places in queues whose turn has come and was not taken yet.
     given: BTreeSet<Ticket>,
-    /// The days that own relays have said, by connection, each with the time of the run in milliseconds.
+    /// The days that own relays have said when a link opened, by connection, each with the time of
+    /// the run in milliseconds.
     pub(crate) days: BTreeMap<ConnId, (Day, u64)>,
-    /// The states of the reading links.
+    /// The states of the reading links, by the relay's address.
     pub(crate) links: BTreeMap<String, Connectivity>,
     /// The relays of the run.
     pub(crate) relays: Vec<RelayAddress>,
-    /// The number of changes that may give conversations something to do.
+    /// Number of changes so far that may give conversations something to do.
     pub(crate) changes: u64,
-    /// The number of the user's actions after which waits end.
+    /// Number of acts of the user so far that end the waits of conversations.
     pub(crate) retries: u64,
-    /// The number of rounds.
+    /// Number of rounds so far. A round begins when the user asks to try everything now.
     pub(crate) round: u64,
-    /// The seconds since 1970-01-01 at the last step.
+    /// The seconds since 1970-01-01 that the machine showed at the last step.
     seen_s: u64,
 }
 
@@ -133,28 +134,28 @@ impl Shell {
         name_of(self.person)
     }
 
-    /// Returns the moment of the client's own clock.
+    /// Returns the present moment of the client's monotonic clock, which begins at its start.
     pub(crate) const fn moment(&self, sim: &Sim) -> Moment {
         Moment::after_start(Duration::from_millis(sim.now_ms.saturating_sub(self.opened_ms)))
     }
 
-    /// Returns the time of the run at a moment.
+    /// Returns the time of the run, in milliseconds, at a moment of the client.
     pub(crate) fn at_ms(&self, moment: Moment) -> u64 {
         let ms = moment.since_start().as_nanos().div_ceil(1_000_000);
         self.opened_ms.saturating_add(u64::try_from(ms).unwrap_or(u64::MAX))
     }
 
-    /// Returns the seconds since 1970-01-01 that the machine shows.
+    /// Returns the seconds since 1970-01-01 that the machine shows, which may be wrong.
     pub(crate) const fn now_s(&self, sim: &Sim) -> u64 {
         sim.true_s().saturating_add_signed(self.skew_s)
     }
 
-    /// Returns the seconds since 1970-01-01 of the last step.
+    /// Returns the seconds since 1970-01-01 that the machine showed at the last step.
     pub(crate) const fn true_s(&self) -> u64 {
         self.seen_s
     }
 
-    /// Returns the days that own relays say now.
+    /// Returns the days that the connected own relays would say now.
     pub(crate) fn relay_days(&self, sim: &Sim) -> Vec<Day> {
         let day = |(day, at): &(Day, u64)| {
             day.plus(u32::try_from(sim.now_ms.saturating_sub(*at) / DAY_MS).unwrap_or(u32::MAX))
@@ -162,7 +163,9 @@ impl Shell {
         self.days.values().map(day).collect()
     }
 
-    /// Does a step of the engine.
+    /// Does a step of the engine, with the seconds that the machine shows and the day that the
+    /// engine believes. A failure of the vault for good stops the engine. Wakes the conversations
+    /// and the user.
     pub(crate) fn step<T, E: Into<Refused>>(
         &mut self,
         sim: &mut Sim,
@@ -186,23 +189,25 @@ impl Shell {
         result
     }
 
-    /// Returns the relay of an address.
+    /// Returns the number of the relay with the identity of this address. Fails with
+    /// [`Check::Forged`] if there is none.
     pub(crate) fn relay_of(&self, address: &RelayAddress) -> Checked<usize> {
         let at = self.relays.iter().position(|known| known.fingerprint() == address.fingerprint());
         at.ok_or_else(|| Breach::new(Check::Forged, format!("a client goes to an unknown relay {address}")))
     }
 
-    /// Takes a place in the queue of an address. Returns whether it is its turn.
+    /// Takes a place in the queue of links to be opened to a relay. Returns the place, and whether
+    /// its turn has come.
     pub(crate) fn enter(&mut self, relay: &RelayAddress, haste: Haste) -> (Ticket, bool) {
         self.turns.enter(relay, haste)
     }
 
-    /// Whether the turn of a place has come. A turn is taken once.
+    /// Takes the turn of a place. Returns `false` if the turn has not come, or was taken.
     pub(crate) fn take_turn(&mut self, ticket: Ticket) -> bool {
         self.given.remove(&ticket)
     }
 
-    /// Gives up a place.
+    /// Gives up a place, so that the turn of the next one comes.
     pub(crate) fn leave(&mut self, relay: &RelayAddress, ticket: Ticket) {
         self.given.remove(&ticket);
         if let Some(next) = self.turns.leave(relay, ticket) {
@@ -212,7 +217,7 @@ impl Shell {
     }
 }
 
-/// The names of the people.
+/// The names of the people, by number.
 const NAMES: [&str; 6] = ["ada", "ben", "cleo", "dora", "emil", "fay"];
 
 /// Returns the name of a person.
@@ -225,7 +230,8 @@ pub(crate) fn person_of(name: &str) -> Option<PersonId> {
     NAMES.iter().position(|known| *known == name)
 }
 
-/// The place of a conversation in a run.
+/// The surroundings in which a conversation does a step: the run, the client, and the
+/// conversation's number.
 pub(crate) struct Place<'a> {
     pub(crate) sim: &'a mut Sim,
     pub(crate) shell: &'a mut Shell,

@@ -1,4 +1,5 @@
-//! The one link of a conversation: it waits for its turn, is opened, is used, and ends.
+//! The link of a conversation. A conversation has at most one: it waits for its turn, is opened, is
+//! used, and ends.
 
 use super::shell::{PATIENCE, Place};
 use crate::{
@@ -11,17 +12,19 @@ use crate::{
 use deaddrop_wire::{ClientToken, Item, RelayAddress};
 use std::net::{IpAddr, Ipv4Addr};
 
-/// Maximum number of bytes that are queued ahead of a line.
+/// Maximum number of bytes that a conversation queues on its link at once. Real clients measure it;
+/// any number does here.
 const AHEAD: usize = 65_536;
-/// The address at which every relay is reached: a public one.
+/// The IP address at which every relay is reached: a public one, because clients do not use private
+/// ones unless the user allows it.
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8));
 
-/// The link of a conversation.
+/// The link of a conversation, in its present state.
 #[derive(Default)]
 pub(crate) enum Slot {
     #[default]
     Empty,
-    /// The link waits for its turn.
+    /// The link waits for its turn to be opened.
     Queued {
         relay: RelayAddress,
         token: ClientToken,
@@ -37,7 +40,7 @@ pub(crate) struct Opening {
     relay: RelayAddress,
     ticket: Ticket,
     handshake: LinkOpening,
-    /// The message that is sent when the connection is open.
+    /// The first message of the handshake, sent when the connection is open.
     first: Vec<u8>,
     read: u64,
     until: Moment,
@@ -50,10 +53,10 @@ pub(crate) struct OpenLink {
     taken: u64,
 }
 
-/// The state of a link.
+/// The news of a link.
 pub(crate) enum SlotEvent {
     Nothing,
-    /// The turn to open it has come.
+    /// The turn has come, and the link is being opened.
     Turn,
     /// The link is open; items have come with the relay's Hello.
     Opened(LinkInfo, Vec<Item>),
@@ -84,7 +87,8 @@ impl Slot {
         }
     }
 
-    /// Asks for a link: takes a place in the queue of its relay.
+    /// Asks for a link: drops the present one and takes a place in the queue of the relay. Opens
+    /// the link at once if it is the place's turn.
     pub(crate) fn open(
         &mut self,
         relay: RelayAddress,
@@ -98,7 +102,7 @@ impl Slot {
         if is_turn { self.begin(at) } else { Ok(SlotEvent::Nothing) }
     }
 
-    /// Opens the link when its turn has come.
+    /// Opens the link if its turn has come.
     pub(crate) fn look_for_turn(&mut self, at: &mut Place<'_>) -> Checked<SlotEvent> {
         match self {
             Self::Queued { ticket, .. } if at.shell.take_turn(*ticket) => self.begin(at),
@@ -125,7 +129,7 @@ impl Slot {
         }
     }
 
-    /// Handles a message of the relay.
+    /// Handles a message of the relay: a part of the handshake, or a record.
     pub(crate) fn on_message(&mut self, mut message: Vec<u8>, at: &mut Place<'_>) -> Checked<SlotEvent> {
         match self {
             Self::Empty | Self::Queued { .. } => Ok(SlotEvent::Nothing),
@@ -185,7 +189,7 @@ impl Slot {
         }
     }
 
-    /// Ends the link if its time is over, and sends pings that are due.
+    /// Ends the link if its time is over, and sends a ping if one is due.
     pub(crate) fn on_time(&mut self, at: &mut Place<'_>) -> SlotEvent {
         let (now, line) = (at.shell.moment(at.sim), self.line());
         match self {
@@ -203,7 +207,8 @@ impl Slot {
         }
     }
 
-    /// Returns the time of the next look at the clock; `None` if no link is open or being opened.
+    /// Returns the moment of the next call of [`on_time`](Self::on_time); `None` if no link is open
+    /// or being opened.
     pub(crate) fn deadline(&self) -> Option<Moment> {
         match self {
             Self::Empty | Self::Queued { .. } => None,
@@ -212,7 +217,8 @@ impl Slot {
         }
     }
 
-    /// Sends items. Returns the number of bytes that were sent over this link.
+    /// Seals and sends items. Returns the number of bytes sent over this link so far. Fails if no
+    /// link is open.
     pub(crate) fn send(&mut self, items: &[Item], at: &mut Place<'_>) -> Result<u64, LinkClosed> {
         let Self::Open(open) = self else { return Err(LinkClosed) };
         for record in open.link.seal(items)? {
@@ -232,7 +238,7 @@ impl Slot {
         SlotEvent::Lost
     }
 
-    /// Drops the link, or its place in the queue.
+    /// Drops the link, or its place in the queue. Does nothing if there is none.
     pub(crate) fn drop_link(&mut self, at: &mut Place<'_>) {
         match std::mem::take(self) {
             Self::Empty => {}

@@ -1,4 +1,5 @@
-//! The supervisor: starts the conversations that the schedule wants, and does its steps.
+//! The supervisor of a client: starts the conversations that the engine's schedule wants, and does
+//! its steps. It looks for work in passes, each of which begins with the situation at that time.
 
 use super::{
     actor::{Actor, Ended, Next},
@@ -16,7 +17,7 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// The supervisor of a running client. It is no conversation: it holds no link.
+/// The supervisor of a running client. It holds no link.
 pub(crate) struct Supervisor {
     schedule: Schedule,
     pass: Option<PassSituation>,
@@ -25,7 +26,7 @@ pub(crate) struct Supervisor {
     changes: u64,
 }
 
-/// A wish of the supervisor.
+/// The next wish of the supervisor: to continue at a time, or to start a conversation.
 pub(crate) enum Wanted {
     Nothing(Next),
     Start(Box<dyn Actor>),
@@ -38,7 +39,7 @@ impl Supervisor {
         Self { schedule, pass: None, rests_until_ms: 0, changes: 0 }
     }
 
-    /// Notes the end of a conversation.
+    /// Tells the schedule that a conversation has ended.
     pub(crate) fn note_end(&mut self, ended: &Ended, at: &Place<'_>) {
         match ended {
             Ended::Reader(relay) => self.schedule.on_read_end(relay),
@@ -50,7 +51,7 @@ impl Supervisor {
         }
     }
 
-    /// Does the next thing.
+    /// Does the next duty of the schedule, or ends the pass if there is none.
     pub(crate) fn wake(&mut self, at: &mut Place<'_>) -> Checked<Wanted> {
         if at.shell.engine.is_dead() {
             return Ok(Wanted::Nothing(Next::Ended(Ended::Supervisor)));
@@ -106,7 +107,7 @@ impl Supervisor {
         let _ = self.schedule.on_step(done, pass);
     }
 
-    /// Looks at the clock, and begins a pass. Returns `None` if the vault has failed.
+    /// Looks at the clock, and begins a pass. Returns `None` if the engine refused the look.
     fn begin(&mut self, at: &mut Place<'_>) -> Option<PassSituation> {
         let (time, days) = (at.shell.now_s(at.sim), at.shell.relay_days(at.sim));
         if at.shell.engine.is_clock_due(time, &days) {

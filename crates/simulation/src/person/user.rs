@@ -10,54 +10,60 @@ const REPEAT_MS: u64 = 600_000;
 /// Number of milliseconds for which a user waits for the contact's answer after beginning again.
 const ANSWER_MS: u64 = 1_800_000;
 
-/// Something that a user wants.
+/// Something that a user wants to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wish {
     /// Invite a person.
     Invite(PersonId),
-    /// Accept the invite of a person, who may be a contact already.
+    /// Accept the invite of a person, given by its link. The flag tells whether the person may be a
+    /// contact already.
     Accept(PersonId, String, bool),
-    /// Invite a contact once more, because no session can begin otherwise.
+    /// Invite a contact once more with a new invite, because no session can begin otherwise.
     InviteAnew(PersonId),
-    /// Send texts.
+    /// Send this many texts, short or long.
     Send { to: PersonId, count: u32, is_long: bool },
-    /// Agree to the request of a contact.
+    /// Agree to a contact's request to begin again.
     Agree(PersonId),
-    /// Begin again with a contact whose session is lost.
+    /// Begin again with a contact with whom the session is lost.
     BeginAgain(PersonId),
-    /// Move to another relay.
+    /// Move to the relay with this number.
     Move(usize),
 }
 
-/// A user and an app.
+/// A user and an app of one person.
 #[derive(Default)]
 pub(crate) struct User {
-    /// The wishes of the user, each with the time of its next try.
+    /// The wishes of the user, each with the time of its next try in milliseconds of the run.
     pub(crate) wishes: VecDeque<(u64, Wish)>,
-    /// The wish whose errand is under way.
+    /// The wish whose errand (a conversation with a relay) is under way.
     pub(crate) errand: Option<Wish>,
-    /// Whether the app has a store of its own, and keeps the number of the last event there.
+    /// Whether the app has a store of its own, and keeps the number of the last event there. Other
+    /// apps rely on the cursor in the client's vault.
     pub(crate) has_store: bool,
     /// The number of the last event that was shown.
     pub(crate) shown: u64,
-    /// The number of an event that the simple app has shown and not yet told the client.
+    /// The number of an event that an app without a store has shown, and that it has not told the
+    /// client yet.
     pub(crate) unmarked: Option<u64>,
-    /// Whether events up to the last number may be shown again, because the vault was put back.
+    /// Whether the vault was put back to an older copy since the app started last, so that it must
+    /// show all events again.
     pub(crate) is_put_back: bool,
     /// The number of the last event that was examined for texts that the vault holds.
     pub(crate) looked: u64,
-    /// Whether the vault was put back, and the user knows it.
+    /// Whether the vault was ever put back to an older copy. The user knows it.
     pub(crate) has_old_vault: bool,
-    /// Whether the user does nothing about trouble yet.
+    /// Whether the user takes no steps yet when an event asks for one.
     pub(crate) is_patient: bool,
-    /// The last event about the session with each contact after which something is to be done.
+    /// For each contact, the last event about the session that asks for a step, until one tells of
+    /// success.
     pub(crate) told: BTreeMap<PersonId, EventKind>,
-    /// The last step of the user for each contact, and its time.
+    /// For each contact, the last step of the user, and its time in milliseconds of the run.
     pub(crate) steps: BTreeMap<PersonId, (Wish, u64)>,
 }
 
 impl User {
-    /// Notes an event about the session with a contact.
+    /// Notes an event about a contact if it asks the user for a step, or tells that the session
+    /// works.
     pub(crate) fn note_told(&mut self, contact: PersonId, kind: &EventKind) {
         match kind {
             EventKind::SessionLost
@@ -71,12 +77,13 @@ impl User {
         }
     }
 
-    /// Whether the contact has not answered for a long time after the user has begun again.
+    /// Whether the user has begun again with a contact who has not answered for [`ANSWER_MS`].
     pub(crate) fn waits_long(&self, now_ms: u64, contact: PersonId) -> bool {
         matches!(self.steps.get(&contact), Some((Wish::BeginAgain(_), at)) if now_ms >= at + ANSWER_MS)
     }
 
-    /// Notes a step and returns whether it is taken: not the same one within [`REPEAT_MS`].
+    /// Notes a step. Returns `false`, and notes nothing, if the same one was taken less than
+    /// [`REPEAT_MS`] ago.
     pub(crate) fn begin_step(&mut self, now_ms: u64, contact: PersonId, wish: &Wish) -> bool {
         let is_repeated =
             self.steps.get(&contact).is_some_and(|(last, at)| last == wish && now_ms < at + REPEAT_MS);

@@ -10,13 +10,13 @@ use std::sync::{
 };
 use zeroize::Zeroizing;
 
-/// Tables of rows that planted faults lose (spec/14-client.md section 2).
+/// The tables whose rows planted faults lose (spec/14-client.md section 2).
 const OUTBOX: u8 = 6;
 const EVENT: u8 = 7;
 const CURSOR: u8 = 11;
 const PEER: u8 = 15;
 
-/// The vault of a person.
+/// The vault of a person, which may lose rows by the planted fault of the run.
 pub(crate) struct PersonVault {
     inner: SteppedVault<Arc<NodeDisk>>,
     planted: Option<Planted>,

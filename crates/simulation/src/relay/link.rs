@@ -1,4 +1,4 @@
-//! One link of a relay: the handshake, then the conversation.
+//! One link of a relay: the handshake, then the conversation of items.
 
 use crate::{
     calls::RunningCall,
@@ -20,9 +20,10 @@ pub(crate) struct RelayLink {
 }
 
 enum State {
-    /// The relay awaits C1. The flag tells whether the client was asked for a cookie.
+    /// The relay awaits C1, the client's first message. The flag tells whether the client was asked
+    /// for a cookie.
     Hello(bool),
-    /// The relay awaits C2.
+    /// The relay awaits C2, the client's second message.
     Handshake(Box<RelayHandshake>),
     Up(Box<UpLink>),
 }
@@ -38,7 +39,7 @@ pub(crate) struct UpLink {
     pub(crate) out: Output,
 }
 
-/// The reason for which a link ends.
+/// The reason for which a relay ends a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// The handshake failed, or the client is silent or idle.
@@ -67,7 +68,8 @@ impl RelayLink {
         if let State::Up(up) = &mut self.state { Some(up) } else { None }
     }
 
-    /// Handles a message of the client.
+    /// Handles a message of the client: a part of the handshake, or a record. Returns the reason
+    /// for which the link ends, if it does.
     pub(crate) fn on_message(
         &mut self,
         message: &mut [u8],
@@ -139,17 +141,18 @@ impl RelayLink {
 }
 
 impl UpLink {
-    /// Handles the outcome of a call.
+    /// Hands the outcome of a call to the store to the conversation.
     pub(crate) fn on_outcome(&mut self, outcome: Outcome, now: Now) -> Result<(), End> {
         Ok(self.session.on_outcome(outcome, now, &mut self.out)?)
     }
 
-    /// Takes the calls that the conversation wants.
+    /// Takes the calls to the store that the conversation wants.
     pub(crate) fn take_calls(&mut self) -> Vec<Call> {
         std::mem::take(&mut self.out.calls)
     }
 
-    /// Seals the waiting items. `is_said` tells of each item whether it is sent.
+    /// Seals the waiting items for which `is_said` is true, and drops the others. Returns the
+    /// records.
     pub(crate) fn seal(&mut self, is_said: impl Fn(&Item) -> bool) -> Result<Vec<Vec<u8>>, End> {
         let mut items = std::mem::take(&mut self.out.items);
         items.retain(is_said);
@@ -157,7 +160,8 @@ impl UpLink {
     }
 }
 
-/// Returns the moment that a relay believes, which a planted fault may change.
+/// Returns the moment that a relay believes. With the planted fault `IgnoredExpiry`, nothing
+/// expires then.
 pub(crate) fn now_of(planted: Option<Planted>, now: Now) -> Now {
     if planted == Some(Planted::IgnoredExpiry) {
         return Now { expires_from: now.day.plus(10_000), ..now };

@@ -1,4 +1,5 @@
-//! A link without a network: a conversation whose items a stranger sends and takes.
+//! A link of a stranger, without a network: a relay's conversation whose items the stranger sends
+//! and takes directly.
 
 use crate::{
     calls::RunningCall,
@@ -7,7 +8,7 @@ use crate::{
 use deaddrop_wire::{ClientToken, Item, Received, item::Hello};
 use std::sync::Arc;
 
-/// The number of a link of a stranger.
+/// The number of a link among those of one stranger.
 pub(crate) type RawId = u8;
 
 /// A link of a stranger.
@@ -19,7 +20,7 @@ pub(crate) struct RawLink {
 }
 
 impl RawLink {
-    /// Begins a link of the stranger.
+    /// Begins a link with a Hello under a client token of this byte.
     pub(crate) fn new(shared: &Arc<SessionContext>, token: u8, now: Now) -> Self {
         let session = RelaySession::new(Arc::clone(shared), Prefix::SHARED, now);
         let mut link = Self { session, calls: Vec::new(), out: Output::default(), said: Vec::new() };
@@ -31,7 +32,7 @@ impl RawLink {
         link
     }
 
-    /// Handles items of the stranger. Returns whether they break no rule.
+    /// Handles items of the stranger. Returns `false` if they break a rule.
     pub(crate) fn hear(&mut self, items: Vec<Item>, now: Now) -> bool {
         let received = Received { items, ..Received::default() };
         self.session.on_received(received, now, &mut self.out).is_ok()

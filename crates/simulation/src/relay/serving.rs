@@ -1,4 +1,5 @@
-//! A relay that serves: its store, its day, its links.
+//! A relay that serves: its store, its day, its links. A link looks for *hints*, the news that a
+//! mailbox has something new.
 
 use super::{
     link::{End, RelayLink, now_of},
@@ -24,7 +25,7 @@ use std::{
     time::Duration,
 };
 
-/// Number of milliseconds between two looks of a relay.
+/// Number of milliseconds between two looks of a relay at its clock and its links.
 const TICK_MS: u64 = 5_000;
 
 /// A relay that serves.
@@ -44,9 +45,11 @@ pub(crate) struct Serving {
     calls: Calls,
     sweep: Option<RunningSweep>,
     swept_ms: Option<u64>,
-    /// The time of the next step of the store, in milliseconds of the run.
+    /// The time of the next step of the store, in milliseconds of the run; `None` if none is
+    /// planned.
     step_ms: Option<u64>,
-    /// The time at which links look for hints again, in milliseconds of the run.
+    /// The time at which links look for hints again, in milliseconds of the run; `None` if none is
+    /// planned.
     listens_ms: Option<u64>,
 }
 
@@ -93,7 +96,7 @@ impl Serving {
         self.store.census().stopped
     }
 
-    /// Whether the store has written nothing for a while, and nothing waits.
+    /// Whether no job waits for the store and no upkeep is planned.
     pub(crate) fn is_quiet(&self) -> bool {
         self.step_ms.is_none() && !self.steps.has_queued()
     }
@@ -104,13 +107,13 @@ impl Serving {
         now_of(sim.planted, Now { day: calendar.day, expires_from: calendar.expires_from, ms })
     }
 
-    /// Accepts a connection.
+    /// Accepts a connection, whose link begins with the handshake.
     pub(crate) fn accept(&mut self, conn: ConnId, sim: &mut Sim) {
         sim.network.accept(conn, self.incarnation);
         self.links.insert(conn, RelayLink::new(conn, sim.now_ms));
     }
 
-    /// Handles a message of a client.
+    /// Handles a message of a client, and runs all links.
     pub(crate) fn on_message(
         &mut self,
         conn: ConnId,
@@ -143,7 +146,8 @@ impl Serving {
         Ok(())
     }
 
-    /// Does a step of the store.
+    /// Does a step of the store if it is due: commits a group of jobs, does a part of the upkeep.
+    /// Then runs all links.
     pub(crate) fn step(&mut self, withheld: Option<Withheld>, sim: &mut Sim) -> Checked {
         if self.step_ms.is_some_and(|at| at > sim.now_ms) {
             return Ok(());
@@ -158,7 +162,7 @@ impl Serving {
         self.pump(withheld, sim)
     }
 
-    /// Lets links look soon for hints that they have not seen.
+    /// Plans a look of the links for hints that they have missed so far.
     fn listen_soon(&mut self, sim: &mut Sim) {
         if self.listens_ms.is_none_or(|at| at <= sim.now_ms) {
             let at = sim.now_ms + 5 + sim.below(60);
@@ -174,7 +178,8 @@ impl Serving {
         }
     }
 
-    /// Looks at the clock and the links, and destroys what has expired.
+    /// Looks at the clock and the links, begins to destroy what has expired, and plans the next
+    /// look.
     pub(crate) fn tick(&mut self, day: Day, sim: &mut Sim) -> Checked {
         let _ = self.belief.look(day, sim.now_ms.saturating_sub(self.began_ms));
         let now = self.now(sim);
@@ -198,7 +203,8 @@ impl Serving {
         self.incarnation
     }
 
-    /// Handles items of a stranger over one of its links, which begins if there is none.
+    /// Handles items of a stranger over one of its links, which begins if there is none. Fails with
+    /// [`Check::Protocol`] if the relay takes the stranger for hostile.
     pub(crate) fn raw_say(&mut self, id: (u8, RawId), items: Vec<Item>, sim: &mut Sim) -> Checked {
         let now = self.now(sim);
         let shared = &self.shared;
@@ -211,7 +217,7 @@ impl Serving {
         self.pump(None, sim)
     }
 
-    /// Takes the items that were sent over a link of a stranger.
+    /// Takes the items that the relay has sent over a link of a stranger.
     pub(crate) fn raw_heard(&mut self, id: (u8, RawId)) -> Vec<Item> {
         self.raw.get_mut(&id).map(|link| std::mem::take(&mut link.said)).unwrap_or_default()
     }
@@ -221,7 +227,8 @@ impl Serving {
         self.raw.remove(&id);
     }
 
-    /// Runs the links of strangers. Returns whether something happened.
+    /// Runs the links of strangers. Those in `deaf` get no hints. Returns whether something
+    /// happened.
     fn pump_raw(&mut self, deaf: &BTreeSet<(u8, RawId)>, now: Now, sim: &mut Sim) -> bool {
         let mut is_moved = false;
         for (id, link) in &mut self.raw {
@@ -249,7 +256,8 @@ impl Serving {
         is_moved
     }
 
-    /// Runs everything until nothing happens any more.
+    /// Runs all links and the sweep (the destruction of what has expired) until nothing happens any
+    /// more.
     pub(crate) fn pump(&mut self, withheld: Option<Withheld>, sim: &mut Sim) -> Checked {
         let mut context = Context::from_waker(Waker::noop());
         if let Some(sweep) = &mut self.sweep
@@ -281,7 +289,7 @@ impl Serving {
         Ok(())
     }
 
-    /// Runs one link. Returns whether something happened.
+    /// Runs one link, which looks for hints if `hears`. Returns whether something happened.
     fn pump_link(
         &mut self,
         conn: ConnId,
@@ -323,7 +331,7 @@ impl Serving {
         Ok(is_moved)
     }
 
-    /// Ends all links.
+    /// Ends all links of clients.
     pub(crate) fn end_links(&mut self, sim: &mut Sim) {
         note!(sim, "relay {} ends its links", self.id);
         for conn in std::mem::take(&mut self.links).into_keys() {
@@ -332,7 +340,7 @@ impl Serving {
     }
 }
 
-/// Takes the results of the calls that are done, in their order.
+/// Takes out the results of the calls that are done, in the order in which they began.
 fn poll_all(calls: &mut Vec<RunningCall>) -> Vec<Outcome> {
     let mut context = Context::from_waker(Waker::noop());
     let mut outcomes = Vec::new();
@@ -346,7 +354,7 @@ fn poll_all(calls: &mut Vec<RunningCall>) -> Vec<Outcome> {
     outcomes
 }
 
-/// Whether a relay sends an item although it holds something back.
+/// Whether a relay that holds back this kind of items sends an item.
 const fn is_said(item: &Item, withheld: Option<Withheld>) -> bool {
     match withheld {
         None => true,

@@ -1,4 +1,4 @@
-//! Entries of the plan begin and end.
+//! The beginnings and ends of the entries of the plan.
 
 use super::World;
 use crate::{
@@ -153,7 +153,8 @@ impl World {
         }
     }
 
-    /// Sends the items that were held back over other links.
+    /// Lets a relay send all items again, and ends its links: the items that it held back come over
+    /// new ones.
     fn stop_withholding(&mut self, relay: usize) {
         if let Some(one) = self.relays.get_mut(relay)
             && one.withheld.take().is_some()
@@ -163,7 +164,7 @@ impl World {
         }
     }
 
-    /// Ends all faults.
+    /// Ends all faults, those of disks included.
     pub(super) fn heal(&mut self) {
         note!(self.sim, "all faults end");
         self.sim.network.heal();

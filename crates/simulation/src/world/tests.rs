@@ -96,7 +96,8 @@ fn a_stranger_whose_unused_mailbox_has_expired_is_done() {
     assert!(has_expired);
 }
 
-/// The link for an invite may be open when its user moves: the invite is then made at the new relay, and published there.
+/// A user may move while the link for an invite is being opened: the invite is then made at the new
+/// relay, and published there.
 #[test]
 fn a_user_who_moves_while_an_invite_is_made_publishes_it_at_the_new_relay() {
     for after_ms in (10..400).step_by(10) {

@@ -4,7 +4,8 @@ use super::input::Input;
 use deaddrop_e2ee::attachment::{AttachmentHash, AttachmentSealer, Manifest};
 use deaddrop_testkit::rng;
 
-/// Seals and opens segments of an attachment: sealed bytes come back, and nothing else does.
+/// Runs the target `attachment`: seals one segment of an attachment and opens it; the same bytes
+/// come back, and a changed segment or another place is refused.
 pub fn attachment(data: &[u8]) {
     let mut input = Input(data);
     let random = &mut rng(1);

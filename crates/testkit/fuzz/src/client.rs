@@ -45,13 +45,13 @@ struct World {
     session: Session,
     random: ChaCha20Rng,
     today: Day,
-    /// The envelopes that the client has put.
+    /// The envelopes that the client has put for the peer.
     toward_peer: Vec<Vec<u8>>,
-    /// The stream of the client's messages, once one was read.
+    /// The stream of the client's messages; `None` until the peer has read one.
     stream: Option<StreamId>,
-    /// The envelopes that the peer has sealed and perhaps delivered.
+    /// The envelopes that the peer has sealed, delivered to the client or not.
     sealed: Vec<Vec<u8>>,
-    /// The stream and the number of every text that the peer ever sent.
+    /// Every text that the peer ever sent, with the number of its stream and its number there.
     texts: BTreeMap<String, (u8, u64)>,
 }
 
@@ -167,7 +167,8 @@ impl World {
         content::encode(&items).expect("short").to_vec()
     }
 
-    /// Returns items of every kind with numbers that matter, or any bytes.
+    /// Returns a content that begins with Hello: items of every kind, with numbers at the limits,
+    /// or any bytes.
     fn content(&mut self, input: &mut Input<'_>) -> Vec<u8> {
         let shape = input.u8();
         if shape == 0xff {
@@ -231,7 +232,7 @@ impl World {
     }
 }
 
-/// Returns the name of a message. Another text has another name.
+/// Returns an id of a message that depends on its text.
 fn id(text: &str) -> MessageId {
     let mut id = [0_u8; 16];
     for (at, byte) in text.bytes().enumerate() {

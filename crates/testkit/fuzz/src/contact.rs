@@ -30,7 +30,7 @@ struct SessionRows {
     skipped: BTreeMap<SkippedId, Vec<u8>>,
 }
 
-/// The rows that an app has stored, from changes alone.
+/// The rows that an app has stored for a contact, taken from change sets alone.
 #[derive(Clone, Default)]
 struct Rows {
     contact: Vec<u8>,
@@ -80,14 +80,14 @@ struct Person {
     contact: Contact,
     rows: Rows,
     random: ChaCha20Rng,
-    /// The person's own invite with its sealed bundle, until it is used.
+    /// The person's own invite with its sealed bundle; `None` once it is used.
     invite: Option<(PendingInvite, Vec<u8>)>,
-    /// The numbers of texts that were read.
+    /// The numbers of the texts that this person has read.
     read: BTreeSet<u64>,
     sent: Vec<Vec<u8>>,
-    /// An envelope in which the peer asks for a reset.
+    /// The envelope in which the peer asks for a reset, until the user agrees.
     asked: Option<Vec<u8>>,
-    /// Whether the peer went back to an older state.
+    /// Whether an event told of a state that was put back.
     rewound: bool,
     earlier: Option<(Rows, BTreeSet<u64>)>,
 }
@@ -96,7 +96,7 @@ struct World {
     people: [Person; 2],
     said: u64,
     hour: u32,
-    /// Whether nothing was lost but messages.
+    /// Whether only messages were lost so far, and no rows, states or days.
     gentle: bool,
 }
 
@@ -234,7 +234,7 @@ impl World {
         }
     }
 
-    /// Lets one person make an invite, and the other accept it.
+    /// Makes an invite of the person `by`, which the other accepts.
     fn invite(&mut self, by: usize, meeting: InvitePolicy) {
         let today = self.today();
         let [one, two] = &mut self.people;
@@ -357,7 +357,7 @@ impl World {
         }
     }
 
-    /// Whether from now on both use one session and read everything that is sent.
+    /// Whether both use one session and read every message, after a few in which they can recover.
     fn is_whole(&mut self) -> bool {
         self.talk(4);
         let [one, two] = self.people.each_ref().map(|person| person.contact.sending().map(Session::id));
@@ -413,7 +413,8 @@ impl Person {
         }
     }
 
-    /// Checks that memory and store agree, within the bounds.
+    /// Checks that memory and stored rows agree, and that the number of sessions is within its
+    /// bound.
     fn check(&self) {
         assert!(*self.contact.row() == self.rows.contact);
         let sessions: BTreeSet<SessionId> = self.contact.sessions().collect();
@@ -425,7 +426,8 @@ impl Person {
     }
 }
 
-/// Loads a contact's row of any bytes, with the rows of its sessions or without.
+/// Runs the target `contact_row`: loads changed or any bytes as a contact's row, with the rows of
+/// its sessions or without.
 pub fn row(data: &[u8]) {
     static GENUINE: OnceLock<Rows> = OnceLock::new();
     let genuine = GENUINE.get_or_init(|| after(&[0, 1, 6, 0, 7, 0]));
@@ -467,7 +469,7 @@ pub fn row(data: &[u8]) {
     assert!(contact.sessions().count() <= MAX_SESSIONS && MAX_OWN_BUNDLES > 0);
 }
 
-/// Returns the first person's rows after a short history.
+/// Returns the rows of the first person after the steps that these bytes stand for.
 fn after(steps: &[u8]) -> Rows {
     let mut world = World::new();
     (0..2).for_each(|by| world.invite(by, InvitePolicy::KeepSessions));

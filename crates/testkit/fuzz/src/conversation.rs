@@ -1,5 +1,5 @@
-//! Histories of two sessions, driven by bytes: a sent message arrives, once and whole, or not; a refusal leaves no
-//! trace; and of states that were set back at least the latter holds.
+//! Histories of two sessions, driven by bytes. A sent message arrives, once and whole, or not; a
+//! refusal leaves no trace. If a state was put back, a message may be lost.
 
 use super::{
     input::Input,
@@ -10,16 +10,18 @@ use deaddrop_testkit::rng;
 use deaddrop_wire::Day;
 use rand_chacha::ChaCha20Rng;
 
-/// Maximum number of steps: enough for any state, and soon done.
+/// Maximum number of steps: enough to reach any kind of state, few enough for a fast run.
 const MOST_STEPS: usize = 120;
 
-/// The seed of the randomness. It differs from those of the people, because keys that come twice are refused (C-26).
+/// The seed of the random generator. It differs from the people's seeds, because keys that come
+/// twice are refused (C-26).
 const SEED: u64 = 81;
 
-/// One of the two sides, with the knowledge of the model about it.
+/// One of the two sides, with an earlier state of it.
 struct Party {
     side: Side,
-    /// An earlier state: its rows, and the flags of the peer's messages that were read.
+    /// An earlier state: the rows, and for each message of the peer whether it was read; `None` if
+    /// none was kept.
     earlier: Option<(Rows, Vec<bool>)>,
 }
 
@@ -27,7 +29,7 @@ struct World {
     parties: [Option<Party>; 2],
     random: ChaCha20Rng,
     today: Day,
-    /// Whether nothing was set back and nothing has expired: then everything arrives.
+    /// Whether no state was put back and no key has expired, so that every message must arrive.
     whole: bool,
 }
 
@@ -79,7 +81,8 @@ impl World {
         party.side.rows.are_of(&party.side.session);
     }
 
-    /// Returns an index into the messages that a side has sent. Small values are the newest.
+    /// Returns the index of a message that a side has sent, chosen by the input: 0 is the newest.
+    /// `None` if there is none.
     fn recent(&mut self, by: usize, input: &mut Input<'_>) -> Option<usize> {
         let back = usize::from(input.u8());
         let sent = self.party(by)?.side.sent.len();
@@ -127,7 +130,8 @@ impl World {
         }
     }
 
-    /// Delivers an own message, and one of another pair of people: both are refused.
+    /// Delivers a message of the side itself, and one of another pair of people: both must be
+    /// refused.
     fn cross(&mut self, by: usize, input: &mut Input<'_>) {
         let foreign = &scenes::foreign()[input.pick(scenes::foreign().len())];
         let own = self.recent(by, input);
@@ -193,7 +197,7 @@ impl World {
         assert!(*party.side.session.snapshot() == *before);
     }
 
-    /// Delivers everything once more, newest first, and then again.
+    /// Delivers every message once more, newest first, and then all of them again.
     fn drain(&mut self) {
         (0..2).for_each(|by| self.reload(by));
         for _ in 0..2 {
@@ -207,7 +211,8 @@ impl World {
     }
 }
 
-/// Whether a message is of a forgotten turn: whole turns are forgotten beyond the bound, and nothing else is.
+/// Whether a message is of a turn that its receiver has forgotten: only turns that are older than
+/// the bound are forgotten, as a whole.
 fn forgotten(to: &Side, message: &Message) -> bool {
     to.session.turn() > message.turn + 2 * u32::try_from(MAX_CLOSED_CHAINS).expect("small")
 }

@@ -42,8 +42,8 @@ pub fn content(data: &[u8]) {
     }
 }
 
-/// Opens a body made from the input, signed by a key of the fuzzer and sealed as its link demands: all of it is behind
-/// the seal.
+/// Runs the target `bundle`: opens a body made from the input, signed with a known identity and
+/// sealed under its own hash, so that the input reaches the checks behind the seal.
 pub fn bundle(data: &[u8]) {
     let mut input = Input(data);
     let world = scenes::people();
@@ -80,7 +80,8 @@ pub fn bundle(data: &[u8]) {
     }
 }
 
-/// Builds the body again from the fields that the bundle shows, with the parts it does not show as they were.
+/// Returns the body with the fields that the opened bundle shows written into it: equal to `body`
+/// if they were read rightly.
 fn hazmat_body(bundle: &VerifiedBundle, body: &[u8]) -> Vec<u8> {
     let mut again = body.to_vec();
     again[2..6].copy_from_slice(&bundle.not_after().number().to_le_bytes());

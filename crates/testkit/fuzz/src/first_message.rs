@@ -80,7 +80,7 @@ pub fn first_message(data: &[u8]) {
     }
 }
 
-/// A first message written from the formulas of the spec's chapters 04 and 05.
+/// The parts of a first message that is written from the formulas of the spec's chapters 04 and 05.
 struct Forged {
     ephemeral: Option<[u8; 32]>,
     identity: Vec<u8>,
@@ -106,7 +106,7 @@ impl Forged {
         Self { ephemeral, identity, constants, previous_chain_length, message_number, content }
     }
 
-    /// Whether nothing in the message breaks a rule.
+    /// Whether the message breaks no rule, so that it must be accepted.
     fn is_honest(&self) -> bool {
         let people = scenes::people();
         let [rk, ek] = [&self.constants[..32], &self.constants[32..]];

@@ -7,7 +7,7 @@ use deaddrop_primitives::{aead, kem, x25519};
 
 const SIZES: [usize; 3] = [4_096, 16_384, 65_536];
 
-/// Asserts that an envelope that is not genuine is refused, and leaves no trace.
+/// Runs the target `envelope`: an envelope that is not genuine is refused and leaves no trace.
 pub fn envelope(data: &[u8]) {
     let mut input = Input(data);
     let scene = &scenes::scenes()[input.pick(scenes::scenes().len())];
@@ -43,7 +43,8 @@ pub fn envelope(data: &[u8]) {
     scene.goes_on(&mut side);
 }
 
-/// Seals a header and a body of the fuzzer's with the peer's own secrets, and delivers the message.
+/// Runs the target `message`: seals any header and body with the peer's own secrets, and delivers
+/// the message, which is read only if it breaks no rule.
 pub fn message(data: &[u8]) {
     let mut input = Input(data);
     // Scenes in which the sender's newest turn is the receiver's open one, or the next.
@@ -127,7 +128,8 @@ pub fn message(data: &[u8]) {
     }
 }
 
-/// Whether the keys at the front of a turn's constants are valid, by the primitives alone.
+/// Whether the two public keys at the front of a turn's constants are valid, as the crate
+/// `primitives` judges.
 fn well_formed(constants: &[u8]) -> bool {
     let ek = constants[32..][..kem::ENCAPSULATION_KEY_LEN].try_into().expect("long enough");
     x25519::PublicKey::from_bytes(constants[..32].try_into().expect("long enough")).is_ok()

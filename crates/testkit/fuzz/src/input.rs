@@ -1,6 +1,7 @@
-//! The input of a body: values from the front, zeros when there are no more.
+//! The input of a fuzz target: values are taken from the front, and are zeros when there are no
+//! more bytes.
 
-/// The bytes of the fuzzer that were not taken yet.
+/// The bytes of the input that were not taken yet.
 pub struct Input<'a>(pub &'a [u8]);
 
 impl<'a> Input<'a> {
@@ -28,17 +29,17 @@ impl<'a> Input<'a> {
         u32::from_le_bytes(self.array())
     }
 
-    /// Takes a number below `count`.
+    /// Takes a number below `count` from one byte, so below 256; 0 if `count` is 0.
     pub fn pick(&mut self, count: usize) -> usize {
         usize::from(self.u8()) % count.max(1)
     }
 
-    /// Takes a flag that is set once in `many` times, and when there are no more bytes.
+    /// Takes a flag that is set for one byte value in `many`, and when there are no more bytes.
     pub fn one_in(&mut self, many: u8) -> bool {
         self.u8().is_multiple_of(many)
     }
 
-    /// Takes a string of bytes with its length, a byte, in front.
+    /// Takes a byte string, with its length in one byte in front; fewer bytes if there are no more.
     pub fn short(&mut self) -> &'a [u8] {
         let len = usize::from(self.u8()).min(self.0.len());
         let (taken, rest) = self.0.split_at(len);
@@ -50,7 +51,8 @@ impl<'a> Input<'a> {
         core::mem::take(&mut self.0)
     }
 
-    /// Changes `bytes` where the input says: count 1, then position 2 and mask 1 for each.
+    /// Changes `bytes` as the input says: one byte is the number of changes; each has a position of
+    /// two bytes and a mask of one byte, which is XORed.
     pub fn change(&mut self, bytes: &mut [u8]) {
         for _ in 0..self.u8() {
             let (at, mask) = (usize::from(self.u16()), self.u8());

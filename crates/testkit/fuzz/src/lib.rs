@@ -30,10 +30,10 @@ pub mod store;
 pub mod websocket;
 pub mod words;
 
-/// A target: its name, which is the name of its corpus, too, and its body.
+/// A target: its name, which is also the name of its corpus, and its body.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All targets, by their names.
+/// All targets, one for each file in `fuzz_targets`.
 pub const TARGETS: [Target; 25] = [
     ("content", decoders::content),
     ("bundle", decoders::bundle),

@@ -36,7 +36,8 @@ fn finish(client: ClientHandshake, s1: &[u8]) -> Result<ClientFinished, Option<C
     }
 }
 
-/// Returns the message, changed or replaced.
+/// Returns the genuine message with changes that the input chooses, or bytes in place of it. The
+/// bits of `mode` choose the kinds of changes.
 fn changed(genuine: &[u8], input: &mut Input<'_>, mode: u8) -> Vec<u8> {
     let mut bytes = genuine.to_vec();
     input.change(&mut bytes);
@@ -89,7 +90,7 @@ pub fn handshake(data: &[u8]) {
     }
 }
 
-/// Returns a link that is open on both sides: client, relay.
+/// Returns the two sides of an open link: client, relay.
 fn established() -> (LinkSession, LinkSession) {
     let (client, c1) = start();
     let (relay_side, s1) = answer(&c1).expect("genuine");
@@ -100,7 +101,8 @@ fn established() -> (LinkSession, LinkSession) {
     (client, relay_side)
 }
 
-/// Seals and opens items: they come through as they were; a changed record ends the link.
+/// Runs the target `link_record`: seals items at the client and opens them at the relay. The items
+/// arrive as they were, and a changed record ends the link.
 pub fn record(data: &[u8]) {
     let mut input = Input(data);
     let (at, mask) = (input.u32() as usize, input.u8());

@@ -7,8 +7,9 @@ use deaddrop_relay::proxy::{
 };
 use std::net::IpAddr;
 
-/// Parses any first bytes of a connection: a header ends within its bounds, more bytes do not change it, and an address
-/// that is believed is not a proxy's.
+/// Runs the target `proxy_header`: parses any first bytes of a connection. A proxy's header ends
+/// within its bounds, bytes behind it do not change it, and the client address that is believed is
+/// not a proxy's.
 pub fn header(data: &[u8]) {
     let networks =
         ["127.0.0.1", "10.0.0.0/8", "2001:db8::/32"].map(|network| network.parse().expect("a network"));

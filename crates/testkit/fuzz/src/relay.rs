@@ -29,13 +29,13 @@ use std::{
 const MOST_STEPS: usize = 120;
 const DAY: Day = Day::from_number(20_000);
 
-/// A link, with the calls that wait for the store.
+/// A client's link at the relay, with the calls that wait to be run on the store.
 struct Client {
     session: Option<RelaySession>,
     calls: VecDeque<deaddrop_relay::session::Call>,
-    /// The name of the mailbox of each subscription, as asked last.
+    /// The number of the mailbox's reader for each subscription, as asked last.
     subscribed: BTreeMap<u32, u8>,
-    /// The blobs in flight, by subscription and tag.
+    /// The numbers of the blobs in flight, by subscription and tag.
     in_flight: BTreeMap<(u32, u32), u32>,
 }
 
@@ -45,9 +45,9 @@ struct World {
     clients: [Client; 2],
     now: Now,
     puts: u32,
-    /// The sender through which each blob was put.
+    /// The number of the sender through which each blob was put, by the blob's number.
     senders: BTreeMap<u32, u8>,
-    /// The senders that a mailbox ever had, by the name of its reader's right.
+    /// The pairs (owner, sender) of which the owner ever let the sender in.
     granted: BTreeSet<(u8, u8)>,
     readers: BTreeMap<u8, BTreeSet<u8>>,
 }
@@ -219,7 +219,7 @@ impl World {
         }
     }
 
-    /// Runs the oldest call of a link. Returns whether there was one.
+    /// Runs the oldest waiting call of a link. Returns `false` if there is none.
     fn run_call(&mut self, by: usize) -> bool {
         let Some(session) = &mut self.clients[by].session else { return false };
         let Some(call) = self.clients[by].calls.pop_front() else { return false };
@@ -274,7 +274,7 @@ impl World {
         }
     }
 
-    /// Closes a link. The calls that were begun happen nevertheless.
+    /// Closes a link. Its waiting calls are run nevertheless.
     fn close(&mut self, by: usize) {
         let client = &mut self.clients[by];
         let Some(session) = client.session.take() else { return };
@@ -286,7 +286,7 @@ impl World {
     }
 }
 
-/// Returns the output of a future that is ready at once, as those of a store in memory are.
+/// Returns the output of a future that must be ready at once, as those of a store in memory are.
 fn done<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
@@ -294,7 +294,8 @@ fn done<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Opens a disk with records of any kind and content: the relay begins with those it can use, and serves.
+/// Runs the target `relay_records`: opens a store with records of any kind and content. The relay
+/// uses the records that it can, serves, and destroys everything in time.
 pub fn records(data: &[u8]) {
     use deaddrop_relay::StoreKey;
     use deaddrop_shred::{Batch, Geometry, MemoryDisk, Record, RecordKey, Shred};
@@ -350,7 +351,7 @@ pub fn records(data: &[u8]) {
     assert!(left.blobs == 0 && !left.stopped, "nothing outlives its day");
 }
 
-/// Waits for a future of a store on a disk, which answers soon.
+/// Polls a future of a store on a disk until it is ready, which another thread sees to.
 fn wait<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {

@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, sync::OnceLock};
 
 pub const TODAY: Day = Day::from_number(20_780);
 
-/// The rows that an app has stored of a session, from change sets alone.
+/// The rows that an app has stored for a session, taken from change sets alone.
 #[derive(Clone)]
 pub struct Rows {
     pub session: Vec<u8>,
@@ -48,24 +48,24 @@ impl Rows {
         Session::load(&self.session, &self.resets, skipped).expect("what was stored loads")
     }
 
-    /// Checks that memory and store agree.
+    /// Checks that these rows are those of the session in memory.
     pub fn are_of(&self, session: &Session) {
         assert!(self.session == *session.snapshot());
         assert_eq!(self.skipped.len(), session.skipped_keys());
     }
 }
 
-/// Two people and the invite between them.
+/// Two people, and an invite of the responder that the initiator has accepted.
 pub struct People {
     pub initiator_seed: [u8; 32],
     pub responder_seed: [u8; 32],
     pub initiator: IdentityKeyPair,
     pub responder: IdentityKeyPair,
-    /// The stored invite.
+    /// The bytes of the stored invite.
     pub pending: Vec<u8>,
     /// The plaintext of the invite's bundle, without signature and padding.
     pub bundle_body: Vec<u8>,
-    /// The initiator before its first message.
+    /// The rows of the initiator before its first message.
     pub initial: Rows,
     /// The first envelope of the initiator.
     pub first_envelope: Vec<u8>,
@@ -79,13 +79,13 @@ pub fn hello(text: &str) -> Vec<u8> {
     content::encode(&[Content::Hello { address: text.as_bytes().to_vec() }]).expect("short").to_vec()
 }
 
-/// Returns the two people whom every input meets.
+/// Returns the two people of all scenes.
 pub fn people() -> &'static People {
     static PEOPLE: OnceLock<People> = OnceLock::new();
     PEOPLE.get_or_init(|| People::new([1; 32], [2; 32]))
 }
 
-/// Returns envelopes of two others: a first message, an answer, and some that follow.
+/// Returns envelopes of two other people: a first message, an answer, and the message after it.
 pub fn foreign() -> &'static [Vec<u8>] {
     static FOREIGN: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
     FOREIGN.get_or_init(|| {
@@ -131,17 +131,17 @@ impl People {
     }
 }
 
-/// A message on its way.
+/// A sent message, and whether it was read.
 #[derive(Clone)]
 pub struct Message {
     pub envelope: Vec<u8>,
     pub text: Vec<u8>,
-    /// The turn of its sender when it was sent.
+    /// The number of the sender's turn when it was sent.
     pub turn: u32,
     pub read: bool,
 }
 
-/// One of the two sides.
+/// One of the two sides: its session, the stored rows, and the messages that it has sent.
 pub struct Side {
     pub identity: &'static IdentityKeyPair,
     pub session: Session,
@@ -167,7 +167,7 @@ impl Side {
         self.sent.push(Message { envelope, text, turn, read: false });
     }
 
-    /// Checks that a failed call leaves no trace.
+    /// Checks that the envelope is refused, and that the refusal leaves no trace.
     pub fn refuses(&mut self, envelope: &[u8]) {
         let before = self.session.snapshot();
         assert!(self.session.decrypt(self.identity, envelope, TODAY).is_err());
@@ -176,7 +176,7 @@ impl Side {
     }
 }
 
-/// Reads message `at`, which must open.
+/// Lets `to` read the message number `at` of `from`, which must open.
 pub fn read(from: &mut Side, to: &mut Side, at: usize) {
     let message = &mut from.sent[at];
     let opened = to.session.decrypt(to.identity, &message.envelope, TODAY).expect("genuine");
@@ -185,7 +185,7 @@ pub fn read(from: &mut Side, to: &mut Side, at: usize) {
     message.read = true;
 }
 
-/// Makes the responder from its invite and a first message.
+/// Makes the responder's side from the invite and the first message number `at` of `from`.
 pub fn accept(people: &'static People, from: &mut Side, at: usize) -> Side {
     let pending = PendingInvite::from_bytes(&people.pending).expect("stored");
     let message = &mut from.sent[at];
@@ -195,13 +195,13 @@ pub fn accept(people: &'static People, from: &mut Side, at: usize) -> Side {
     Side::new(&people.responder, Rows::new(accepted.changes))
 }
 
-/// A receiver, its peer, and the messages on their way.
+/// A receiver and the sender at one moment. Some of the sender's messages were not delivered yet.
 pub struct Scene {
     pub receiver: Rows,
     pub receiver_seed: [u8; 32],
     pub identity: &'static IdentityKeyPair,
     pub sender: Rows,
-    /// All messages of the sender.
+    /// All messages of the sender, delivered or not.
     pub sent: Vec<Message>,
 }
 
@@ -222,7 +222,7 @@ impl Scene {
         Side::new(self.identity, self.receiver.clone())
     }
 
-    /// Checks that messages on their way still arrive, once, whatever came before.
+    /// Checks that each message that was not read arrives, and that no other one does.
     pub fn goes_on(&self, side: &mut Side) {
         let mut sent = self.sent.clone();
         for message in &mut sent {
@@ -238,7 +238,7 @@ impl Scene {
     }
 }
 
-/// Returns every scene.
+/// Returns all scenes, made at the first call.
 pub fn scenes() -> &'static [Scene] {
     static SCENES: OnceLock<Vec<Scene>> = OnceLock::new();
     SCENES.get_or_init(|| vec![first_answer(), repeats(), open_turn(), next_turn(), closed_turns(), alone()])
@@ -254,7 +254,7 @@ fn met(seed: u64, first: usize, accepted: usize) -> (Side, Side) {
     (one, two)
 }
 
-/// Makes a scene in which the initiator has no answer yet; three messages of turn 1 are on their way.
+/// Makes a scene in which the initiator has no answer yet, and three messages of turn 1 were sent.
 fn first_answer() -> Scene {
     let (one, mut two) = met(10, 1, 0);
     (0..3).for_each(|_| two.say(0, &mut rng(11)));
@@ -275,7 +275,7 @@ fn open_turn() -> Scene {
     Scene::new(one, two)
 }
 
-/// Makes a scene in which turn 3 is on its way, and the rest of turn 1.
+/// Makes a scene in which three messages of turn 3, and two of turn 1, were not delivered yet.
 fn next_turn() -> Scene {
     let (mut one, mut two) = met(40, 1, 0);
     let random = &mut rng(41);
@@ -287,7 +287,8 @@ fn next_turn() -> Scene {
     Scene::new(one, two)
 }
 
-/// Makes a scene in which two closed turns and an open one have gaps at the responder.
+/// Makes a scene in which keys of skipped messages are left at the responder, in two closed turns
+/// and an open one.
 fn closed_turns() -> Scene {
     let (mut one, mut two) = met(50, 3, 1);
     let random = &mut rng(51);
@@ -302,7 +303,7 @@ fn closed_turns() -> Scene {
     Scene::new(two, one)
 }
 
-/// Makes a scene in which the responder has answered and waits for turn 2.
+/// Makes a scene in which the responder has sent turn 1 and waits for turn 2, which was sent.
 fn alone() -> Scene {
     let (mut one, mut two) = met(60, 2, 0);
     let random = &mut rng(61);

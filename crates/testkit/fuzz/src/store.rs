@@ -11,9 +11,9 @@ const SECTOR: usize = 512;
 const PAGE: usize = 4_096;
 
 struct Images {
-    /// The bytes after each of the commits.
+    /// The bytes of the disk after the creation and after each commit.
     states: Vec<Vec<u8>>,
-    /// Every body that was ever stored under a key.
+    /// Every body that was ever stored, with its key.
     history: Vec<(RecordKey, Vec<u8>)>,
 }
 
@@ -70,7 +70,8 @@ fn images(mirror: bool) -> &'static Images {
     })
 }
 
-/// Opens a store of any bytes: there is an answer, and never a body that was not stored under its key.
+/// Runs the target `store_image`: opens a store whose bytes were changed. It opens or is refused,
+/// and never shows a body that was not stored under its key.
 pub fn image(data: &[u8]) {
     let mut input = Input(data);
     let mode = input.u8();
@@ -133,7 +134,8 @@ fn stood<D: deaddrop_shred::Disk>(images: &Images, store: &Shred<D>) {
     }
 }
 
-/// Decodes a row of any table by its version, and encodes it again.
+/// Runs the target `vault_row`: decodes any bytes as a row of any table. A row that decodes has one
+/// encoding.
 pub fn vault_row(data: &[u8]) {
     let mut input = Input(data);
     let table = input.u8();

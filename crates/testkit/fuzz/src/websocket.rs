@@ -3,7 +3,7 @@
 use deaddrop_websocket::{Decoder, FrameError, Incoming, Role};
 
 const MAX_MESSAGE: usize = 100_000;
-/// Bytes of memory that a decoder takes for a message at first.
+/// Number of bytes of memory that a decoder takes for a message before its bytes arrive.
 const FIRST: usize = 4_096;
 
 pub fn frames(data: &[u8]) {

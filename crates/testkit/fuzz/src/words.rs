@@ -1,8 +1,8 @@
-//! An identity on paper.
+//! The 24 words in which an identity's seed is written down.
 
 use deaddrop_e2ee::identity::{IdentitySeed, UnconfirmedIdentity};
 
-/// Parses 24 words.
+/// Runs the target `words`: parses any text as 24 words, and writes any seed as words.
 pub fn words(data: &[u8]) {
     let Ok(text) = core::str::from_utf8(data) else { return };
     let read = |text: &str| UnconfirmedIdentity::from_words(text).map(UnconfirmedIdentity::confirm);

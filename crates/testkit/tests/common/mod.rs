@@ -13,7 +13,8 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-/// Returns every file below `folder` with one of the endings, as paths relative to the root, sorted.
+/// Returns every file below `folder` (relative to the root) whose name has one of the endings, as
+/// sorted paths relative to the root. Leaves out `target` and `.git`.
 pub(crate) fn files(folder: &str, endings: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     walk(&root().join(folder), &mut |path| {
@@ -26,7 +27,7 @@ pub(crate) fn files(folder: &str, endings: &[&str]) -> Vec<String> {
     found
 }
 
-/// Returns the text of a file given relative to the root.
+/// Returns the text of a file, whose path is relative to the root.
 pub(crate) fn text(name: &str) -> String {
     std::fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }

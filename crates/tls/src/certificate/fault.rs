@@ -18,13 +18,13 @@ impl LoadError {
         Self { path: path.to_owned(), fault }
     }
 
-    /// Returns the path of the file.
+    /// Returns the path of the file that was refused.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Returns the reason.
+    /// Returns the reason for which the file was refused.
     #[must_use]
     pub fn fault(&self) -> &LoadFault {
         &self.fault
@@ -44,10 +44,10 @@ pub enum LoadFault {
     /// The file is empty.
     #[error("the file is empty: write it again")]
     Empty,
-    /// The file is longer than certificate and key files are.
+    /// The file has more than 1 MiB, which no certificate or key file needs.
     #[error("the file is larger than 1 MiB: check the path")]
     TooLarge,
-    /// The file has a PEM section that does not end or does not decode.
+    /// The file has a PEM section without an end, or whose content cannot be decoded.
     #[error("a PEM section is cut off or damaged: write the file again")]
     BadPem,
     /// The certificate file holds no certificate.
@@ -60,7 +60,7 @@ pub enum LoadFault {
         "the certificate file holds a private key: keep the key in a file of its own, and check that the two paths are not swapped"
     )]
     KeyInCertificateFile,
-    /// A certificate of the file cannot be read.
+    /// A certificate of the file is not well-formed X.509.
     #[error("a certificate cannot be read: get the file again from its authority")]
     MalformedCertificate,
     /// The key file holds no private key.
@@ -89,7 +89,7 @@ pub enum LoadFault {
         "this key is of a kind that is not supported (Ed25519 or another curve), and a P-256 or P-384 key is needed: make one with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key.pem` and ask for a certificate for it"
     )]
     OtherKey,
-    /// The private key cannot be read.
+    /// The private key is not well-formed PKCS#8 or SEC 1.
     #[error("the private key cannot be read: write the file again")]
     MalformedKey,
     /// The private key fits a certificate of the file that is not the first.
@@ -102,7 +102,7 @@ pub enum LoadFault {
         "the key fits no certificate of the certificate file: check that both files are of the same renewal"
     )]
     DoesNotFit,
-    /// A file changed while both were read.
+    /// The certificate file or the key file changed while the two were read.
     #[error("the file changed while it was read: it is read again at the next check")]
     Changing,
 }

@@ -1,4 +1,4 @@
-//! The PEM sections of the two files.
+//! The PEM sections (RFC 7468) of a certificate file and of a key file.
 
 use super::{LoadError, LoadFault};
 use rustls::pki_types::{
@@ -8,13 +8,14 @@ use rustls::pki_types::{
 use std::{fs::File, io::Read, path::Path};
 use zeroize::{Zeroize, Zeroizing};
 
-/// Maximum number of bytes that are read of a file. Chains have a few KiB.
+/// Maximum number of bytes of a certificate or key file: chains have a few KiB, so a larger file is
+/// a wrong path.
 const MAX_FILE: u64 = 1 << 20;
 
-/// The certificates of a file, in its order.
+/// The certificates of a certificate file, in the order of the file.
 pub(super) struct CertificateFile(pub(super) Vec<CertificateDer<'static>>);
 
-/// The private key of a file, wiped on drop.
+/// The private key of a key file, in DER. It is wiped on drop.
 pub(super) struct KeyFile(PrivateKeyDer<'static>);
 
 impl KeyFile {
@@ -29,7 +30,7 @@ impl Drop for KeyFile {
     }
 }
 
-/// Reads a file into memory that is wiped.
+/// Reads a whole file into memory that is wiped on drop.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, LoadError> {
     let fail = |error: std::io::Error| {
         let missing = error.kind() == std::io::ErrorKind::NotFound;
@@ -38,7 +39,7 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, LoadError> {
     let file = File::open(path).map_err(fail)?;
     let len = file.metadata().map_err(fail)?.len();
     let room = usize::try_from(len.min(MAX_FILE)).unwrap_or_default();
-    // With room for all of it, the buffer does not move and leaves no copy behind.
+    // With room for the whole file, the buffer does not move and leaves no copy of a key behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(room.saturating_add(64)));
     file.take(MAX_FILE.saturating_add(1)).read_to_end(&mut bytes).map_err(fail)?;
     if bytes.is_empty() {
@@ -50,10 +51,11 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, LoadError> {
     Ok(bytes)
 }
 
-/// A section of a file: its kind and its content.
+/// A PEM section: its kind (the label, such as CERTIFICATE) and its decoded content.
 type Section = (SectionKind, Zeroizing<Vec<u8>>);
 
-/// Returns the sections of a file. Those of kinds that rustls does not know are skipped.
+/// Returns the sections of a file, without those of kinds that rustls does not know; fails with
+/// `BadPem`.
 fn sections(pem: &[u8]) -> Result<Vec<Section>, LoadFault> {
     let sections = <(SectionKind, Vec<u8>)>::pem_slice_iter(pem);
     sections
@@ -65,7 +67,7 @@ fn is_key(kind: SectionKind) -> bool {
     matches!(kind, SectionKind::PrivateKey | SectionKind::RsaPrivateKey | SectionKind::EcPrivateKey)
 }
 
-/// Returns the certificates of a certificate file.
+/// Returns the certificates of a certificate file; fails if it has none, or has a private key.
 pub(super) fn certificates(pem: &[u8]) -> Result<CertificateFile, LoadFault> {
     let sections = sections(pem)?;
     if sections.iter().any(|(kind, _)| is_key(*kind)) || is_encrypted(pem) {
@@ -79,7 +81,7 @@ pub(super) fn certificates(pem: &[u8]) -> Result<CertificateFile, LoadFault> {
     Ok(CertificateFile(certificates))
 }
 
-/// Returns the private key of a key file.
+/// Returns the private key of a key file; fails unless it has exactly one that is not encrypted.
 pub(super) fn private_key(pem: &[u8]) -> Result<KeyFile, LoadFault> {
     if is_encrypted(pem) {
         return Err(LoadFault::EncryptedKey);
@@ -96,7 +98,8 @@ pub(super) fn private_key(pem: &[u8]) -> Result<KeyFile, LoadFault> {
     PrivateKeyDer::from_pem(*kind, der.to_vec()).map(KeyFile).ok_or(LoadFault::NoKey)
 }
 
-/// Whether a key is encrypted: by PKCS#8 (RFC 7468 section 11), or in the older form with a header.
+/// Whether the file has an encrypted key: in PKCS#8 (RFC 7468 section 11), or in the older form
+/// with a `Proc-Type` header.
 fn is_encrypted(pem: &[u8]) -> bool {
     let has = |text: &[u8]| pem.windows(text.len()).any(|window| window == text);
     has(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || has(b"\nProc-Type: 4,ENCRYPTED")

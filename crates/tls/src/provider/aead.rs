@@ -1,4 +1,5 @@
-//! The protection of records (RFC 8446 section 5.2) by ChaCha20-Poly1305 (RFC 8439) and AES-GCM (NIST SP 800-38D).
+//! The protection of records (RFC 8446 section 5.2) by ChaCha20-Poly1305 (RFC 8439) and AES-GCM
+//! (NIST SP 800-38D).
 
 use aes_gcm::{AeadInOut, KeyInit};
 use deaddrop_primitives::aead;
@@ -12,10 +13,10 @@ use rustls::{
 };
 use zeroize::Zeroizing;
 
-/// Number of bytes of a tag, the same for all three algorithms.
+/// Number of bytes of an authentication tag, the same for all three algorithms.
 const TAG: usize = 16;
 
-/// An AEAD with its key.
+/// An AEAD with its key. Nonces have 12 bytes in all three algorithms.
 pub(super) trait Cipher: Send + Sync + Sized + 'static {
     /// Number of bytes of the key.
     const KEY: usize;
@@ -23,10 +24,11 @@ pub(super) trait Cipher: Send + Sync + Sized + 'static {
     /// Creates the cipher with a key. Returns `None` if the key has another length.
     fn new(key: &[u8]) -> Option<Self>;
 
-    /// Encrypts in place and returns the tag. Returns `None` if there are too many bytes.
+    /// Encrypts `buffer` in place and returns the tag. Returns `None` if it has more bytes than the
+    /// algorithm allows.
     fn seal(&self, nonce: &[u8; 12], ad: &[u8], buffer: &mut [u8]) -> Option<[u8; TAG]>;
 
-    /// Decrypts in place. Returns `None` if the tag does not verify.
+    /// Decrypts `buffer` in place. Returns `None` if the tag does not verify.
     fn open(&self, nonce: &[u8; 12], ad: &[u8], buffer: &mut [u8], tag: &[u8; TAG]) -> Option<()>;
 }
 
@@ -71,7 +73,7 @@ macro_rules! aes_gcm {
     )*};
 }
 
-// The provider wipes both, the expanded key and the key of GHASH.
+// The crate `aes-gcm` wipes both, the expanded key and the key of GHASH.
 aes_gcm! {
     aes_gcm::Aes128Gcm, 16;
     aes_gcm::Aes256Gcm, 32;
@@ -83,7 +85,8 @@ const _: () = {
     wipes_itself::<aes_gcm::Aes256Gcm>();
 };
 
-/// One direction of a connection. `cipher` is `None` only if rustls passed a key of a wrong length; then each call fails.
+/// The protection of records in one direction of a connection. `cipher` is `None` only if rustls
+/// passed a key of a wrong length; then each call fails.
 struct Records<C> {
     cipher: Option<C>,
     iv: Iv,
@@ -128,11 +131,11 @@ impl<C: Cipher> MessageDecrypter for Records<C> {
     }
 }
 
-/// The algorithm of `CHACHA20_POLY1305`.
+/// The AEAD of the suite `CHACHA20_POLY1305_SHA256`, for rustls.
 pub(super) struct ChaCha20Poly1305;
-/// The algorithm of `AES_128_GCM`.
+/// The AEAD of the suite `AES_128_GCM_SHA256`, for rustls.
 pub(super) struct Aes128Gcm;
-/// The algorithm of `AES_256_GCM`.
+/// The AEAD of the suite `AES_256_GCM_SHA384`, for rustls.
 pub(super) struct Aes256Gcm;
 
 macro_rules! algorithms {
@@ -150,7 +153,8 @@ macro_rules! algorithms {
                 <$cipher as Cipher>::KEY
             }
 
-            /// Refuses, because no part of this project passes the keys of a connection to the system.
+            /// Refuses, because no part of this project passes the keys of a connection to the
+            /// operating system.
             fn extract_keys(&self, _: AeadKey, _: Iv) -> Result<ConnectionTrafficSecrets, UnsupportedOperationError> {
                 Err(UnsupportedOperationError)
             }

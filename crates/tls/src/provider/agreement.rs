@@ -8,10 +8,10 @@ use rustls::{
     crypto::{ActiveKeyExchange, SharedSecret, SupportedKxGroup},
 };
 
-/// The error of a peer's share that has a wrong length or is no valid point.
+/// The error of a peer's key share that has a wrong length or is no valid point.
 pub(super) const BAD_SHARE: Error = Error::PeerMisbehaved(PeerMisbehaved::InvalidKeyShare);
 
-/// The group X25519. A share that is not canonical or has low order is refused.
+/// The group X25519. A key share of the peer that is not canonical or has low order is refused.
 #[derive(Debug)]
 pub(super) struct X25519;
 
@@ -25,21 +25,22 @@ impl SupportedKxGroup for X25519 {
     }
 }
 
-/// The key of one handshake.
+/// The X25519 key pair of one handshake.
 pub(super) struct ActiveX25519(x25519::SecretKey);
 
 impl ActiveX25519 {
-    /// Draws a key.
+    /// Draws a key pair from the random source of the operating system.
     pub(super) fn generate() -> Result<Self, Error> {
         Ok(Self(x25519::SecretKey::from_bytes(&*random::draw()?)))
     }
 
-    /// Returns the share that the peer gets.
+    /// Returns the public key, which the peer gets as our key share.
     pub(super) fn share(&self) -> &[u8; x25519::KEY_LEN] {
         self.0.public_key().as_bytes()
     }
 
-    /// Computes the secret that both sides have.
+    /// Computes the secret that both sides share; fails with [`BAD_SHARE`] if the peer's key share
+    /// is invalid.
     pub(super) fn agree(&self, share: &[u8]) -> Result<x25519::SharedSecret, Error> {
         let share = share.try_into().map_err(|_| BAD_SHARE)?;
         let peer = x25519::PublicKey::from_bytes(share).map_err(|_| BAD_SHARE)?;
@@ -90,7 +91,7 @@ impl SupportedKxGroup for Secp256r1 {
     }
 }
 
-/// The key of one handshake, which wipes itself.
+/// The P-256 key pair of one handshake. The secret is wiped on drop.
 struct ActiveSecp256r1 {
     secret: p256::SecretKey,
     share: Vec<u8>,
@@ -111,8 +112,8 @@ impl ActiveKeyExchange for ActiveSecp256r1 {
     }
 }
 
-/// Computes the shared x-coordinate; `None` if the share is invalid. A share is the uncompressed form of a point on the curve: 65
-/// bytes (RFC 8446 section 4.2.8.2).
+/// Computes the shared secret, an x-coordinate; `None` if the peer's key share is not the
+/// uncompressed form of a point on the curve: 65 bytes (RFC 8446 section 4.2.8.2).
 pub(super) fn agree_secp256r1(secret: &p256::SecretKey, share: &[u8]) -> Option<p256::ecdh::SharedSecret> {
     if share.len() != 65 || share.first() != Some(&4) {
         return None;

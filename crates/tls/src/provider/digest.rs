@@ -16,7 +16,7 @@ pub(super) struct HmacSha256;
 /// The MAC HMAC-SHA-384.
 pub(super) struct HmacSha384;
 
-/// A hash that has taken some bytes.
+/// A hash computation that has taken some bytes, for rustls.
 struct Running<D>(D);
 
 impl<D: Digest + Clone + Send + Sync + 'static> Context for Running<D> {
@@ -64,7 +64,7 @@ hashes! {
     Sha384 = sha2::Sha384, SHA384, 48;
 }
 
-/// A key with its two hash states computed, which wipe themselves.
+/// A key of HMAC as its two hash states, inner and outer, computed once. They are wiped on drop.
 struct Keyed<M>(M);
 
 macro_rules! hmacs {

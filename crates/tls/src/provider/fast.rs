@@ -1,4 +1,4 @@
-//! The provider from graviola, whose assembly needs more than every processor has.
+//! The provider from graviola, whose assembly needs instructions that not every processor has.
 
 use rustls::{
     CipherSuite, SignatureScheme,
@@ -6,7 +6,8 @@ use rustls::{
     pki_types::{SignatureVerificationAlgorithm, alg_id},
 };
 
-/// Whether the processor has what graviola needs. Graviola ends the process on any other.
+/// Whether the processor has the instructions that graviola needs. On any other processor graviola
+/// ends the process.
 pub(super) fn is_supported() -> bool {
     #[cfg(target_arch = "x86_64")]
     return std::arch::is_x86_feature_detected!("aes")
@@ -24,7 +25,8 @@ pub(super) fn is_supported() -> bool {
         && std::arch::is_aarch64_feature_detected!("sha2");
 }
 
-/// Returns a provider with the lists of the portable one, but with AES first, because this processor has instructions for it.
+/// Returns a provider with the suites, groups and signatures of the portable one, but with the
+/// suites of AES first, because this processor has instructions for AES.
 pub(super) fn provider() -> CryptoProvider {
     let portable = super::portable();
     let theirs = rustls_graviola::default_provider();
@@ -49,8 +51,9 @@ pub(super) fn provider() -> CryptoProvider {
     }
 }
 
-/// Returns our list of signatures with graviola's implementations. Ed25519 stays ours, which verifies strictly. Called once for a
-/// process, so the list may be leaked.
+/// Returns the list `ours` of signature algorithms, with graviola's implementations where it has
+/// them. Ed25519 keeps our implementation, which is stricter. Called once per process, so the list
+/// may be leaked.
 fn verification(
     ours: WebPkiSupportedAlgorithms,
     theirs: WebPkiSupportedAlgorithms,

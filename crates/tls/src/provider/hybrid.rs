@@ -1,5 +1,5 @@
-//! X25519MLKEM768 (draft-ietf-tls-ecdhe-mlkem): the client sends `ek || X25519 share`, the server `ct || X25519 share`, and the secret is
-//! that of ML-KEM, then that of X25519.
+//! X25519MLKEM768 (draft-ietf-tls-ecdhe-mlkem): the client sends `ek || X25519 share`, the server
+//! `ct || X25519 share`, and the secret is that of ML-KEM, then that of X25519.
 
 use super::{
     agreement::{ActiveX25519, BAD_SHARE},
@@ -15,7 +15,7 @@ use rustls::{
 };
 use zeroize::Zeroizing;
 
-/// The hybrid of X25519 and ML-KEM-768.
+/// The group X25519MLKEM768, the hybrid of X25519 and ML-KEM-768.
 #[derive(Debug)]
 pub(super) struct X25519MlKem768;
 
@@ -49,7 +49,7 @@ impl SupportedKxGroup for X25519MlKem768 {
     }
 }
 
-/// The client's keys of one handshake.
+/// The client's key pairs of one handshake: ML-KEM-768, and X25519 as `classical`.
 struct Active {
     kem: DecapsulationKey,
     classical: ActiveX25519,
@@ -63,8 +63,8 @@ impl ActiveKeyExchange for Active {
         Ok(join(self.kem.decapsulate(ct).expose(), &shared))
     }
 
-    /// Returns the X25519 half, which is also sent as a share of its own, for a server that has no ML-KEM; never
-    /// `None`.
+    /// Returns the X25519 half, which is also sent as a key share of its own for a server that has
+    /// no ML-KEM; never `None`.
     fn hybrid_component(&self) -> Option<(NamedGroup, &[u8])> {
         Some((NamedGroup::X25519, self.classical.share()))
     }

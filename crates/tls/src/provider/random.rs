@@ -4,7 +4,7 @@ use rand::{TryRng, rand_core::UnwrapErr, rngs::SysRng};
 use rustls::crypto::{GetRandomFailed, SecureRandom};
 use zeroize::Zeroizing;
 
-/// The operating system's generator.
+/// The random generator of the operating system, for rustls.
 #[derive(Debug)]
 pub(super) struct System;
 
@@ -14,15 +14,16 @@ impl SecureRandom for System {
     }
 }
 
-/// Draws `N` secret bytes.
+/// Draws `N` secret bytes; fails if the operating system refuses.
 pub(super) fn draw<const N: usize>() -> Result<Zeroizing<[u8; N]>, GetRandomFailed> {
     let mut bytes = Zeroizing::new([0; N]);
     System.fill(bytes.as_mut())?;
     Ok(bytes)
 }
 
-/// Returns the generator for a call that takes no error, once it has returned bytes. It panics if the system refuses after that:
-/// weak bytes would be worse.
+/// Returns the random generator for a function that cannot take an error from it. Draws bytes once,
+/// and fails if the operating system refuses them. If it refuses later, the generator panics: weak
+/// bytes would be worse.
 pub(super) fn checked() -> Result<UnwrapErr<SysRng>, GetRandomFailed> {
     System.fill(&mut [0; 32])?;
     Ok(UnwrapErr(SysRng))

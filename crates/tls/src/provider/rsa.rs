@@ -1,18 +1,19 @@
-//! Verification of RSA signatures (RFC 8017): PKCS#1 v1.5 for certificates, PSS for certificates and handshakes. This crate never
-//! reads a private key of RSA.
+//! Verification of RSA signatures (RFC 8017): PKCS#1 v1.5 for certificates, PSS for certificates
+//! and handshakes. This crate never reads a private key of RSA.
 
 use der::{Decode, Reader, SliceReader, asn1::UintRef};
 use rsa::{BoxedUint, PublicKey, pkcs1v15::Pkcs1v15Sign, pss::Pss};
 use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
 use sha2::Digest;
 
-/// Minimum number of bits of a modulus.
+/// Minimum number of bits of an RSA modulus. Shorter ones are no longer safe.
 pub(crate) const MIN_BITS: usize = 2_048;
-/// Maximum number of bits of a modulus.
+/// Maximum number of bits of an RSA modulus, which bounds the time that a hostile certificate
+/// costs.
 pub(crate) const MAX_BITS: usize = 8_192;
 
-/// Reads `RSAPublicKey` (RFC 8017 appendix A.1.1) as strict DER: the modulus and the exponent, big-endian. Returns
-/// `None` for any other form.
+/// Reads `RSAPublicKey` (RFC 8017 appendix A.1.1) as strict DER: the modulus and the exponent,
+/// big-endian. Returns `None` for any other form.
 pub(crate) fn parse(der: &[u8]) -> Option<(&[u8], &[u8])> {
     fn numbers<'a>(reader: &mut SliceReader<'a>) -> der::Result<(&'a [u8], &'a [u8])> {
         reader.sequence(|body| {
@@ -26,7 +27,7 @@ pub(crate) fn parse(der: &[u8]) -> Option<(&[u8], &[u8])> {
     reader.is_finished().then_some(numbers)
 }
 
-/// Returns the number of bits of a big-endian number.
+/// Returns the number of bits of a big-endian number, without leading zeros.
 pub(crate) fn bits(number: &[u8]) -> usize {
     let mut bytes = number.iter().skip_while(|byte| **byte == 0);
     let Some(first) = bytes.next() else { return 0 };
@@ -34,7 +35,8 @@ pub(crate) fn bits(number: &[u8]) -> usize {
     rest.saturating_add(usize::try_from(first.checked_ilog2().unwrap_or(0)).unwrap_or(0)).saturating_add(1)
 }
 
-/// Returns the key, if its size is allowed.
+/// Reads an `RSAPublicKey`; `None` if it is malformed, or its modulus has fewer than [`MIN_BITS`]
+/// or more than [`MAX_BITS`] bits.
 fn public_key(der: &[u8]) -> Option<PublicKey> {
     let (n, e) = parse(der)?;
     if !(MIN_BITS..=MAX_BITS).contains(&bits(n)) {

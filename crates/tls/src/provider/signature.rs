@@ -10,8 +10,9 @@ use rustls::{
 };
 use sha2::Digest;
 
-/// The list of signature algorithms. Certificates may use each of them. A handshake's scheme names its curve, so there P-256 goes
-/// with SHA-256 alone and P-384 with SHA-384 alone, and no PKCS#1 (RFC 8446 section 4.2.3).
+/// The signature algorithms that this crate verifies. Certificates may use each of them. In a
+/// handshake (RFC 8446 section 4.2.3) the scheme names the curve: P-256 goes only with SHA-256 and
+/// P-384 only with SHA-384; PKCS#1 v1.5 is not allowed there.
 pub(super) static ALGORITHMS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
     all: &[
         &EcdsaP256Sha256,
@@ -78,7 +79,7 @@ ecdsa! {
     EcdsaP384Sha384 = p384, sha2::Sha384, ECDSA_P384, ECDSA_SHA384;
 }
 
-/// The algorithm Ed25519 (RFC 8410), verified strictly.
+/// The algorithm Ed25519 (RFC 8410), verified by the strict rules of spec/00-words.md.
 #[derive(Debug)]
 pub(super) struct Ed25519;
 

@@ -14,7 +14,8 @@ use rustls::{
 use sha2::Digest;
 use std::sync::Arc;
 
-/// A loader of keys of P-256 and P-384, from PKCS#8 (RFC 5958) or SEC 1 (RFC 5915).
+/// A loader of private keys of P-256 and P-384 for rustls, from PKCS#8 (RFC 5958) or SEC 1 (RFC
+/// 5915).
 #[derive(Debug)]
 pub(crate) struct EcKeys;
 
@@ -32,7 +33,7 @@ pub(crate) enum KeyFault {
     Rsa,
     /// The key is for another algorithm or another curve.
     Other,
-    /// The key cannot be read.
+    /// The key is not well-formed PKCS#8 or SEC 1.
     Malformed,
 }
 
@@ -46,7 +47,7 @@ impl std::fmt::Display for KeyFault {
     }
 }
 
-/// A private key, which wipes itself.
+/// A private key for signatures of ECDSA. It is wiped on drop.
 pub(crate) enum EcKey {
     /// The key is a P-256 key, which signs with SHA-256.
     P256(Arc<p256::ecdsa::SigningKey>),
@@ -55,7 +56,7 @@ pub(crate) enum EcKey {
 }
 
 impl EcKey {
-    /// Reads a key.
+    /// Reads a private key from PKCS#8 or SEC 1; fails with the reason for which it is refused.
     pub(crate) fn from_der(der: &PrivateKeyDer<'_>) -> Result<Self, KeyFault> {
         match der {
             PrivateKeyDer::Pkcs8(der) => Self::from_pkcs8(der.secret_pkcs8_der()),
@@ -86,7 +87,7 @@ impl EcKey {
         Err(if info.algorithm.oid == crate::x509::RSA { KeyFault::Rsa } else { KeyFault::Other })
     }
 
-    /// Returns the public key as the point that a certificate holds, uncompressed.
+    /// Returns the public key as an uncompressed point, the form in which a certificate holds it.
     pub(crate) fn public_point(&self) -> Vec<u8> {
         match self {
             Self::P256(key) => key.verifying_key().to_sec1_point(false).as_bytes().to_vec(),
@@ -126,7 +127,8 @@ impl SigningKey for EcKey {
 }
 
 impl Signer for EcKey {
-    /// Signs by RFC 6979 with fresh random bytes mixed in (hedged).
+    /// Signs with a nonce that is derived as in RFC 6979, with fresh random bytes mixed in
+    /// (hedged).
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         let refused = |_| Error::General("the private key gave no signature".to_owned());
         match self {

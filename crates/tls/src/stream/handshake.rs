@@ -12,18 +12,20 @@ use rustls::{
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// Maximum number of bytes that a client may send before the server's first answer, with their record headers.
+/// Maximum number of bytes, with record headers, that a client may send until the server answers:
+/// enough for a ClientHello.
 pub const MAX_CLIENT_HELLO: usize = 16 << 10;
 
-/// Maximum number of bytes that a peer may send during a handshake.
+/// Maximum number of bytes, with record headers, that a peer may send during a handshake.
 pub const MAX_HANDSHAKE: usize = 64 << 10;
 
-/// Number of bytes that are read at once.
+/// Maximum number of bytes of one read during the handshake.
 const READ: usize = 4 << 10;
 
 /// Performs the handshake as the server.
 ///
-/// The handshake has no limit of time: the caller sets one. After an error the peer was sent an alert, if it could be sent.
+/// The handshake has no limit of time: the caller sets one. If TLS itself fails, the peer is sent
+/// an alert before the error is returned, if possible.
 ///
 /// # Errors
 /// Fails with [`TlsError`].
@@ -35,9 +37,10 @@ pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
     run(stream, Machine::new(Connection::Server(connection)), MAX_CLIENT_HELLO).await
 }
 
-/// Performs the handshake as the client of the server `name`: a host name, or an address.
+/// Performs the handshake as the client of the server `name`: a host name, or an IP address.
 ///
-/// The handshake has no limit of time: the caller sets one. After an error the peer was sent an alert, if it could be sent.
+/// The handshake has no limit of time: the caller sets one. If TLS itself fails, the peer is sent
+/// an alert before the error is returned, if possible.
 ///
 /// # Errors
 /// Fails with [`TlsError`]; [`TlsError::BadName`] before anything is sent.
@@ -51,7 +54,8 @@ pub async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
     run(stream, Machine::new(Connection::Client(connection)), MAX_HANDSHAKE).await
 }
 
-/// Runs a handshake. The peer may send `max_first` bytes before the first answer to them.
+/// Runs a handshake to its end. The peer may send at most `max_first` bytes between two answers of
+/// this side, and at most [`MAX_HANDSHAKE`] in all.
 async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     mut machine: Machine,
@@ -63,7 +67,7 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     loop {
         let advanced = machine.advance(&mut incoming, Wish::Nothing, &mut |bytes| plaintext.push(bytes));
         if !machine.unsent.is_empty() {
-            // What waits is an answer, or the alert that goes with an error.
+            // The unsent bytes are an answer, or the alert that goes with an error.
             let sent = stream.write_all(machine.unsent.as_bytes()).await;
             let flushed = stream.flush().await;
             machine.unsent.mark_sent(usize::MAX);

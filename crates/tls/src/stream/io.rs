@@ -15,19 +15,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A TLS connection after its handshake.
 ///
-/// The stream holds no buffer while it is idle. Reading returns the end of the stream only after the peer's `close_notify`; a
-/// connection that ends without it fails with [`io::ErrorKind::UnexpectedEof`]. [`AsyncWrite::poll_shutdown`] sends
-/// `close_notify` to the peer and then shuts the connection's own writing side; reading continues.
+/// The stream holds no buffer while it is idle. Reading returns the end of the stream only after
+/// the peer's `close_notify`; a connection that ends without it fails with
+/// [`io::ErrorKind::UnexpectedEof`]. [`AsyncWrite::poll_shutdown`] sends `close_notify` to the peer
+/// and then shuts the connection's own writing side; reading continues.
 ///
-/// A write that returns has encrypted the bytes; they wait in memory, at most [`MAX_UNSENT`] and one record, until the connection takes
-/// them. Flush to wait for that.
+/// A write returns when the bytes are encrypted. They wait in memory, at most [`MAX_UNSENT`] bytes
+/// and one record, until the connection below takes them. A flush waits for that.
 pub struct TlsStream<S> {
     stream: S,
     machine: Machine,
     /// The bytes of an incomplete record.
     incoming: Vec<u8>,
     plaintext: Plaintext,
-    /// The error after which the connection cannot be read any more.
+    /// The kind of the error after which nothing is read any more; `None` before.
     failed: Option<io::ErrorKind>,
     close_sent: bool,
 }
@@ -38,31 +39,34 @@ impl<S> TlsStream<S> {
         Self { stream, machine, incoming, plaintext, failed: None, close_sent: false }
     }
 
-    /// Returns the connection below. Reading from or writing to it breaks the TLS connection.
+    /// Returns the connection below TLS. Reading from it or writing to it breaks the TLS
+    /// connection.
     #[must_use]
     pub fn get_ref(&self) -> &S {
         &self.stream
     }
 
-    /// Returns the bytes of memory that wait: received ones that are not taken, and encrypted ones that are not sent.
+    /// Returns the number of bytes of memory held: for received bytes that the caller has not
+    /// taken, and for encrypted bytes that are not sent.
     #[must_use]
     pub const fn held_bytes(&self) -> usize {
         self.incoming.capacity() + self.plaintext.held_bytes() + self.machine.unsent.held_bytes()
     }
 
-    /// Returns the suite in use; never `None` after a handshake.
+    /// Returns the cipher suite in use. It is never `None`, because the handshake is over.
     #[must_use]
     pub fn suite(&self) -> Option<CipherSuite> {
         self.machine.state().negotiated_cipher_suite().map(|suite| suite.suite())
     }
 
-    /// Returns the group of the key exchange; never `None` after a handshake.
+    /// Returns the group of the key exchange. It is never `None`, because the handshake is over.
     #[must_use]
     pub fn group(&self) -> Option<NamedGroup> {
         self.machine.state().negotiated_key_exchange_group().map(|group| group.name())
     }
 
-    /// Returns the protocol inside on which both sides agreed by ALPN; `None` if there is none.
+    /// Returns the name of the protocol inside TLS on which both sides agreed by ALPN; `None` if
+    /// they agreed on none.
     #[must_use]
     pub fn alpn(&self) -> Option<&[u8]> {
         self.machine.state().alpn_protocol()
@@ -76,7 +80,7 @@ impl<S> std::fmt::Debug for TlsStream<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
-    /// Sends the bytes that wait. Ready when none do.
+    /// Sends the encrypted bytes that wait. Ready when the connection below has taken all.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.machine.unsent.is_empty() {
             let n = ready!(Pin::new(&mut self.stream).poll_write(cx, self.machine.unsent.as_bytes()))?;
@@ -88,14 +92,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Receives once, and processes each record that is whole. Plaintext goes to `room`, and the part that does not fit is kept.
+    /// Receives once, and processes each record that is whole. Plaintext goes to `room`; the part
+    /// that does not fit goes to `self.plaintext`.
     fn poll_receive(&mut self, cx: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         scratch::with(|scratch| {
             let kept = self.incoming.len();
             let Some((before, free)) =
                 scratch.split_at_mut_checked(kept).filter(|(_, free)| !free.is_empty())
             else {
-                // A record that fills it and is not whole is longer than a record may be.
+                // A record that fills the buffer and is not whole is longer than a record may be.
                 self.fail(io::ErrorKind::InvalidData);
                 return Poll::Ready(Err(TlsError::TooLarge.into()));
             };
@@ -134,18 +139,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         })
     }
 
-    /// Notes that reading is over.
+    /// Notes `kind` as the error after which nothing is read any more, and returns it.
     fn fail(&mut self, kind: io::ErrorKind) -> io::Error {
         self.failed = Some(kind);
         kind.into()
     }
 
-    /// Whether TLS itself failed; then the machine must not run again.
+    /// Whether TLS itself failed, and not only the connection below. The machine must then not run
+    /// again.
     fn is_broken(&self) -> bool {
         self.failed.is_some_and(|kind| kind != io::ErrorKind::UnexpectedEof)
     }
 
-    /// Asks the machine for bytes to send.
+    /// Lets the machine grant `wish`: the encrypted bytes then wait in `self.machine.unsent`.
     fn encrypt(&mut self, wish: Wish<'_>) -> io::Result<()> {
         let mut incoming = std::mem::take(&mut self.incoming);
         let plaintext = &mut self.plaintext;

@@ -1,4 +1,5 @@
-//! The connection without its socket. It takes received bytes, and returns plaintext and bytes to send.
+//! A TLS connection without its socket: it takes received bytes, and returns plaintext and bytes to
+//! send.
 
 use super::scratch::{MAX_RECORD, wipe};
 use crate::error::TlsError;
@@ -9,19 +10,22 @@ use rustls::{
 };
 use std::ops::Deref;
 
-/// Maximum number of bytes that wait to be sent before a write waits. One record more may be added.
+/// Number of unsent bytes from which a write waits. The last write before may exceed it by one
+/// record.
 pub const MAX_UNSENT: usize = 64 << 10;
 
-/// Maximum number of bytes of records in a row that carry no data: empty records, tickets, requests for new keys.
+/// Maximum number of bytes of consecutive records that carry no data: empty records, tickets,
+/// requests for new keys.
 pub const MAX_QUIET: usize = 48 << 10;
 
-/// Maximum number of bytes of plaintext in one record.
+/// Maximum number of bytes of plaintext in one record (RFC 8446 section 5.1).
 pub(super) const MAX_FRAGMENT: usize = 16_384;
 
-/// Number of bytes that encryption adds to a record, with room for an answer to a request for new keys.
+/// Maximum number of bytes that encryption adds to a record: header (5), content type (1), tag
+/// (16), and 64 for the answer to a request for new keys that may precede it.
 const OVERHEAD: usize = 5 + 1 + 16 + 64;
 
-/// Either side of a connection, in the type that rustls has for it.
+/// A connection of rustls, of either side.
 pub(super) enum Connection {
     Server(UnbufferedServerConnection),
     Client(UnbufferedClientConnection),
@@ -38,7 +42,8 @@ impl Deref for Connection {
     }
 }
 
-/// Plaintext that the caller has not taken yet. It is wiped after it was taken, and on drop.
+/// Received plaintext that the caller has not taken yet. It is wiped when all of it was taken, and
+/// on drop.
 #[derive(Default)]
 pub(super) struct Plaintext {
     bytes: Vec<u8>,
@@ -55,7 +60,7 @@ impl Plaintext {
         self.bytes.capacity()
     }
 
-    /// Adds bytes. Memory that it outgrows is wiped.
+    /// Appends bytes in a new buffer, and wipes the old one.
     pub(super) fn push(&mut self, more: &[u8]) {
         let rest = self.bytes.get(self.taken..).unwrap_or_default();
         let mut joined = Vec::with_capacity(rest.len().saturating_add(more.len()));
@@ -66,7 +71,7 @@ impl Plaintext {
         self.taken = 0;
     }
 
-    /// Moves as many bytes into `room` as fit.
+    /// Moves as many bytes from the front into `room` as fit.
     pub(super) fn take(&mut self, room: &mut tokio::io::ReadBuf<'_>) {
         let rest = self.bytes.get(self.taken..).unwrap_or_default();
         let (now, later) = rest.split_at(rest.len().min(room.remaining()));
@@ -86,7 +91,7 @@ impl Drop for Plaintext {
     }
 }
 
-/// Bytes that wait to be sent. They are ciphertext, or public.
+/// Bytes that wait to be sent. They are ciphertext or public, so they are not wiped.
 #[derive(Default)]
 pub(super) struct Unsent {
     bytes: Vec<u8>,
@@ -111,7 +116,7 @@ impl Unsent {
         self.bytes.get(self.sent..).unwrap_or_default()
     }
 
-    /// Notes that `n` bytes were sent. When all were, no memory is kept.
+    /// Notes that `n` more bytes were sent. When all are sent, the memory is freed.
     pub(super) fn mark_sent(&mut self, n: usize) {
         self.sent = self.sent.saturating_add(n);
         if self.sent >= self.bytes.len() {
@@ -119,7 +124,8 @@ impl Unsent {
         }
     }
 
-    /// Lets `fill` write into `room` bytes at the end, and keeps as many as it returns.
+    /// Appends up to `room` bytes: `fill` writes them into zeros, and returns how many it wrote.
+    /// After an error nothing is appended.
     fn extend<E>(&mut self, room: usize, fill: impl FnOnce(&mut [u8]) -> Result<usize, E>) -> Result<(), E> {
         if self.sent > 0 {
             self.bytes.drain(..self.sent.min(self.bytes.len()));
@@ -134,33 +140,34 @@ impl Unsent {
     }
 }
 
-/// The caller's request beside the next received bytes.
+/// The request of the caller for one call of [`Machine::advance`].
 pub(super) enum Wish<'a> {
     Nothing,
-    /// Send these bytes, at most [`MAX_FRAGMENT`].
+    /// Encrypt these bytes, at most [`MAX_FRAGMENT`], into `unsent`.
     Send(&'a [u8]),
-    /// Tell the peer that no more bytes come.
+    /// Put a `close_notify` into `unsent`, which tells the peer that no more bytes come.
     Close,
 }
 
-/// The state of the connection after one call of rustls.
+/// The result of handling one state of rustls, which tells [`Machine::advance`] whether to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    /// There may be more to do.
+    /// The state was handled; there may be more to do.
     Again,
-    /// The wish was granted; there may be more to do.
+    /// The [`Wish`] was granted; there may be more to do.
     Granted,
-    /// More bytes are needed, or nothing is left to do.
+    /// More received bytes are needed, or nothing is left to do.
     Blocked,
-    /// The peer sends no more bytes.
+    /// The peer sent `close_notify`: it sends no more bytes.
     PeerClosed,
 }
 
-/// The connection without its socket.
+/// A TLS connection without its socket.
 pub(super) struct Machine {
     connection: Box<Connection>,
     pub(super) unsent: Unsent,
-    /// Number of bytes of records since the last data.
+    /// Number of bytes of records since the last record with data. [`MAX_QUIET`] bounds it after
+    /// the handshake.
     quiet: usize,
     peer_closed: bool,
 }
@@ -182,9 +189,10 @@ impl Machine {
         &self.connection
     }
 
-    /// Processes the records in `incoming`, passes their plaintext to `deliver`, and returns how many bytes were used up. The
-    /// rest must be passed again, with the bytes that follow it: rustls refers to it. `incoming` holds plaintext afterwards: the
-    /// caller wipes it. After an error it must not be called again.
+    /// Processes the records in `incoming`, passes their plaintext to `deliver`, and returns how
+    /// many bytes were used up. The rest must be passed again, with the bytes that follow it,
+    /// because rustls refers to it. `incoming` holds plaintext afterwards: the caller wipes it.
+    /// After an error the method must not be called again.
     pub(super) fn advance(
         &mut self,
         incoming: &mut [u8],
@@ -226,10 +234,10 @@ impl Machine {
         Ok(used)
     }
 
-    /// Prepares the alert that tells the peer of an error. `rest` holds the bytes that were not used up, because rustls still
-    /// refers to them.
+    /// Puts the alert that tells the peer of an error into `unsent`. `rest` holds the received
+    /// bytes that were not used up, because rustls still refers to them.
     fn take_alert(&mut self, rest: &mut [u8]) {
-        // As long as something waits, it comes before anything is read from `rest`.
+        // As long as rustls has something to send, it sends that before it reads from `rest`.
         while self.connection.wants_write() {
             let (_, step) = match &mut *self.connection {
                 Connection::Server(connection) => {
@@ -246,7 +254,8 @@ impl Machine {
     }
 }
 
-/// Handles one state of rustls. Returns how many bytes of the input are used up.
+/// Handles one state of rustls: passes plaintext to `deliver`, puts bytes to send into `unsent`,
+/// grants `wish` if rustls can. Returns how many bytes of the input are used up, and the result.
 fn step<D>(
     status: UnbufferedStatus<'_, '_, D>,
     unsent: &mut Unsent,
@@ -267,7 +276,7 @@ fn step<D>(
             }
         },
         Ok(ConnectionState::EncodeTlsData(mut data)) => {
-            // Asked with no room, it names the room that it needs.
+            // Called with no room, rustls names the room that it needs.
             let room = match data.encode(&mut []) {
                 Err(EncodeError::InsufficientSize(needed)) => needed.required_size,
                 Err(EncodeError::AlreadyEncoded) | Ok(_) => 0,
@@ -303,7 +312,7 @@ fn grant(
 ) -> Result<Step, rustls::Error> {
     match unsent.extend(room, &mut fill) {
         Ok(()) => Ok(Step::Granted),
-        // More than one message waits before it; it names the room that all need.
+        // Other messages of rustls must go first; the error names the room that all need.
         Err(EncryptError::InsufficientSize(needed)) if needed.required_size <= 2 * MAX_RECORD => unsent
             .extend(needed.required_size, fill)
             .map(|()| Step::Granted)

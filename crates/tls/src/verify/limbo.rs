@@ -1,18 +1,18 @@
-//! The cases of x509-limbo (<https://x509-limbo.com>) for certificates of servers. They are not part of this tree: `X509_LIMBO` names the
-//! file `limbo.json`, and `scripts/limbo` runs this test.
+//! The cases of x509-limbo (<https://x509-limbo.com>) for certificates of servers. They are not
+//! part of this tree: `X509_LIMBO` names the file `limbo.json`, and `scripts/limbo` runs this test.
 //!
-//! Left out are cases for certificates of clients, and those that need what no caller can ask for: a list of revoked certificates, or a
-//! maximum length of the chain.
+//! Left out are cases for certificates of clients, and those that need what no caller can ask for:
+//! a list of revoked certificates, or a maximum length of the chain.
 
 use super::*;
 use crate::provider::provider;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Features of cases that are left out.
+/// Features, as `limbo.json` names them, whose cases are left out.
 const LEFT_OUT: [&str; 2] = ["has-crl", "max-chain-depth"];
 
-/// A reason for another judgement than the file's, and the cases that it explains.
+/// A reason for which this crate judges otherwise than the file expects, and the ids of the cases.
 type Exemption = (&'static str, &'static [&'static str]);
 
 /// Cases whose chain is accepted although the file expects a refusal.
@@ -112,12 +112,12 @@ const REFUSED: &[Exemption] = &[
     ("The case asks for no name of a host", &["rfc5280::nc::permitted-dn-match"]),
 ];
 
-/// Whether the case has an exemption.
+/// Whether the case `id` is in one of the exemptions.
 fn has_exemption(exemptions: &[Exemption], id: &str) -> bool {
     exemptions.iter().any(|(_, ids)| ids.contains(&id))
 }
 
-/// Returns a time such as `2024-01-01T00:00:00+00:00`; the present for null.
+/// Reads a time such as `2024-01-01T00:00:00+00:00`; returns the present for null.
 fn time(text: &Value) -> UnixTime {
     let Some(text) = text.as_str() else { return UnixTime::now() };
     let parts: Vec<u16> = text[..19].split(['-', 'T', ':']).map(|part| part.parse().unwrap()).collect();

@@ -13,26 +13,28 @@ use std::{
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 
-/// The name for which the fixtures are.
+/// Host name in the certificates of `fixtures/`.
 pub(crate) const NAME: &str = "relay.test";
 
-/// Returns the path of a fixture.
+/// Returns the path of a file of `fixtures/`.
 pub(crate) fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
-/// Returns a server with this certificate and this key.
+/// Returns the configuration of a server with this certificate file and this key file of
+/// `fixtures/`.
 pub(crate) fn server(certificate: &str, key: &str) -> Arc<ServerConfig> {
     let reloader = Reloader::load(&fixture(certificate), &fixture(key), SystemTime::now()).unwrap();
     server_config(reloader.resolver()).unwrap()
 }
 
-/// Returns a client that trusts this authority.
+/// Returns the configuration of a client that trusts only the root certificate in this file of
+/// `fixtures/`.
 pub(crate) fn trusting(root: &str) -> Arc<ClientConfig> {
     client_config(&Verify::Roots(Roots::load(&fixture(root)).unwrap())).unwrap()
 }
 
-/// The two ends of a connection.
+/// The two ends of a connection: the client's, then the server's.
 pub(crate) type Pair = (TlsStream<DuplexStream>, TlsStream<DuplexStream>);
 
 /// Performs a handshake and returns both results: the client's, then the server's.
@@ -45,23 +47,24 @@ pub(crate) async fn try_pair(
     tokio::join!(connect(near, client, name), accept(far, server))
 }
 
-/// Performs a handshake that succeeds.
+/// Performs a handshake that must succeed, for the host [`NAME`].
 pub(crate) async fn pair(client: Arc<ClientConfig>, server: Arc<ServerConfig>) -> Pair {
     let (client, server) = try_pair(client, server, NAME).await;
     (client.unwrap(), server.unwrap())
 }
 
-/// Performs the usual handshake.
+/// Performs a handshake with the certificate `p256.pem` and a client that trusts its root.
 pub(crate) async fn usual_pair() -> Pair {
     pair(trusting("root.pem"), server("p256.pem", "p256.key")).await
 }
 
-/// Returns bytes that differ from each other.
+/// Returns `len` bytes in a pattern that repeats after 251, so that lost or swapped bytes are
+/// noticed.
 pub(crate) fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|i| u8::try_from(i * 31 % 251).unwrap()).collect()
 }
 
-/// Sends `len` bytes from one end and expects them at the other.
+/// Sends `len` bytes through `from` and expects them at `to`.
 pub(crate) async fn send<A: AsyncRead + AsyncWrite + Unpin, B: AsyncRead + AsyncWrite + Unpin>(
     from: &mut A,
     to: &mut B,
@@ -78,7 +81,7 @@ pub(crate) async fn send<A: AsyncRead + AsyncWrite + Unpin, B: AsyncRead + Async
     assert!(got == bytes, "other bytes arrived");
 }
 
-/// Ends a test that hangs.
+/// Awaits `future`. Panics after 60 s, so that a test that hangs ends.
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(60), future).await.expect("the test hangs")
 }

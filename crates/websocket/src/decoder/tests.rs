@@ -1,4 +1,5 @@
-//! Tests of the decoder: the result does not depend on where the bytes are cut, and no input grows memory beyond what arrived.
+//! Tests of the decoder: the result does not depend on where the bytes are cut, and no input grows
+//! memory beyond what arrived.
 
 use super::*;
 use proptest::prelude::*;

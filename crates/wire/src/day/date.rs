@@ -3,7 +3,7 @@
 use super::Day;
 use core::{fmt, str::FromStr};
 
-/// Number of days of 400 years.
+/// Number of days of 400 years, after which the calendar repeats.
 const CYCLE: u32 = 146_097;
 
 const fn is_leap(year: u32) -> bool {
@@ -24,7 +24,7 @@ const fn days_of_month(year: u32, month: u32) -> u32 {
 }
 
 impl Day {
-    /// Returns the first day of a year, from 1970 on.
+    /// Returns January 1 of `year`; 1970-01-01 for an earlier year.
     #[must_use]
     pub const fn first_of_year(year: u32) -> Self {
         let mut days = 0;
@@ -37,7 +37,8 @@ impl Day {
     }
 }
 
-/// The error of a text that is not a date of the form `YYYY-MM-DD`, or names a day that does not exist.
+/// The error of a text that is not a date of the form `YYYY-MM-DD`, or names a day that does not
+/// exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this is not a date; write it as YYYY-MM-DD")]
 pub struct NotADate;
@@ -63,7 +64,7 @@ impl FromStr for Day {
     }
 }
 
-/// Writes `YYYY-MM-DD`.
+/// Writes `YYYY-MM-DD`. Years after 9999 have more digits, and are not read back.
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut year = 1970 + self.number() / CYCLE * 400;

@@ -1,4 +1,5 @@
-//! Small codes inside bodies. Unknown values are kept, not refused, so that old peers outlive new codes.
+//! Small codes inside bodies. Unknown codes are kept, not refused, so that an old peer can decode
+//! the items of a newer one.
 
 macro_rules! codes {
     ($(#[$meta:meta])* $name:ident: $repr:ident { $($(#[$doc:meta])* $variant:ident = $code:literal,)* }) => {
@@ -12,7 +13,7 @@ macro_rules! codes {
         }
 
         impl $name {
-            /// Returns the code on the wire.
+            /// Returns the number by which the wire format names this value.
             #[must_use]
             pub const fn code(self) -> $repr {
                 match self {
@@ -21,7 +22,8 @@ macro_rules! codes {
                 }
             }
 
-            /// Returns the meaning of a code. Every code has exactly one.
+            /// Returns the value with this number on the wire; `Other` for a number that this
+            /// version does not know.
             #[must_use]
             pub const fn from_code(code: $repr) -> Self {
                 match code {
@@ -34,7 +36,8 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The lifetime of a mailbox that is not renewed.
+    /// The lease class of a mailbox: number of days after which it is deleted unless its lease is
+    /// renewed.
     LeaseClass: u8 {
         /// The lifetime is 7 days.
         Week = 0,
@@ -62,15 +65,17 @@ impl LeaseClass {
 }
 
 codes! {
-    /// The number of blobs and bytes that a mailbox can hold.
+    /// The quota class of a mailbox: maximum number of blobs, and of bytes, that it holds at once.
     QuotaClass: u8 {
-        /// The mailbox holds 4 blobs or 64 KiB. Used for landings.
+        /// The mailbox holds at most 4 blobs and 64 KiB. Used for landing mailboxes, which take the
+        /// first messages of a new contact.
         Few = 0,
-        /// The mailbox holds 64 blobs or 1 MiB. Used for ordinary mailboxes.
+        /// The mailbox holds at most 64 blobs and 1 MiB. Used for ordinary mailboxes.
         Usual = 1,
-        /// The mailbox holds 256 blobs or 4 MiB.
+        /// The mailbox holds at most 256 blobs and 4 MiB.
         Many = 2,
-        /// The mailbox holds 1 blob of the smallest class. Used for invites.
+        /// The mailbox holds 1 blob of the smallest size class. Used for invite mailboxes, which
+        /// hold one bundle.
         Single = 3,
     }
 }
@@ -102,23 +107,27 @@ impl QuotaClass {
 }
 
 codes! {
-    /// The result of a request.
+    /// Outcome of a request: done, or the reason for which the relay refused it.
     AnswerCode: u16 {
         /// The request is done, and durable if it changed anything.
         Done = 0,
-        /// The relay knows no such right, for whatever reason.
+        /// The presented secret gives no right. The answer is the same if the mailbox is gone, the
+        /// right was revoked, or neither ever existed.
         Refused = 1,
-        /// The mailbox is full. Try again later.
+        /// The mailbox has no room for the blob, had none a moment ago, or is put into too fast.
+        /// Try again later.
         Full = 2,
-        /// The relay is at a limit that depends on no mailbox. Try again later.
+        /// A limit of the relay, of the link or of its network is reached. The answer never depends
+        /// on a mailbox. Try again later.
         Busy = 3,
-        /// The size, lease or quota class is unknown.
+        /// The size, lease or quota class, or a bit of [`CreateFlags`], is unknown.
         BadClass = 4,
-        /// The request is not supported.
+        /// The request is not supported. No relay of version 1 sends this code.
         Unsupported = 5,
-        /// The relay asks for a token.
+        /// The relay requires a token to create a mailbox, and the request had none or a wrong one.
         NeedToken = 6,
-        /// The mailbox changed readers a moment ago.
+        /// The mailbox changed readers a moment ago. No relay of version 1 sends this code: see
+        /// [`Subscribed::contended`](super::Subscribed::contended).
         Contended = 7,
     }
 }
@@ -131,19 +140,21 @@ codes! {
     }
 }
 
-/// Properties of a mailbox, fixed at its creation. A relay refuses bits that it does not know as `BadClass`.
+/// Properties of a mailbox, fixed at its creation. A relay refuses bits that it does not know as
+/// `BadClass`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct CreateFlags(pub u8);
 
 impl CreateFlags {
     /// The flags without any property.
     pub const NONE: Self = Self(0);
-    /// The flag of a mailbox whose lease reading does not renew.
+    /// The flag of a mailbox whose lease is not renewed by reading it.
     pub const FIXED: Self = Self(1);
-    /// The flag of a mailbox whose blobs are in memory only and do not survive a restart of the relay.
+    /// The flag of a mailbox whose blobs are in memory only and do not survive a restart of the
+    /// relay.
     pub const VOLATILE: Self = Self(2);
 
-    /// Returns the union of both flags.
+    /// Returns the flags that are in `self`, in `other` or in both.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -155,7 +166,7 @@ impl CreateFlags {
         self.0 & other.0 == other.0
     }
 
-    /// Whether a bit is set that this version does not know.
+    /// Whether a bit other than [`FIXED`](Self::FIXED) and [`VOLATILE`](Self::VOLATILE) is set.
     #[must_use]
     pub const fn has_unknown(self) -> bool {
         self.0 & !(Self::FIXED.0 | Self::VOLATILE.0) != 0

@@ -6,42 +6,47 @@ use crate::{
     codec::{BodyReader, BodyWriter, DecodeError, EncodeError},
 };
 
-/// The first item of each side on a link, with what it can take. The smaller of both windows counts, and the ping interval that
-/// the relay names.
+/// The first item of each side on a link, with the limits of its sender. Of the two windows the
+/// smaller applies, of the two ping intervals the relay's. A blob is *in flight* from its
+/// [`Deliver`](super::Deliver) until the relay gets its [`Ack`](super::Ack).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hello {
-    /// The optional abilities above the link. Version 1 defines none.
+    /// The optional abilities above the link, one bit each. Version 1 defines none.
     pub features: u64,
-    /// The seconds between pings. The client asks, the relay's Hello decides.
+    /// Number of seconds between pings. The client proposes it; the number in the relay's Hello
+    /// applies.
     pub ping_s: u16,
-    /// The maximum number of blobs in flight.
+    /// Maximum number of blobs in flight to the client.
     pub window_blobs: u16,
-    /// The maximum number of bytes of blobs in flight. One blob is always allowed.
+    /// Maximum number of bytes of the blobs in flight to the client. One blob may always be in
+    /// flight.
     pub window_bytes: u32,
-    /// The token by which the relay recognises the client's own broken connection; zeros from the relay.
+    /// The token by which the relay recognises a reader whose connection broke; zeros from a client
+    /// that does not read, and from the relay.
     pub client: ClientToken,
     /// The fields that only a relay sends; `None` from a client.
     pub relay: Option<RelayHello>,
 }
 
-/// The relay's part of a [`Hello`].
+/// The fields of a [`Hello`] that only a relay sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RelayHello {
-    /// The relay's day, by which leases are counted.
+    /// Today by the relay's clock. Leases and the ages of blobs are counted by it.
     pub day: Day,
     /// The maximum number of subscribed mailboxes on one link.
     pub max_subscriptions: u32,
     /// The maximum number of blobs in flight of one mailbox.
     pub max_in_flight: u16,
-    /// The number of puts a second that one link may make, lasting.
+    /// Number of puts per second that one link may make over a long time.
     pub puts_per_s: u16,
-    /// The number of puts that one link may make at once after a pause.
+    /// Number of puts that one link may make at once after a pause.
     pub put_burst: u16,
     /// The number of days after which an undelivered blob of the two smaller classes expires.
     pub blob_days: u16,
     /// The number of days after which an undelivered blob of the largest class expires.
     pub large_blob_days: u16,
-    /// Whether the relay wants a token before it creates a mailbox.
+    /// Whether the relay creates mailboxes only for requests with a token that its operator gave
+    /// out.
     pub token_needed: bool,
 }
 
@@ -94,7 +99,7 @@ fn decode_relay(r: &mut BodyReader<'_, '_>) -> Result<RelayHello, DecodeError> {
 /// A request for a [`Pong`] with the same nonce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ping {
-    /// The nonce, any value.
+    /// Any number. The [`Pong`] repeats it.
     pub nonce: u32,
 }
 
@@ -112,7 +117,7 @@ impl Encoding for Ping {
 /// The answer to a [`Ping`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pong {
-    /// The nonce of the ping.
+    /// The number that the [`Ping`] had.
     pub nonce: u32,
 }
 
@@ -127,11 +132,11 @@ impl Encoding for Pong {
     }
 }
 
-/// The notice of a relay that is about to close the link. The client finishes what is in flight and comes back after a random
-/// part of `within_s`.
+/// The notice of a relay that is about to close the link. The client finishes what is in flight,
+/// and connects again after a random time of at most `within_s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GoAway {
-    /// The seconds over which clients spread their return.
+    /// Number of seconds over which the clients of the relay spread their new connections.
     pub within_s: u16,
 }
 
@@ -146,12 +151,14 @@ impl Encoding for GoAway {
     }
 }
 
-/// A new window that replaces the one of the client's [`Hello`]. Blobs in flight above it stay in flight.
+/// The limits of deliveries that replace those of the client's [`Hello`]. Blobs in flight beyond
+/// the new limits stay in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// The maximum number of blobs in flight.
+    /// Maximum number of blobs in flight to the client.
     pub blobs: u16,
-    /// The maximum number of bytes of blobs in flight. One blob is always allowed.
+    /// Maximum number of bytes of the blobs in flight to the client. One blob may always be in
+    /// flight.
     pub bytes: u32,
 }
 
@@ -167,12 +174,12 @@ impl Encoding for Window {
     }
 }
 
-/// The notice that an item could not be processed as a whole.
+/// The notice that a critical item was not processed, because its type is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// The reason.
+    /// The reason for which the item was not processed.
     pub code: ErrorCode,
-    /// The type number of the item.
+    /// Type number of the item that was not processed.
     pub kind: u16,
 }
 
@@ -188,14 +195,14 @@ impl Encoding for Error {
     }
 }
 
-/// The end of one request.
+/// The relay's answer to one request, which ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The number of the request.
+    /// Number of the request that is answered, which the client chose.
     pub req: u32,
-    /// The result.
+    /// Outcome of the request: done, or the reason for which the relay refused it.
     pub code: AnswerCode,
-    /// The seconds to wait before asking again; zero if there is nothing to wait for.
+    /// Number of seconds to wait before asking again; 0 if there is nothing to wait for.
     pub retry_s: u16,
 }
 

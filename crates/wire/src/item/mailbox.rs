@@ -1,4 +1,5 @@
-//! Items of a mailbox's owner: create, grant, revoke, renew, delete, rekey. Each is ended by an `Answer`.
+//! Items of a mailbox's owner: create, grant, revoke, renew, delete, rekey. Each is ended by an
+//! `Answer`.
 
 use super::{CreateFlags, LeaseClass, QuotaClass, encoding::Encoding};
 use crate::{
@@ -12,25 +13,27 @@ use zeroize::Zeroizing;
 /// A request to make a mailbox.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Create {
-    /// The request's number, chosen by the client.
+    /// Number of the request, chosen by the client. The `Answer` repeats it.
     pub req: u32,
-    /// The owner, who may change the mailbox.
+    /// Hash of the secret that the mailbox's owner will present to change it.
     pub own: OwnId,
-    /// The right to read the mailbox.
+    /// Name of the mailbox: hash of the secret that its reader will present.
     pub read: MailboxId,
-    /// The senders, at most [`MAX_SENDS`].
+    /// Rights of the first senders, at most [`MAX_SENDS`].
     pub sends: Vec<SendGrant>,
-    /// The lifetime of the mailbox.
+    /// Number of days for which the mailbox lives without a renewal, as a class.
     pub lease: LeaseClass,
-    /// The number of blobs and bytes that the mailbox can hold.
+    /// Maximum number of blobs and bytes that the mailbox can hold, as a class.
     pub quota: QuotaClass,
-    /// The properties of the mailbox.
+    /// Properties of the mailbox that never change.
     pub flags: CreateFlags,
-    /// The token for a relay that lets only its holders create mailboxes, at most [`MAX_TOKEN`] bytes; empty if the relay wants none.
+    /// Token that shows a relay that this client may create mailboxes, at most [`MAX_TOKEN`] bytes;
+    /// empty if the relay asks for none
+    /// ([`RelayHello::token_needed`](super::RelayHello::token_needed)).
     pub token: Zeroizing<Vec<u8>>,
 }
 
-/// Hides the token, because its bearer may use it.
+/// Hides the two hashes, and the token, because anyone that reads the token can use it.
 impl core::fmt::Debug for Create {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let Self { req, sends, lease, quota, flags, .. } = self;
@@ -40,7 +43,7 @@ impl core::fmt::Debug for Create {
     }
 }
 
-/// The right of a sender to put into a mailbox.
+/// A right to put into a mailbox, as its owner grants it to one sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendGrant {
     /// The hash of the secret that the sender will present.
@@ -83,14 +86,16 @@ impl Encoding for Create {
     }
 }
 
-/// A request to let one more sender in, or to change the `via` of one that is in.
+/// A request to let one more sender put into a mailbox, or to change the `via` of a sender that
+/// already may.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// The request's number.
+    /// Number of the request, which the `Answer` repeats.
     pub req: u32,
-    /// The owner's right.
+    /// Secret by which the owner proves the right to the mailbox. It also tells which mailbox is
+    /// meant.
     pub own: PresentedOwn,
-    /// The new sender.
+    /// Hash of the secret that the new sender will present.
     pub send: SendId,
     /// The number that the reader gets with each blob of this sender.
     pub via: u8,
@@ -115,14 +120,15 @@ impl Encoding for Grant {
     }
 }
 
-/// A request to shut one sender out.
+/// A request to remove the right of one sender of a mailbox.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Revoke {
-    /// The request's number.
+    /// Number of the request, which the `Answer` repeats.
     pub req: u32,
-    /// The owner's right.
+    /// Secret by which the owner proves the right to the mailbox. It also tells which mailbox is
+    /// meant.
     pub own: PresentedOwn,
-    /// The sender to remove.
+    /// Hash of the secret that the sender to remove presents.
     pub send: SendId,
 }
 
@@ -143,12 +149,13 @@ impl Encoding for Revoke {
     }
 }
 
-/// A request to renew the lease.
+/// A request to renew the lease of a mailbox.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Renew {
-    /// The request's number.
+    /// Number of the request, which the `Answer` repeats.
     pub req: u32,
-    /// The owner's right.
+    /// Secret by which the owner proves the right to the mailbox. It also tells which mailbox is
+    /// meant.
     pub own: PresentedOwn,
 }
 
@@ -164,12 +171,13 @@ impl Encoding for Renew {
     }
 }
 
-/// A request to destroy the mailbox with all that it holds.
+/// A request to delete a mailbox with all blobs in it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Delete {
-    /// The request's number.
+    /// Number of the request, which the `Answer` repeats.
     pub req: u32,
-    /// The owner's right.
+    /// Secret by which the owner proves the right to the mailbox. It also tells which mailbox is
+    /// meant.
     pub own: PresentedOwn,
 }
 
@@ -185,14 +193,16 @@ impl Encoding for Delete {
     }
 }
 
-/// A request to replace the read capability. The old reader is displaced.
+/// A request to replace the read capability of a mailbox. The reader so far gets
+/// [`Displaced`](super::Displaced).
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rekey {
-    /// The request's number.
+    /// Number of the request, which the `Answer` repeats.
     pub req: u32,
-    /// The owner's right.
+    /// Secret by which the owner proves the right to the mailbox. It also tells which mailbox is
+    /// meant.
     pub own: PresentedOwn,
-    /// The new name of the mailbox.
+    /// New name of the mailbox: hash of the secret that its reader will present from now on.
     pub read: MailboxId,
 }
 

@@ -8,14 +8,14 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// A blob for a mailbox. An `Answer` ends the request.
+/// A request to store a blob in a mailbox. An `Answer` ends it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Put {
-    /// The request's number.
+    /// Number of the request, chosen by the client. The relay's answer repeats it.
     pub req: u32,
-    /// The sender's right.
+    /// Secret by which the sender proves the right to put. It also tells which mailbox is meant.
     pub send: PresentedSend,
-    /// The blob.
+    /// The blob to store.
     pub blob: Blob,
 }
 
@@ -31,7 +31,8 @@ impl Encoding for Put {
         Self::decode_or_report(r)?.map_err(|_| DecodeError::Malformed)
     }
 
-    /// Decodes a put. One of an unknown size class is reported, so that it is answered.
+    /// Decodes a put. If its size class is unknown, returns [`Unsupported::Class`] inside `Ok`, so
+    /// that the request is answered.
     fn decode_or_report(r: &mut BodyReader<'_, '_>) -> Result<Result<Self, Unsupported>, DecodeError> {
         let (req, send) = (r.u32()?, PresentedSend::copy_of(r.array_ref()?));
         Ok(decode_blob(r)?.map(|blob| Self { req, send, blob }).ok_or(Unsupported::Class { req }))
@@ -52,22 +53,23 @@ fn decode_blob(r: &mut BodyReader<'_, '_>) -> Result<Option<Blob>, DecodeError> 
     Blob::new(bytes).map(Some).map_err(|_| DecodeError::Malformed)
 }
 
-/// A request for the blobs of mailboxes. The relay answers with [`Subscribed`], then sends [`Deliver`] items and one
-/// [`CaughtUp`].
+/// A request for the blobs of mailboxes. The relay answers with [`Subscribed`], then sends
+/// [`Deliver`] items and one [`CaughtUp`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct Subscribe {
-    /// The request's number.
+    /// Number of the request, chosen by the client. The relay's answer repeats it.
     pub req: u32,
-    /// The mailboxes, at most [`MAX_SUBSCRIBE`].
+    /// The subscriptions that are asked for, one for each mailbox, at most [`MAX_SUBSCRIBE`].
     pub mailboxes: Vec<Subscription>,
 }
 
-/// One mailbox of a [`Subscribe`].
+/// One subscription that a [`Subscribe`] asks for: to one mailbox.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Subscription {
-    /// The number of the subscription on this link. The client chooses it and does not use it again on the link.
+    /// Number of the subscription, by which later items name it. The client chooses it, and uses it
+    /// only once on a link.
     pub sub: u32,
-    /// The reader's right.
+    /// Secret by which the reader proves the right to read. It also tells which mailbox is meant.
     pub read: PresentedRead,
 }
 
@@ -91,12 +93,13 @@ impl Encoding for Subscribe {
     }
 }
 
-/// A request to end subscriptions. Their tags end with them. An `Answer` ends the request.
+/// A request to end subscriptions. Deliveries of an ended subscription cannot be acked any more. An
+/// `Answer` ends the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsubscribe {
-    /// The request's number.
+    /// Number of the request, chosen by the client. The relay's answer repeats it.
     pub req: u32,
-    /// The subscriptions, at most [`MAX_SUBSCRIBE`].
+    /// Numbers of the subscriptions to end, at most [`MAX_SUBSCRIBE`].
     pub subs: Vec<u32>,
 }
 
@@ -111,14 +114,16 @@ impl Encoding for Unsubscribe {
     }
 }
 
-/// The answer to [`Subscribe`]. Mailboxes in neither list are subscribed.
+/// The answer to [`Subscribe`]. The subscriptions that are in neither list have begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscribed {
-    /// The number of the request.
+    /// Number of the [`Subscribe`].
     pub req: u32,
-    /// The subscriptions without a valid right, for whatever reason.
+    /// Numbers of the subscriptions whose secret gives no right to read. The relay does not tell
+    /// why.
     pub refused: Vec<u32>,
-    /// The subscriptions whose mailbox changed readers a moment ago. The relay tells this only to a valid read capability.
+    /// Numbers of the subscriptions that did not begin, because their mailbox changed readers a
+    /// moment ago. Try them again later. The relay tells this only to a reader with a valid right.
     pub contended: Vec<u32>,
 }
 
@@ -138,16 +143,17 @@ impl Encoding for Subscribed {
     }
 }
 
-/// A blob for a subscription, which an [`Ack`] confirms.
+/// A blob of a subscribed mailbox. The client confirms it by an [`Ack`] once it has stored it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deliver {
-    /// The subscription.
+    /// Number of the subscription, as in [`Subscription::sub`].
     pub sub: u32,
-    /// The number of the delivery in its subscription, from 1, without gaps.
+    /// Number of the delivery in its subscription, counted from 1 without gaps. An [`Ack`] names
+    /// the delivery by it.
     pub tag: u32,
-    /// The number that the owner gave to the sender of the blob.
+    /// Number that the mailbox's owner gave to the sender of the blob.
     pub via: u8,
-    /// The blob.
+    /// The delivered blob.
     pub blob: Blob,
 }
 
@@ -171,17 +177,18 @@ impl Encoding for Deliver {
     }
 }
 
-/// A notice that blobs are stored at the reader, so that the relay destroys them. The relay answers with [`Acked`].
+/// The notice that the reader has stored blobs, so that the relay destroys them. The relay answers
+/// with [`Acked`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ack {
-    /// The entries, at most [`MAX_ACKS`].
+    /// The confirmed deliveries, one entry for each subscription, at most [`MAX_ACKS`].
     pub acks: Vec<AckEntry>,
 }
 
 /// The confirmed deliveries of one subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AckEntry {
-    /// The subscription.
+    /// Number of the subscription, as in [`Subscription::sub`].
     pub sub: u32,
     /// The tag up to which all deliveries are confirmed; zero for none.
     pub upto: u32,
@@ -199,10 +206,10 @@ impl Encoding for Ack {
     }
 }
 
-/// The answer to an [`Ack`] with the same list, once these blobs are destroyed.
+/// The answer to an [`Ack`]: it repeats the entries once their blobs are destroyed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acked {
-    /// The entries, at most [`MAX_ACKS`].
+    /// The confirmed deliveries, one entry for each subscription, at most [`MAX_ACKS`].
     pub acks: Vec<AckEntry>,
 }
 
@@ -216,11 +223,12 @@ impl Encoding for Acked {
     }
 }
 
-/// The notice that all blobs that were stored at the time of a [`Subscribe`] are confirmed, expired or displaced. The relay sends
-/// it once for each Subscribe.
+/// The notice that all blobs that were stored at the time of a [`Subscribe`] are confirmed or have
+/// expired, except those of subscriptions that have ended. The relay sends it once for each
+/// Subscribe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CaughtUp {
-    /// The number of the request.
+    /// Number of the [`Subscribe`].
     pub req: u32,
 }
 
@@ -235,10 +243,10 @@ impl Encoding for CaughtUp {
     }
 }
 
-/// The notice that another reader has taken the mailbox over. The subscription is over.
+/// The notice that another reader has taken over the mailbox of a subscription, which has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Displaced {
-    /// The subscription.
+    /// Number of the subscription, as in [`Subscription::sub`].
     pub sub: u32,
 }
 
@@ -253,10 +261,11 @@ impl Encoding for Displaced {
     }
 }
 
-/// The notice that the mailbox was deleted or its lease ended. The subscription is over.
+/// The notice that the mailbox of a subscription was deleted or its lease ended. The subscription
+/// has ended, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gone {
-    /// The subscription.
+    /// Number of the subscription, as in [`Subscription::sub`].
     pub sub: u32,
 }
 

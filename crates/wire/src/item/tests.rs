@@ -87,7 +87,7 @@ pub(crate) fn samples() -> Vec<Item> {
     ]
 }
 
-/// Returns the hex digits, with every run of more than 16 equal bytes as `xx*count`.
+/// Returns the bytes as hex digits, with every run of more than 16 equal bytes as `[xx*count]`.
 fn text(bytes: &[u8]) -> String {
     let runs = bytes.chunk_by(|a, b| a == b).map(|run| match run.len() {
         0..17 => hex::encode(run),

@@ -4,11 +4,11 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unsupported {
-    /// The item is critical and of unknown type.
+    /// The item is critical and of unknown type: its type number.
     Kind(u16),
     /// The item is a `Put` of an unknown size class.
     Class {
-        /// The request's number.
+        /// Number of the request, which the answer repeats.
         req: u32,
     },
 }

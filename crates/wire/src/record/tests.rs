@@ -117,7 +117,7 @@ fn a_refused_item_leaves_the_buffer_as_it_was() {
     assert_eq!(out, [1, 2, 3]);
 }
 
-/// Returns hostile bytes that look like items most of the time.
+/// Returns a strategy of records whose headers are well-formed and whose bodies are junk.
 fn items_from_nowhere() -> impl Strategy<Value = Vec<u8>> {
     let kind = prop_oneof![proptest::sample::select(Item::KINDS), any::<u16>()];
     let body = prop_oneof![

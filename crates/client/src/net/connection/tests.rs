@@ -33,14 +33,15 @@ const RELAY: RelayHello = RelayHello {
 /// The relay's end of a link.
 struct RelayEnd {
     socket: Socket<TcpStream>,
-    /// The connection below the socket, for a relay that reads bytes and no messages.
+    /// The TCP connection of `socket` once more, for a relay that reads bytes and no messages.
     below: TcpStream,
     seal: SealHalf,
     open: OpenHalf,
 }
 
 impl RelayEnd {
-    /// Answers one client, with a Hello that names this many seconds.
+    /// Opens a link with one client. The relay's Hello names `ping_s` as the seconds between two
+    /// pings.
     async fn accept(listener: TcpListener, identity: &RelayIdentity, ping_s: u16) -> Self {
         let (stream, _) = listener.accept().await.unwrap();
         let stream = stream.into_std().unwrap();
@@ -88,7 +89,8 @@ impl RelayEnd {
     }
 }
 
-/// Returns both ends of a link on which the time is virtual from now on, and the buffers of the relay's system are small.
+/// Returns both ends of a link, with `ping_s` in the relay's Hello. The time is virtual from then
+/// on, and the relay's system buffers little, so that a relay that does not read is felt soon.
 async fn link(ping_s: u16) -> (Connection, RelayEnd) {
     let folder = tempfile::tempdir().unwrap();
     let store =
@@ -110,7 +112,7 @@ async fn link(ping_s: u16) -> (Connection, RelayEnd) {
     (client.unwrap(), relay)
 }
 
-/// Returns a put of a blob of 65,536 bytes.
+/// Returns a Put of a blob of 65,536 bytes, the largest size.
 fn large_put() -> Item {
     let relay = deaddrop_wire::Fingerprint::from_bytes([1; 32]);
     let send = SendCapability::from_bytes([2; 32]).present(&relay);
@@ -159,7 +161,8 @@ async fn a_relay_that_takes_nothing_is_left_at_the_end_of_the_stall_time() {
     assert!((20..30).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
 }
 
-/// Reads this many bytes a second. The relay never gets the whole record, so it answers nothing.
+/// Reads this many bytes a second below the socket. The relay handles none of them, so it answers
+/// nothing.
 async fn crawl(mut relay: RelayEnd, bytes_per_s: usize) {
     let mut space = vec![0; bytes_per_s];
     loop {
@@ -168,7 +171,8 @@ async fn crawl(mut relay: RelayEnd, bytes_per_s: usize) {
     }
 }
 
-/// A relay that says nothing for much longer than the silence that ends a link, because it is still taking what was queued before.
+/// The relay says nothing for much longer than the silence that ends a link, because it is still
+/// taking what was queued before.
 #[tokio::test]
 async fn a_line_that_takes_what_is_queued_is_not_silent() {
     let (mut client, relay) = link(45).await;
@@ -193,7 +197,7 @@ async fn what_is_queued_ahead_follows_the_line() {
     crawling.abort();
 }
 
-/// The time of a message begins with its first bytes, though the link was idle before.
+/// The time limit of a message begins with its first bytes, though the link was idle before.
 #[tokio::test]
 async fn a_message_that_begins_and_stops_ends_the_link() {
     let (mut client, mut relay) = link(45).await;

@@ -38,7 +38,8 @@ mod putting;
 mod several;
 
 const TODAY: Day = Day::from_number(20_781);
-/// The own relay's address. The listeners that must hear nothing have another one of this machine's.
+/// The address of the client's own relay, which is allowed. The listener that must hear nothing,
+/// the canary, has another address of this machine.
 const OWN: &str = "127.0.0.2";
 const CANARY: &str = "127.0.0.1";
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -47,7 +48,8 @@ fn relay(host: &str, port: u16) -> RelayAddress {
     RelayAddress::new(Fingerprint::from_bytes([7; 32]), &format!("ws://{host}:{port}/")).unwrap()
 }
 
-/// A resolver by lists: each look at a name returns the next list, and the last one again and again.
+/// A resolver with a list of answers for each name: each call takes the next answer, and the last
+/// one is given again and again. An empty list is never answered.
 #[derive(Default)]
 struct Names(Mutex<BTreeMap<&'static str, Vec<Vec<IpAddr>>>>);
 
@@ -57,7 +59,7 @@ impl Names {
         self.0.lock().unwrap().insert(name, looks.collect());
     }
 
-    /// Makes this name resolve never.
+    /// Lets the resolution of this name never end.
     fn never(&self, name: &'static str) {
         self.0.lock().unwrap().insert(name, Vec::new());
     }
@@ -98,7 +100,7 @@ fn config(names: &Arc<Names>, private_addresses: PrivateAddresses) -> Config {
 }
 
 impl World {
-    /// Creates a client whose own relay has this host, and listens at [`OWN`].
+    /// Creates a client whose own relay has this host and the port of a listener at [`OWN`].
     async fn new(own_host: &str, private_addresses: PrivateAddresses) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let own = TcpListener::bind((OWN, 0)).await.unwrap();
@@ -113,7 +115,7 @@ impl World {
         Self { _folder: folder, shared, names, own, canary }
     }
 
-    /// Returns the canary's relay under a host of the caller's choice.
+    /// Returns the address of a relay with this host, at the canary's port.
     fn canary(&self, host: &str) -> RelayAddress {
         relay(host, self.canary.local_addr().unwrap().port())
     }
@@ -127,7 +129,8 @@ impl World {
         })
     }
 
-    /// Adds a contact with a session that has told these addresses: by Hello, then by MailboxMove.
+    /// Adds a contact with a session. The contact has told these addresses of its mailbox: the
+    /// first by Hello, then the others by MailboxMove. A text waits for it.
     async fn contact(&self, hello: &RelayAddress, moves: &[RelayAddress]) -> u32 {
         let address = |relay: &RelayAddress| {
             MailboxAddress { relay: relay.clone(), send: SendCapability::from_bytes([9; 32]) }.encode()
@@ -190,7 +193,7 @@ impl World {
     }
 }
 
-/// Whether a connection has come, or comes within a moment.
+/// Whether a connection has come to a listener, or comes within 300 ms.
 async fn is_heard(listener: &TcpListener) -> bool {
     tokio::time::timeout(Duration::from_millis(300), listener.accept()).await.is_ok()
 }
@@ -226,7 +229,8 @@ async fn an_address_told_in_a_hello_is_no_better() {
     supervisor.await.unwrap();
 }
 
-/// A contact that moves on from an address that is not connected to is reached at the next one.
+/// A contact that moves on from an address to which the client does not connect is reached at its
+/// next address.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_for_a_blocked_address_goes_to_a_newer_one() {
     let world = World::new(OWN, PrivateAddresses::Refuse).await;
@@ -345,7 +349,7 @@ async fn an_app_can_allow_hosts_or_everything() {
     }
 }
 
-/// A connection that is opened anywhere else escapes the rule.
+/// A connection that is opened in another file would escape the rule about addresses.
 #[test]
 fn nothing_else_in_this_crate_connects_or_resolves() {
     fn look(folder: &Path, seen: &mut usize) {
@@ -387,7 +391,8 @@ fn nothing_else_in_this_crate_connects_or_resolves() {
     assert!(seen > 20, "{seen}");
 }
 
-/// Answers every put with Done, and reports each. Gives up at a handshake that is not for this relay.
+/// Answers every Put with Done, and reports each over `told`. Ends at a handshake that is not for
+/// this relay.
 async fn take_puts(listener: TcpListener, identity: Arc<RelayIdentity>, told: mpsc::UnboundedSender<()>) {
     while let Ok((stream, _)) = listener.accept().await {
         let _ = take_puts_of(stream, &identity, &told).await;

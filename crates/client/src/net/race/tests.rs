@@ -11,7 +11,8 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// The behaviour of an address.
+/// The behaviour of the address that a race connects to. Times are in milliseconds since its
+/// attempt began.
 #[derive(Clone, Copy, Debug)]
 enum Plays {
     /// The address never answers.
@@ -23,7 +24,8 @@ enum Plays {
 }
 use Plays::{Accepts, BlackHole, Refuses};
 
-/// A connection, or an attempt, that counts as open until it is dropped.
+/// An attempt or connection that is counted as open until it is dropped. The number is shared by
+/// all of a test.
 struct Open(Arc<AtomicUsize>);
 
 impl Open {
@@ -42,10 +44,10 @@ impl Drop for Open {
 /// The result of a race.
 #[derive(Debug, PartialEq)]
 struct Outcome {
-    /// The address that was connected to.
+    /// The address that was connected to; `None` if all attempts failed.
     winner: Option<IpAddr>,
     took_ms: u128,
-    /// The milliseconds at which each attempt began.
+    /// The times at which the attempts began, in milliseconds since the race began.
     begun_ms: Vec<u128>,
 }
 

@@ -6,7 +6,8 @@ fn public(text: &str) -> bool {
     is_public(text.parse().unwrap_or_else(|_| panic!("{text}")))
 }
 
-/// Refused addresses: the first and the last of each range, and some in between.
+/// Addresses that are not public: the first and the last of each range of the tables, and some in
+/// between.
 const REFUSED: &[&[&str]] = &[
     &["0.0.0.0", "0.0.0.1", "0.255.255.255"],
     &["10.0.0.0", "10.1.2.3", "10.255.255.255"],
@@ -51,7 +52,7 @@ const REFUSED: &[&[&str]] = &[
     &["1::1", "200::1", "1fff:ffff::", "4000::1", "8000::1", "e000::1", "fe00::1"],
 ];
 
-/// Public addresses, on both sides of the ranges above.
+/// Public addresses, on both sides of the ranges in [`REFUSED`].
 const PUBLIC: &[&str] = &[
     "1.0.0.0",
     "8.8.8.8",
@@ -105,7 +106,8 @@ fn each_range_is_refused_and_its_neighbours_are_not() {
     }
 }
 
-/// A row that no address above falls into could be deleted without a test noticing.
+/// A row of the tables that holds none of the addresses above could be deleted without a test
+/// noticing.
 #[test]
 fn each_row_of_the_table_decides_for_an_address_above() {
     let all = || REFUSED.iter().flat_map(|range| range.iter()).chain(PUBLIC);

@@ -3,7 +3,7 @@
 use super::*;
 use deaddrop_wire::{Blob, item::Deliver};
 
-/// Retries as a user does, four times a second for ten minutes.
+/// Asks for a retry as an impatient user does, four times a second for ten minutes.
 async fn act(world: &World) {
     let begin = Instant::now();
     while begin.elapsed() < seconds(600) {

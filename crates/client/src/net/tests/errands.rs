@@ -7,7 +7,8 @@ use deaddrop_wire::{
     item::{AckEntry, Acked, Create, Deliver, Gone, Put, Subscribe},
 };
 
-/// Makes an invite at a relay that follows a script, and publishes it. Returns the relay too.
+/// Makes an invite at a relay that follows a script, and publishes it. Returns the result of
+/// publishing, and the relay.
 async fn published(
     script: impl Fn(usize, &Item) -> Reply + Send + Sync + 'static,
 ) -> (Result<(), ClientError>, Scripted) {
@@ -23,7 +24,8 @@ async fn published(
     (publish(&world.shared, link, &publication, &moved).await, relay)
 }
 
-/// Returns a client, and a relay that follows a script when the client asks for an invite mailbox.
+/// Starts a relay that answers by `script`, and a client of it. The caller visits an invite mailbox
+/// at the relay.
 async fn visited(script: impl Fn(&Item) -> Reply + Send + Sync + 'static) -> (Scripted, World) {
     let relay = Scripted::start(move |_, item| script(item)).await;
     let world = World::new(&relay.address, &relay.address).await;
@@ -32,7 +34,8 @@ async fn visited(script: impl Fn(&Item) -> Reply + Send + Sync + 'static) -> (Sc
 
 const READ: [u8; 32] = [5; 32];
 
-/// Returns the contents of an invite mailbox, if there are any.
+/// Reads an invite mailbox at a relay that answers by `script`. Returns the bundle in it, if there
+/// is one.
 async fn fetched(
     script: impl Fn(&Item) -> Reply + Send + Sync + 'static,
 ) -> Result<Option<Vec<u8>>, ClientError> {

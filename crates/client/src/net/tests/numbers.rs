@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// Returns the gaps between moments, in whole seconds. Moments that are less than 3 s apart count as one: virtual time passes a
-/// little while bytes are under way.
+/// Returns the times between successive moments, in whole seconds. Moments that are at most 3 s
+/// apart count as one: virtual time passes a little while bytes are under way.
 fn gaps(moments: &[Instant]) -> Vec<u64> {
     let mut gaps = Vec::new();
     let mut last = moments[0];
@@ -17,12 +17,13 @@ fn gaps(moments: &[Instant]) -> Vec<u64> {
     gaps
 }
 
-/// Whether gaps are the wanted ones, within a second or two each.
+/// Whether the first gaps are the wanted ones, within 2 s each. Further gaps do not matter.
 fn are(gaps: &[u64], wanted: &[u64]) -> bool {
     gaps.len() >= wanted.len() && gaps.iter().zip(wanted).all(|(gap, wanted)| gap.abs_diff(*wanted) <= 2)
 }
 
-/// Returns a relay that answers each put of a link with this code.
+/// Returns a relay that answers each Put with this code and this number of seconds after which to
+/// try again.
 async fn answering_puts(code: AnswerCode, retry_s: u16) -> Scripted {
     Scripted::start(move |_, item| match item {
         Item::Put(put) => say(vec![answer(put.req, code, retry_s)]),

@@ -4,7 +4,8 @@ use super::*;
 use deaddrop_wire::item::Displaced;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Checks for a minute that the relay is never in [`CaughtUp`](Connectivity::CaughtUp).
+/// Waits until the relay is in the state `wanted`. Then checks for 50 s that it never counts as
+/// read, and that it is in this state at the end.
 async fn stays_unread(world: &World, relay: &RelayAddress, wanted: Connectivity) {
     world.until(relay, wanted).await;
     let begin = Instant::now();
@@ -16,7 +17,7 @@ async fn stays_unread(world: &World, relay: &RelayAddress, wanted: Connectivity)
     assert_eq!(world.link(relay), Some(wanted));
 }
 
-/// The reply of a relay to a Subscribe.
+/// A function that makes a relay's reply to a Subscribe.
 type OnSubscribe = fn(&deaddrop_wire::item::Subscribe) -> Vec<Item>;
 
 async fn subscribing(on_subscribe: OnSubscribe) -> (Scripted, Scripted, World) {

@@ -13,15 +13,16 @@ use std::{
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// A transport to relays that obey, in tasks of their own.
+/// A transport whose connections are queues in memory. At the other end of each, a task plays a
+/// correct relay.
 struct QueueTransport {
-    /// The only relay that the transport knows.
+    /// The address of the only relay to which the transport connects.
     known: RelayAddress,
     connections: Arc<AtomicUsize>,
     puts: Arc<AtomicUsize>,
 }
 
-/// One end of a connection.
+/// One end of a connection: two queues of messages, and the numbers of bytes that have passed.
 struct QueueEnd {
     incoming: UnboundedReceiver<Vec<u8>>,
     outgoing: UnboundedSender<Vec<u8>>,
@@ -99,7 +100,7 @@ impl MessageStream for QueueEnd {
     }
 }
 
-/// Serves the relay's end of a connection, and counts the puts.
+/// Plays the relay at its end of a connection, and counts the puts in `puts`.
 async fn serve_queue(mut end: QueueEnd, puts: Arc<AtomicUsize>) -> Option<()> {
     let (identity, random) = (identity(), &mut crate::random::SystemRandom);
     let c1 = end.incoming.recv().await?;

@@ -12,7 +12,8 @@ use tokio::{
     sync::Mutex as Turn,
 };
 
-/// Returns a line to a relay. All connections through it share this many bytes a second, in each direction.
+/// Starts a slow line to a relay, and returns the address of its near end, and its task. All
+/// connections through the line share `bytes_per_s`, in each direction.
 async fn line_to(relay: &RelayAddress, bytes_per_s: u64) -> (RelayAddress, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
@@ -54,7 +55,8 @@ async fn pass(
     let _ = to.shutdown().await;
 }
 
-/// Returns a relay that accepts connections and says nothing, and the number of open ones.
+/// Starts a relay that accepts connections and says nothing. Returns its address, the number of
+/// connections that are open, and its task.
 async fn silent() -> (RelayAddress, Arc<AtomicUsize>, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let identity = RelayIdentity::from_seed(&RelaySeed::from_bytes([7; 32]));
@@ -76,7 +78,8 @@ async fn silent() -> (RelayAddress, Arc<AtomicUsize>, JoinHandle<()>) {
     (address, open, accepting)
 }
 
-/// Opens a link as a putter does. Returns its result, and the time that it took.
+/// Opens a link as a putter does. Returns a task with the result, and the time since `begin` at
+/// which it was there.
 fn open(
     world: &World,
     relay: &RelayAddress,

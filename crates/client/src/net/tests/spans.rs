@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Answers each put and then closes the link.
+/// Answers an item, and closes the link if the item was a Put.
 fn answer_and_close(item: &Item) -> Reply {
     match item {
         Item::Put(_) => Reply { closes: true, ..obey(item) },
@@ -10,7 +10,8 @@ fn answer_and_close(item: &Item) -> Reply {
     }
 }
 
-/// Sends texts for a minute. Returns how often the relay was connected to.
+/// Sends texts for a minute, with `pause` between two. Returns the number of connections to the
+/// contact's relay, which closes each link after the first Put.
 async fn connections_in_a_minute(pause: Duration) -> usize {
     let own = Scripted::start(|_, item| obey(item)).await;
     let relay = Scripted::start(|_, item| answer_and_close(item)).await;

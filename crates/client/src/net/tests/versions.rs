@@ -4,7 +4,8 @@ use super::*;
 use crate::{Client, Unlock};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Returns a relay that speaks only version 2, at this address or at a new one.
+/// Returns a relay that speaks only version 2 of the protocol, and its task: at the place of the
+/// relay `at`, or at a new address.
 async fn newer_relay(at: Option<&RelayAddress>) -> (RelayAddress, JoinHandle<()>) {
     let identity = RelayIdentity::from_seed(&RelaySeed::from_bytes([7; 32]));
     let listener = loop {

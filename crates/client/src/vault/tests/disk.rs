@@ -73,7 +73,8 @@ fn the_status_tells_what_is_erased_and_still_there() {
     assert!(ada.engine().vault_status().dead_bytes < 10_000);
 }
 
-/// A killed store that is to zero dead records at once is busy until it has looked at all of them.
+/// A store that was not closed has dead records. With no time allowed for them, it zeroes them
+/// before it takes a commit, and is busy until then.
 #[test]
 fn a_store_that_is_busy_is_waited_for() {
     let key = RowKey([9; 16]);
@@ -105,7 +106,8 @@ fn a_store_that_is_busy_is_waited_for() {
     assert!(begin.elapsed() >= BUSY_PAUSE, "{:?}", begin.elapsed());
 }
 
-/// A vault that takes nothing more takes texts again once those that were read are forgotten, and its file stays within its limit.
+/// A vault that is full takes texts again once the texts that were read are erased. Its file stays
+/// within its limit.
 #[test]
 fn a_full_vault_in_a_store_goes_on_after_forgetting() {
     let mut people = friends([small(), Geometry { max_segments: 64, ..small() }]);

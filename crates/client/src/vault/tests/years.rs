@@ -1,13 +1,15 @@
-//! A vault that lives for years: any number of texts passes through it, and texts that its owner has read are erased.
+//! A vault that lives for years: any number of texts passes through it, and texts that its owner
+//! has read are erased.
 //!
-//! `DEADDROP_TEXTS` sets another number of texts, for a release: 500,000.
+//! `DEADDROP_TEXTS` sets another number of texts than 5,000; 500,000 before a release.
 
 use super::*;
 
-/// Number of texts that one person sends before the other does.
+/// Number of texts that one person sends before the other does, as one batch.
 const ROUND: usize = 25;
 
-/// Returns the bytes of memory of this process, as far as the system reports them.
+/// Returns the number of bytes of memory that this process has in use; 0 if the system does not
+/// tell.
 fn memory() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").ok();
     let pages = pages.and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());

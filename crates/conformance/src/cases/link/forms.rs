@@ -7,13 +7,14 @@ use crate::{
 };
 use deaddrop_link::{Cookie, CookieKey, retry};
 
-/// The offsets of E_c and ek_c in a C1 of one version without a cookie.
+/// Offsets of the client's keys E_c and ek_c in a C1 with one version and without a cookie.
 const E_C: usize = 16;
 const EK_C: usize = 48;
-/// The offset of the last pair of coefficients of ek_c.
+/// Offset in C1 of the last three bytes of coefficients of ek_c, which hold two of them.
 const LAST_PAIR: usize = EK_C + 1_149;
 
-/// 3,329 as the first and as the second coefficient of a pair, whose other one is 0; the largest one that is reduced, twice.
+/// Pairs of 12-bit coefficients of an ML-KEM key: 3,329 (q, not reduced) as the first, then as the
+/// second, the other one being 0; then twice 3,328, the largest one that is reduced.
 const FIRST_IS_Q: [u8; 3] = [0x01, 0x0d, 0];
 const SECOND_IS_Q: [u8; 3] = [0, 0x10, 0xd0];
 const BOTH_BELOW_Q: [u8; 3] = [0, 0x0d, 0xd0];

@@ -16,7 +16,7 @@ pub(super) fn one_item(item: Item) -> Vec<u8> {
     encode_items(&[item]).expect("short")
 }
 
-/// Returns the client's Hello.
+/// Returns the Hello that the client sends in every handshake of the vectors.
 pub(super) fn greeting() -> Hello {
     Hello {
         features: 0,
@@ -28,7 +28,7 @@ pub(super) fn greeting() -> Hello {
     }
 }
 
-/// The inputs of a handshake, and its messages.
+/// An honest handshake: its inputs and its three messages.
 pub(super) struct Shake {
     pub(super) relay_seed: [u8; 32],
     pub(super) random: [Vec<u8>; 3],

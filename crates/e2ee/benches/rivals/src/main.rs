@@ -1,7 +1,8 @@
-//! deaddrop beside vodozemac in one run: interleaved rounds, medians, targets, and at the end one JSON line a figure.
+//! deaddrop beside vodozemac in one run: interleaved rounds, medians, targets, and at the end one
+//! JSON line a figure.
 //!
-//! The two libraries do not do the same: vodozemac's Olm has no post-quantum part, no padding and encrypts no headers. The figures
-//! say what ours cost.
+//! The two libraries do not do the same: vodozemac's Olm has no post-quantum part, no padding and
+//! encrypts no headers. The figures say what ours cost.
 
 use deaddrop_e2ee::{
     attachment::{AttachmentHash, AttachmentSealer, Manifest, SEGMENT_LEN},
@@ -19,10 +20,10 @@ use vodozemac::olm;
 const TODAY: Day = Day::from_number(20_780);
 const TEXT: &[u8] = &[b'x'; 64];
 const ROUNDS: usize = 101;
-/// Number of messages of one measurement.
+/// Number of messages that one sample encrypts or decrypts; the sample is their mean duration.
 const BATCH: usize = 20;
 
-/// Returns the microseconds of one of `times` runs.
+/// Runs `work` `times` times. Returns the mean duration of one run in microseconds.
 fn time(times: usize, mut work: impl FnMut()) -> f64 {
     let begin = Instant::now();
     (0..times).for_each(|_| work());
@@ -34,7 +35,8 @@ fn median(mut samples: Vec<f64>) -> f64 {
     samples[samples.len() / 2]
 }
 
-/// Returns the medians of two measurements that take turns.
+/// Runs the two measurements in turn, [`ROUNDS`] times each, so that both meet the same
+/// disturbances of the machine. Returns the median of each.
 fn both(mut ours: impl FnMut() -> f64, mut rival: impl FnMut() -> f64) -> (f64, f64) {
     let (mut one, mut other) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
@@ -73,7 +75,8 @@ impl Ours {
         (session, envelope.into_bytes())
     }
 
-    /// Returns both sides, established, after Alice has sent the turn's first message.
+    /// Returns the sessions of Alice and Bob after five messages in alternating directions, so that
+    /// both are established. The newest turn is Alice's, and Bob has read its first message.
     fn pair(&mut self) -> (Session, Session) {
         let bundle = self.bundle();
         let (mut alice, first) = self.initiate(&bundle);
@@ -139,7 +142,8 @@ struct Figure {
     note: String,
 }
 
-/// Measures the cost of the primitives of a handshake by themselves, first of the initiator, then of the responder.
+/// Measures each primitive of a handshake by itself. Returns the sums in microseconds of those that
+/// the initiator and those that the responder computes.
 fn primitives() -> (f64, f64) {
     let mut rng = ChaCha20Rng::seed_from_u64(2);
     let peer = x25519::SecretKey::generate(&mut rng);
@@ -256,7 +260,8 @@ fn ping_pong(figures: &mut Vec<Figure>) {
     figures.push(Figure { what: "ping_pong", ours: one, rival: Some(other), note });
 }
 
-/// Returns a sender, and a receiver with two closed turns that have gaps: the most tag checks.
+/// Returns Alice's session, and Bob's with an open and a closed turn of Alice that each lack one
+/// message, so that Bob tries both for a forged envelope.
 fn laden(ours: &mut Ours) -> (Session, Session) {
     let (mut alice, mut bob) = ours.pair();
     for _ in 0..2 {
@@ -374,7 +379,8 @@ fn others(figures: &mut Vec<Figure>) {
     }
 }
 
-/// Compares the two providers of ML-KEM-768 that were considered.
+/// Prints the durations of ML-KEM-768 from `libcrux-ml-kem` and from `ml-kem`, the two providers
+/// that `deaddrop-primitives` supports.
 fn providers() {
     use ml_kem::{B32, MlKem768, Seed, kem::Decapsulate};
     let mut rng = ChaCha20Rng::seed_from_u64(4);

@@ -12,7 +12,8 @@ use deaddrop_primitives::kem;
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 
-/// Derives `k_init`, the soft `psk` with a reset secret, and the hard `psk`, from the hash of a reset bundle.
+/// Derives three values from the hash of a reset bundle: `k_init`, the `psk` of a soft reset that
+/// `secret` proves, and the `psk` of a hard reset.
 #[must_use]
 pub fn reset(hash: &[u8; 32], secret: &[u8; 32]) -> ([u8; 32], [u8; 32], [u8; 32]) {
     let keys = ResetKeys::of(&ResetHash::from_bytes(*hash));
@@ -20,13 +21,13 @@ pub fn reset(hash: &[u8; 32], secret: &[u8; 32]) -> ([u8; 32], [u8; 32], [u8; 32
     (*keys.initial().expose(), *soft.expose(), *keys.psk(None).expose())
 }
 
-/// A reset bundle: its hash, prekey secrets and body.
+/// An own reset bundle: its hash, prekey secrets and body.
 pub struct ResetBundleTrace {
-    /// The value `h`.
+    /// The value `h`, the hash of the body.
     pub hash: [u8; 32],
-    /// The X25519 prekey's secret.
+    /// The secret of the X25519 prekey.
     pub px: [u8; 32],
-    /// The ML-KEM prekey's seed.
+    /// The seed of the ML-KEM prekey.
     pub pk: [u8; kem::SEED_LEN],
     /// The body that is sent to the contact.
     pub body: Vec<u8>,
@@ -39,36 +40,39 @@ impl core::fmt::Debug for ResetBundleTrace {
     }
 }
 
-/// The result of an InitialMessage on a reset bundle.
+/// The result of trying an envelope on a reset bundle.
 pub enum ResetOutcome {
-    /// A session, its first content, and the place of the proof that fitted (`None`: hard).
+    /// The reset is accepted: a session, its first content, and the index in [`ResetRules::proofs`]
+    /// of the secret that proved it (`None`: a hard reset).
     Accepted(Box<Session>, Vec<u8>, Option<usize>),
     /// A reset that is proved by the identity alone, and to which the user has not agreed.
     Hard,
-    /// A soft reset without a proof that counts.
+    /// A soft reset that none of [`ResetRules::proofs`] proves, or a reset on a bundle that has
+    /// begun its maximum number of sessions.
     Stale,
-    /// The handshake of a known session.
+    /// A repeat of the handshake of a session that is or was held, or that the bundle has begun.
     Known,
-    /// The envelope was refused.
+    /// The envelope was refused with this error.
     Refused(AcceptError),
 }
 
 /// The conditions on which a reset is accepted.
 #[derive(Clone, Copy, Debug)]
 pub struct ResetRules<'a> {
-    /// The reset secrets that count.
+    /// The reset secrets that count as recent: each of them proves a soft reset.
     pub proofs: &'a [[u8; 32]],
     /// Whether the user has agreed to a hard reset.
     pub agreed: bool,
-    /// The identity of the contact.
+    /// The hash of the contact's identity: a reset from any other is refused.
     pub peer: &'a IdentityHash,
-    /// The sessions that are or were held.
+    /// Ids of the sessions that are or were held.
     pub held: &'a [[u8; 16]],
     /// SHA-256 of the flights of the sessions that the bundle has begun before.
     pub begun: &'a [[u8; 32]],
 }
 
-/// Makes a reset bundle; `None` if the address is too long. Draws salt 32, X25519 prekey 32, ML-KEM prekey 64.
+/// Makes a reset bundle; `None` if the address is too long. Draws salt 32, X25519 prekey 32, ML-KEM
+/// prekey 64.
 #[must_use]
 pub fn create_reset_bundle(
     identity: &IdentityKeyPair,
@@ -83,7 +87,7 @@ pub fn create_reset_bundle(
 }
 
 impl ResetBundleTrace {
-    /// Tries an envelope as the bundle's owner does.
+    /// Tries an envelope on the bundle as its owner does. The state of the bundle does not change.
     #[must_use]
     pub fn attempt(
         &self,
@@ -114,18 +118,20 @@ impl ResetBundleTrace {
     }
 }
 
-/// A reset bundle of the contact that passed every check.
+/// The fields of a reset bundle of the contact that has passed every check.
 #[derive(Debug)]
 pub struct OpenedResetBundle {
-    /// The value `h`.
+    /// The value `h`, the hash of the body.
     pub hash: [u8; 32],
-    /// The encoded mailbox address; empty: the mailbox in use.
+    /// The encoded mailbox address at which the first message is awaited; empty: the mailbox in
+    /// use.
     pub address: Vec<u8>,
     /// The last day on which the bundle can be used.
     pub not_after: Day,
 }
 
-/// Checks a reset bundle as the contact of its maker does when it arrives.
+/// Checks a reset bundle as its receiver does when it arrives. `own` is the hash of the receiver's
+/// identity, `peer` that of the maker's.
 ///
 /// # Errors
 /// Fails with the [`BundleError`] of the check that failed.
@@ -141,7 +147,8 @@ pub fn open_reset_bundle(
     Ok(OpenedResetBundle { hash: *usable.hash.expose(), address, not_after })
 }
 
-/// Begins a session on a reset bundle, with a proof or without. Draws as [`Session::initiate`].
+/// Begins a session with the reset bundle in `body`: a soft reset with the secret `proof`, a hard
+/// one without. Draws from `rng` as [`Session::initiate`] does.
 ///
 /// # Errors
 /// Fails with the [`BundleError`] of the check that failed.
@@ -160,7 +167,7 @@ pub fn initiate_reset(
     usable.initiate(identity, proof.as_ref(), rng).map_err(|_| BundleError::BadKey)
 }
 
-/// Returns the same bundle after it has begun sessions by these flights.
+/// Returns a copy of the bundle that counts these flights as those of sessions that it has begun.
 fn with_begun(pending: &PendingReset, flights: &[[u8; 32]]) -> PendingReset {
     let mut bytes = Vec::new();
     pending.prekeys.write(&mut bytes);

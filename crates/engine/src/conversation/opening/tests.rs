@@ -39,7 +39,8 @@ fn take(opening: &mut LinkOpening, message: &[u8]) -> Result<OpeningStep, Connec
     opening.on_message(message, ADDRESS, 77, Moment::default(), &mut rng())
 }
 
-/// Plays a relay that answers C1 and C2. Returns its end of the link, and the client's Hello.
+/// Plays a relay that answers the client's handshake messages C1 and C2. Returns the relay's end of
+/// the link, and the client's Hello.
 fn answer(opening: &mut LinkOpening, c1: &[u8]) -> (LinkSession, Hello) {
     let c1 = ClientHello::parse(c1).unwrap();
     let answer = RelayHandshake::answer(&identity(), &Offer::v1(), &c1, &mut rng());

@@ -27,7 +27,8 @@ fn publication() -> Publication {
     }
 }
 
-/// Publishes at a relay. Returns the result, the second at which it came, and the kinds of actions.
+/// Publishes at a relay that answers each item with the items that `relay` returns. Returns the
+/// result, the second at which it came, and the names of the actions in their order.
 fn publish(relay: impl Fn(&Item) -> Vec<Item>) -> (Result<(), ErrandError>, u64, String) {
     let mut now = Moment::default();
     let mut publishing = Publishing::begin(&publication(), b"", Duration::from_secs(15), now).unwrap();

@@ -1,4 +1,5 @@
-//! Waits that a contact's relay has asked for. The waits outlive the link: a relay that closes is not asked earlier.
+//! Waits that a contact's relay has asked for. The waits outlive the link: a relay that closes is
+//! not asked earlier.
 
 use crate::{
     conversation::{backoff::floor_after, moment::Moment},
@@ -7,19 +8,20 @@ use crate::{
 use std::time::Duration;
 use zeroize::Zeroizing;
 
-/// Minimum time between an answer that asks to wait and the next put, also after a user's action.
+/// Minimum time between an answer that asks to wait and the next put, also after a user's action
+/// (spec/14-client.md section 6.3).
 const RETRY_FLOOR: Duration = Duration::from_secs(1);
 
 /// The waits that the relay of one mailbox address has asked for.
 #[derive(Default)]
 pub(super) struct AskedToWait {
-    /// The mailbox address that the waits are about.
+    /// The encoded mailbox address that the waits are about.
     address: Zeroizing<Vec<u8>>,
     waits: AskedWaits,
     pause: Option<Pause>,
 }
 
-/// A time without puts.
+/// A time in which nothing is put, because the relay has asked for it.
 #[derive(Clone, Copy)]
 struct Pause {
     until: Moment,
@@ -28,15 +30,17 @@ struct Pause {
 }
 
 impl AskedToWait {
-    /// Notes the address of the next put. Waits that were asked for another address end.
+    /// Notes the encoded address of the next put. If it is another one than before, the pause and
+    /// the count of answers that asked to wait are forgotten.
     pub(super) fn note_address(&mut self, address: Zeroizing<Vec<u8>>) {
         if *address != *self.address {
             *self = Self { address, ..Self::default() };
         }
     }
 
-    /// Notes an answer to a put that asks to wait, and returns the end of the pause. Such answers to puts that were under way
-    /// together count once.
+    /// Notes an answer to a put that asks to wait, and returns the end of the pause. An answer that
+    /// comes during a pause neither counts nor prolongs it: its put was under way with the one that
+    /// began the pause. `retry_s` is the number of seconds in the answer.
     pub(super) fn note(&mut self, retry_s: u16, now: Moment) -> Moment {
         if let Some(pause) = self.pause.filter(|pause| pause.until > now) {
             return pause.until;
@@ -48,12 +52,12 @@ impl AskedToWait {
         until
     }
 
-    /// Returns the rest of the pause; zero if none is under way.
+    /// Returns the time until the pause ends; zero if there is none.
     pub(super) fn left(&self, now: Moment) -> Duration {
         self.pause.map_or(Duration::ZERO, |pause| pause.until.since(now))
     }
 
-    /// Whether no put may leave now. Forgets a pause that is over.
+    /// Whether no put may be sent now. Forgets a pause that is over.
     pub(super) fn is_blocked(&mut self, now: Moment) -> bool {
         self.pause = self.pause.filter(|pause| pause.until > now);
         self.pause.is_some()
@@ -69,17 +73,18 @@ impl AskedToWait {
         self.pause.map(|pause| pause.until)
     }
 
-    /// Ends the pause, because the puts are for another address now.
+    /// Ends the pause, because the envelopes were sealed again for another address.
     pub(super) const fn end_pause(&mut self) {
         self.pause = None;
     }
 
-    /// Notes that the relay takes puts again.
+    /// Notes that the relay has accepted or refused a put: the next answer that asks to wait counts
+    /// as the first.
     pub(super) const fn reset(&mut self) {
         self.waits.reset();
     }
 
-    /// Shortens the pause, because the user wants something now.
+    /// Shortens the pause to its minimum, because of a user's action.
     pub(super) fn retry_now(&mut self) {
         if let Some(pause) = &mut self.pause {
             pause.until = pause.until.min(pause.not_before);

@@ -14,22 +14,24 @@ use std::{
     time::Duration,
 };
 
-/// Maximum number of puts under way at once.
+/// Maximum number of puts without an answer at a time (spec/14-client.md section 6).
 const WINDOW: usize = 16;
 
-/// An open link.
+/// An open link over which envelopes are put.
 pub(super) struct PutLink {
     relay: RelayAddress,
     pub(super) lives: BlobLives,
-    /// The round that had begun before the attempt to open the link.
+    /// The newest round (spec/14-client.md section 6.4) that had begun before the attempt to open
+    /// the link.
     pub(super) round: u64,
     /// The puts without an answer, by their request numbers.
     under_way: BTreeMap<u32, OpenPut>,
-    /// The time of the last answer to a put; before the first one, the time at which the link was opened.
+    /// The time of the last answer to a put; before the first one, the time at which the link was
+    /// opened.
     pub(super) answered_at: Moment,
-    /// The number of the next request.
+    /// The request number of the next put.
     next: u32,
-    /// Whether the relay has accepted or refused a put.
+    /// Whether the relay has accepted or refused a put over this link.
     pub(super) is_answered: bool,
     strays: Strays,
 }
@@ -37,18 +39,19 @@ pub(super) struct PutLink {
 /// A put that has no answer yet.
 struct OpenPut {
     sent: SentPut,
-    /// The position in the link's byte stream at which the queue ended behind the put; `None`: not queued yet.
+    /// Position in the link's byte stream at which the put ends; `None`: not known, because the put
+    /// is not queued yet.
     end: Option<u64>,
-    /// The time at which the line had taken the put, as far as it was noticed.
+    /// The time of the first look at which the line had taken the put; `None`: not taken yet.
     taken_at: Option<Moment>,
 }
 
-/// The answers to puts in one record.
+/// The answers to puts that came in one record.
 #[derive(Default)]
 pub(super) struct Answers {
     pub(super) accepted: Vec<SentPut>,
     pub(super) refused: Vec<SentPut>,
-    /// The states to show.
+    /// States that the app is told, for answers that ask to wait.
     pub(super) shown: Vec<PutState>,
     /// Whether a put was accepted or refused.
     pub(super) is_progress: bool,
@@ -73,22 +76,24 @@ impl PutLink {
         self.under_way.is_empty()
     }
 
-    /// Notes the position in the link's byte stream at which the queue ends behind the newest puts.
+    /// Notes that the puts without a position end at `end` in the link's byte stream.
     pub(super) fn note_queued(&mut self, end: u64) {
         for put in self.under_way.values_mut() {
             put.end.get_or_insert(end);
         }
     }
 
-    /// Notes the puts that the line has taken since the last look.
+    /// Notes the time for the puts that the line has taken since the last look.
     pub(super) fn note_taken(&mut self, line: &LineState, now: Moment) {
         for put in self.under_way.values_mut().filter(|put| put.taken_at.is_none()) {
             put.taken_at = put.end.is_some_and(|end| line.taken >= end).then_some(now);
         }
     }
 
-    /// Returns the time at which the link ends if no put is answered, and none is made. The oldest put decides: a later one does
-    /// not give its answer more time. While it is on its way, the pace of the line decides alone.
+    /// Returns the time at which the link ends if no answer comes until then and nothing is put:
+    /// `idle` after the last answer, or after the line has taken the oldest put, whichever is
+    /// later. A younger put does not prolong that time. While the line has not taken the oldest
+    /// put, the time does not run.
     pub(super) fn deadline(&self, now: Moment, idle: Duration) -> Moment {
         match self.under_way.values().next() {
             None => self.answered_at.plus(idle),
@@ -97,7 +102,9 @@ impl PutLink {
         }
     }
 
-    /// Takes the next envelopes that have room in the window, but not more than the line takes in a few seconds.
+    /// Takes the next envelopes out of the outbox for which the window has room, and returns their
+    /// Puts: at most `bytes` bytes together, but at least one. Stops at the first one that is for
+    /// another relay.
     pub(super) fn next_puts(&mut self, outbox: &impl Outbox, contact: u32, bytes: usize) -> Vec<Item> {
         let room = WINDOW.saturating_sub(self.under_way.len());
         let busy: BTreeSet<u64> = self.under_way.values().map(|put| put.sent.number).collect();
@@ -125,7 +132,8 @@ impl PutLink {
         outbox.next_put(contact).is_some_and(|job| job.address.relay != self.relay)
     }
 
-    /// Handles the items of a record. `Err`: the link is to end; the answers before that count.
+    /// Handles the items of a record, and adds what they say to `answers`. `Err`: the link is to
+    /// end; the answers that were found before the error are valid.
     pub(super) fn take_items(
         &mut self,
         items: Vec<Item>,

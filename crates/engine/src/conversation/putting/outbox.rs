@@ -6,38 +6,41 @@ use crate::{
 };
 use std::{collections::BTreeSet, net::IpAddr};
 
-/// The outbox, as a conversation that puts sees the engine.
+/// The part of the engine that a [`PutConversation`](crate::conversation::PutConversation) reads.
 pub trait Outbox {
     /// Returns the next envelope for a contact; `None` if none waits.
     fn next_put(&self, contact: u32) -> Option<PutJob>;
 
-    /// Returns the next envelopes for a contact, oldest first, without those that are under way: at most `most` envelopes with at
-    /// most `bytes` bytes together. The first one may be longer.
+    /// Returns the next envelopes for a contact, oldest first, without those whose
+    /// [numbers](PutJob::number) are in `under_way`: at most `most` envelopes with at most `bytes`
+    /// bytes together. The first one may be longer.
     fn take_puts(&self, contact: u32, under_way: &BTreeSet<u64>, most: usize, bytes: usize) -> Vec<PutJob>;
 
-    /// Whether envelopes for a contact are sealed for an address that is not its newest.
+    /// Whether envelopes for a contact wait that are sealed for an address that is not its newest.
     fn has_newer_address(&self, contact: u32) -> bool;
 }
 
-/// A step of the engine for one contact.
+/// A change of the outbox of one contact, which a
+/// [`PutConversation`](crate::conversation::PutConversation) asks for.
 pub struct OutboxStep {
-    /// The contact.
+    /// Number of the contact.
     pub contact: u32,
-    /// The change.
+    /// The change to be made.
     pub change: OutboxChange,
 }
 
-/// The change that a step makes.
+/// The changes that an [`OutboxStep`] can make.
 pub enum OutboxChange {
-    /// Seal again for the newest address what is sealed for an older one.
+    /// Seal the envelopes that wait for an older address again, for the newest one.
     SealForNewest,
-    /// Note that the contact's address leads to an IP address that is not allowed.
+    /// Note that the contact's address leads to this IP address, to which the client may not
+    /// connect.
     BlockAddress(IpAddr),
-    /// Note that the relay has stored these, and how long it keeps them.
+    /// Note that the relay has stored these envelopes, and for how many days it keeps them.
     Accept(Vec<SentPut>, BlobLives),
-    /// Note that the relay has refused this one.
+    /// Note that the relay has refused this envelope: it does not know the address.
     Refuse(SentPut),
 }
 
-/// An action of putting.
+/// An action of a [`PutConversation`](crate::conversation::PutConversation).
 pub(super) type PutAction = Action<OutboxStep, PutState>;

@@ -14,7 +14,7 @@ use deaddrop_wire::{
 use rand::{SeedableRng, rngs::StdRng};
 use std::collections::BTreeSet;
 
-/// Envelopes that wait, by their numbers, and the relay to which each goes.
+/// Envelopes that wait, by their numbers, each with the relay to which it goes.
 #[derive(Default)]
 struct FakeOutbox {
     waiting: Vec<(u64, RelayAddress)>,
@@ -73,7 +73,7 @@ fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-/// An event, and the whole seconds after which it happened.
+/// An action of the conversation, as the tests note it.
 #[derive(Debug, PartialEq, Eq)]
 enum Event {
     Open(u16),
@@ -93,11 +93,11 @@ struct World {
     at: Situation,
     rng: StdRng,
     events: Vec<(u64, Event)>,
-    /// The outcome of opening a link.
+    /// The outcome of each attempt to open a link.
     opens: Result<(), ConnectError>,
-    /// The answer to each put; `None`: none.
+    /// The answer of the relays to each put, with its `retry_s`; `None`: no put is answered.
     answer: Option<(AnswerCode, u16)>,
-    /// The outcome of the steps.
+    /// The outcome of each step of the engine.
     step: Result<(), StepError>,
     is_over: bool,
 }

@@ -29,49 +29,53 @@ use std::{
     time::Duration,
 };
 
-/// Maximum number of deliveries of one link that the relay has not confirmed to be destroyed. At most 64, the window, are under
-/// way; a relay that confirms nothing must not make the list grow.
+/// Maximum number of deliveries of one link that the relay has not confirmed to be destroyed. An
+/// honest relay stays far below: its window has 64. The bound keeps a relay that confirms nothing
+/// from making the list grow.
 const MAX_UNCONFIRMED: usize = 1_024;
 
-/// An open link.
+/// An open link over which own mailboxes are read.
 pub(super) struct ReadLink {
     relay: Fingerprint,
-    /// The round that had begun before the attempt to open the link.
+    /// The newest round (spec/14-client.md section 6.4) that had begun before the attempt to open
+    /// the link.
     pub(super) round: u64,
     pub(super) opened: Moment,
     requests: BTreeMap<u32, Request>,
-    /// The number of the next request or subscription.
+    /// The number of the next request or subscription: both are counted together, from 1.
     next: u32,
     reading: BTreeMap<u32, OpenMailbox>,
     probes: Probes,
     strays: Strays,
-    /// The state at the last look.
+    /// The state of the relay at the last look, for the app.
     state: Connectivity,
-    /// Whether the relay has made a mailbox, or handed over all that lay there.
+    /// Whether the relay has made a mailbox, or has handed over everything that lay in the
+    /// subscribed ones. Such a link counts as a success.
     pub(super) was_useful: bool,
-    /// Whether the vault had no room for what came.
+    /// Whether the link ended because the vault had no room for delivered blobs.
     pub(super) has_no_room: bool,
 }
 
 /// The result of a look at a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Looked {
-    /// Nothing is read over the link, and nothing was asked for.
+    /// The link is not used: no mailbox is read over it, and no request waits for its answer.
     NothingToRead,
-    /// A mailbox is read over the link, or was asked for.
+    /// A mailbox is read over the link, or a request waits for its answer.
     InUse,
 }
 
 /// A request that has no final answer yet.
 enum Request {
-    /// A Create: the mailbox, and the number of tokens that had been replaced when the token was shown.
+    /// A Create of this mailbox. The number tells the token that was shown: that many tokens had
+    /// been replaced before it ([`Pauses::tokens_before`]).
     Create(MailboxName, u64),
     Delete(MailboxName),
-    /// A Subscribe. It ends with `CaughtUp`.
+    /// A Subscribe. The request ends with the item `CaughtUp`.
     Subscribe {
         /// The numbers of the subscriptions that were asked for.
         subs: Vec<u32>,
-        /// Whether `Subscribed` has come.
+        /// Whether the item `Subscribed` has come.
         is_answered: bool,
     },
 }
@@ -79,14 +83,14 @@ enum Request {
 /// A mailbox that is being read.
 struct OpenMailbox {
     name: MailboxName,
-    /// The tag of the last delivery; 0 before the first one.
+    /// The tag of the last delivery, counted from 1 for each subscription; 0: none came yet.
     last_tag: u32,
-    /// Tag and first bytes of each blob that was delivered and is not destroyed yet.
+    /// Tag and first 16 bytes of each delivered blob whose destruction the relay has not confirmed.
     unacked: VecDeque<(u32, [u8; 16])>,
 }
 
 impl ReadLink {
-    /// Creates the state of a link to this relay that is opened now.
+    /// Creates the state of a link that was just opened to the relay with this fingerprint.
     pub(super) const fn new(relay: Fingerprint, round: u64, now: Moment) -> Self {
         Self {
             relay,
@@ -103,8 +107,9 @@ impl ReadLink {
         }
     }
 
-    /// Asks for all that the engine wants and that was not asked for yet. Also asks whether the relay is still there, if a caller
-    /// wants to know. `Err`: the relay has been silent for too long.
+    /// Queues requests for everything that the engine wants at the relay and that was not requested
+    /// yet. Also queues a ping if a newer round has begun. `name` is the relay's address in the
+    /// engine's rows. `Err`: the relay has not answered the ping of a round in time.
     pub(super) fn look(
         &mut self,
         engine: &impl OwnMailboxes,
@@ -134,12 +139,14 @@ impl ReadLink {
         Ok(if is_unused { Looked::NothingToRead } else { Looked::InUse })
     }
 
-    /// Returns the state at the last look, and the round since which it holds.
+    /// Returns the state at the last look, and the newest round after whose beginning the relay has
+    /// shown that it is there.
     pub(super) const fn state(&self) -> (Connectivity, u64) {
         (self.state, self.probes.round())
     }
 
-    /// Returns the time at which the relay has been silent for too long. `None`: no answer to a probe is awaited.
+    /// Returns the time at which the relay will have been silent for too long. `None`: no answer to
+    /// the ping of a round is awaited.
     pub(super) fn deadline(&self, patience: Duration) -> Option<Moment> {
         self.probes.next_look(patience)
     }
@@ -179,8 +186,8 @@ impl ReadLink {
         items
     }
 
-    /// Returns the state of the relay, if nothing more is to be asked for now. The vault's own mailboxes, to which nothing is
-    /// put, do not count.
+    /// Returns the state of the relay at a look that finds nothing to request. Sentinel mailboxes
+    /// ([`OWN`]), to which nothing is put, do not count.
     fn wait_of(&self, mailboxes: &[OwnMailbox], pauses: &Pauses, now: Moment) -> Connectivity {
         if !self.requests.is_empty() {
             return Connectivity::Fetching;
@@ -214,7 +221,8 @@ impl ReadLink {
         create(req, &self.relay, capabilities, classes, CreateFlags::NONE, pauses.token())
     }
 
-    /// Handles the items of a record. `Err`: the link is to end; the actions that were found before it count.
+    /// Handles the items of a record, and queues what follows. `Err`: the link is to end; the
+    /// actions that were queued before the error are valid.
     pub(super) fn take_items(
         &mut self,
         items: Vec<Item>,
@@ -257,7 +265,9 @@ impl ReadLink {
         self.take_deliveries(delivered, actions)
     }
 
-    /// Stores deliveries, then acks them. If storing fails, nothing is acked and the link ends.
+    /// Queues a step that stores the delivered blobs, then the Ack. If the step fails, the Ack is
+    /// dropped and the link ends. `Err`: a tag is missing, or too many deliveries are not
+    /// confirmed.
     fn take_deliveries(
         &mut self,
         delivered: Vec<Deliver>,
@@ -377,7 +387,8 @@ impl ReadLink {
         }
     }
 
-    /// Notes that the relay does not have a mailbox.
+    /// Handles that the relay does not have a mailbox: queues the step that notes the loss, and
+    /// leaves a mailbox of a contact alone for a while.
     fn lose_mailbox(
         &self,
         name: MailboxName,

@@ -3,20 +3,21 @@
 use crate::{conversation::moment::Moment, engine::MailboxName};
 use std::{collections::BTreeMap, time::Duration};
 
-/// The wait after the second loss. After the first one there is none, so that a command that ends soon sees the mailbox made
-/// again.
+/// Wait after the second loss in a row; it doubles with each further one. After the first loss
+/// there is no wait, so that a command that ends soon still sees the mailbox made again.
 const FIRST_WAIT: Duration = Duration::from_secs(6);
-/// The longest wait.
+/// The longest wait after a loss.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 /// The time without a loss after which the next one counts as the first.
 const FORGET_AFTER: Duration = Duration::from_secs(86_400);
 
-/// The losses of the mailboxes at one relay: when the last one was seen, and how many came in a row.
+/// The losses of the mailboxes at one relay: the time of the last loss, and the number of losses in
+/// a row.
 #[derive(Default)]
 pub(super) struct Losses(BTreeMap<MailboxName, (Moment, u32)>);
 
 impl Losses {
-    /// Counts a loss. Returns how long to wait before the mailbox is created again.
+    /// Counts a loss of a mailbox. Returns the wait before it is created again.
     pub(super) fn note(&mut self, name: MailboxName, now: Moment) -> Duration {
         // Only losses of the last day count, so the map holds no mailbox for longer.
         self.0.retain(|_, (last, _)| now.since(*last) < FORGET_AFTER);

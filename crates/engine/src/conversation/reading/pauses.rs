@@ -1,4 +1,5 @@
-//! Mailboxes that a reading link leaves alone for a while, with the reasons. The pauses outlive the link.
+//! Mailboxes that a reading link leaves alone for a while, with the reasons. The pauses outlive the
+//! link.
 
 use super::losses::Losses;
 use crate::{
@@ -12,31 +13,36 @@ use std::{
 };
 use zeroize::Zeroizing;
 
-/// Minimum time for which a mailbox is left to the reader that took it over. The time doubles with each takeover.
+/// Time for which a mailbox is left to the reader that took it over, the first time. The time
+/// doubles with each takeover, up to 64 minutes (spec/14-client.md section 6).
 const DISPLACED_WAIT: Duration = Duration::from_secs(60);
-/// Time for which a mailbox that was taken over a moment ago is not asked for again.
+/// Time for which a mailbox is not asked for again after the relay has refused it because its
+/// reader changed a moment ago (spec/14-client.md section 6).
 const CONTENDED_WAIT: Duration = Duration::from_secs(6);
-/// Wait before a relay that wants another token is asked again, unless another token is set before.
+/// Wait before a mailbox is requested again from a relay that wants another token, unless another
+/// token is set earlier (spec/14-client.md section 6.2).
 const TOKEN_WAIT: Duration = Duration::from_secs(300);
-/// Minimum time between an answer that asks to wait and the next Create, Delete or Subscribe, also after a user's action.
+/// Minimum time between an answer that asks to wait and the next Create, Delete or Subscribe, also
+/// after a user's action (spec/14-client.md section 6.3).
 const RETRY_FLOOR: Duration = Duration::from_secs(1);
 
-/// The reason for which a mailbox is left alone.
+/// The reason for which nothing is requested for a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// Another reader has taken it over.
+    /// Another reader has taken the mailbox over.
     Displaced,
-    /// Another reader took it over a moment ago, and the relay refuses to change the reader again so soon.
+    /// Another reader took the mailbox over a moment ago, and the relay refuses to change the
+    /// reader again so soon.
     Contended,
-    /// The relay has asked to wait before it makes, deletes or lets read the mailbox.
+    /// The relay has asked to wait before the next Create, Delete or Subscribe for the mailbox.
     Asked,
     /// The relay makes the mailbox only for clients that show another token.
     Token,
-    /// The relay loses it again and again.
+    /// The relay has lost the mailbox more than once within a day.
     Lost,
 }
 
-/// A mailbox that is left alone.
+/// The pause of one mailbox. It is kept after its end, for its counts.
 struct Pause {
     cause: Cause,
     until: Moment,
@@ -47,17 +53,17 @@ struct Pause {
     asked: AskedWaits,
 }
 
-/// Mailboxes that the relay does not make without another token.
+/// The mailboxes that the relay does not make with the token that is shown, and that token.
 #[derive(Default)]
 struct TokenWait {
     mailboxes: BTreeSet<MailboxName>,
-    /// The token that is shown.
+    /// The token that is shown to the relay; empty: none.
     shown: Zeroizing<Vec<u8>>,
-    /// Number of tokens that the shown one has replaced.
+    /// Number of tokens that were replaced before the one that is shown.
     before: u64,
 }
 
-/// The mailboxes of one relay that are left alone.
+/// The pauses of the mailboxes of one relay.
 #[derive(Default)]
 pub(super) struct Pauses {
     mailboxes: BTreeMap<MailboxName, Pause>,
@@ -76,24 +82,27 @@ impl Pauses {
         self.cause(name, now).is_some()
     }
 
-    /// Returns the time at which the next pause of a mailbox ends; `None` if no mailbox is left alone.
+    /// Returns the earliest time at which a pause that is not over ends; `None` if no mailbox is
+    /// left alone.
     pub(super) fn next_end(&self, now: Moment) -> Option<Moment> {
         self.mailboxes.values().map(|pause| pause.until).filter(|until| *until > now).min()
     }
 
-    /// Notes that another reader has taken the mailbox over.
+    /// Begins a pause, because another reader has taken the mailbox over: 60 s the first time, then
+    /// twice as long each time.
     pub(super) fn note_displaced(&mut self, name: MailboxName, now: Moment) {
         let pause = self.set(name, Cause::Displaced, now);
         pause.until = now.plus(DISPLACED_WAIT.saturating_mul(1 << pause.displaced.min(6)));
         pause.displaced = pause.displaced.saturating_add(1);
     }
 
-    /// Notes that another reader took the mailbox over a moment ago.
+    /// Begins a pause, because the relay refused the mailbox: its reader changed a moment ago.
     pub(super) fn note_contended(&mut self, name: MailboxName, now: Moment) {
         self.set(name, Cause::Contended, now.plus(CONTENDED_WAIT));
     }
 
-    /// Notes an answer to Create, Delete or Subscribe that asks to wait.
+    /// Begins a pause, because an answer to Create, Delete or Subscribe asks to wait. `retry_s` is
+    /// the number of seconds in the answer.
     pub(super) fn note_asked(&mut self, name: MailboxName, retry_s: u16, now: Moment) {
         let pause = self.set(name, Cause::Asked, now);
         let floor = floor_after(pause.asked.count()).max(RETRY_FLOOR);
@@ -102,20 +111,23 @@ impl Pauses {
         pause.until = now.plus(wait);
     }
 
-    /// Notes that the relay has made or deleted the mailbox.
+    /// Notes that the relay has made or deleted the mailbox: the next answer that asks to wait
+    /// counts as the first.
     pub(super) fn note_done(&mut self, name: MailboxName) {
         if let Some(pause) = self.mailboxes.get_mut(&name) {
             pause.asked.reset();
         }
     }
 
-    /// Notes that the relay does not make the mailbox without another token.
+    /// Begins a pause, because the relay does not make the mailbox without another token.
+    /// [`use_token`](Self::use_token) ends it.
     pub(super) fn note_token_wanted(&mut self, name: MailboxName, now: Moment) {
         self.set(name, Cause::Token, now.plus(TOKEN_WAIT));
         self.token.mailboxes.insert(name);
     }
 
-    /// Notes that the relay does not have the mailbox, which is to be made again. A relay that always says so is asked less and
+    /// Begins a pause, because the relay does not have the mailbox, which is then to be made again.
+    /// The first loss within a day costs no wait. A relay that always loses it is asked less and
     /// less often.
     pub(super) fn note_lost(&mut self, name: MailboxName, now: Moment) {
         let wait = self.losses.note(name, now);
@@ -129,13 +141,13 @@ impl Pauses {
         pause
     }
 
-    /// Whether a user's action can end a pause.
+    /// Whether there is a pause that a user's action may end earlier.
     pub(super) fn can_retry(&self, now: Moment) -> bool {
         self.mailboxes.values().any(|pause| pause.until > now && pause.not_before.is_some())
     }
 
-    /// Shortens the pauses that the relay has asked for, because the user wants something now. The requests are not repeated at
-    /// once.
+    /// Shortens the pauses that the relay has asked for to their minimum, because of a user's
+    /// action. Other pauses stay.
     pub(super) fn retry_now(&mut self) {
         for pause in self.mailboxes.values_mut() {
             if let Some(not_before) = pause.not_before.take() {
@@ -144,8 +156,9 @@ impl Pauses {
         }
     }
 
-    /// Takes the token that is set now. If it is another one, mailboxes that were refused for want of a token are asked for
-    /// again. `is_wanted` tells whether a mailbox is still to be made.
+    /// Takes the token that is set now. If it differs from the one that was shown, ends the pauses
+    /// of mailboxes that the relay did not make for want of a token. `is_wanted` tells whether a
+    /// mailbox is still to be made.
     pub(super) fn use_token(&mut self, token: Zeroizing<Vec<u8>>, is_wanted: impl Fn(&MailboxName) -> bool) {
         self.token.mailboxes.retain(is_wanted);
         if *token != *self.token.shown {
@@ -157,17 +170,17 @@ impl Pauses {
         }
     }
 
-    /// Returns the token that is shown.
+    /// Returns the token that is shown to the relay; empty: none.
     pub(super) fn token(&self) -> &[u8] {
         &self.token.shown
     }
 
-    /// Returns the number of tokens that the shown one has replaced.
+    /// Returns the number of tokens that were replaced before the one that is shown.
     pub(super) const fn tokens_before(&self) -> u64 {
         self.token.before
     }
 
-    /// Whether a mailbox waits for another token.
+    /// Whether a mailbox that is still to be made waits for another token.
     pub(super) fn is_token_wanted(&self) -> bool {
         !self.token.mailboxes.is_empty()
     }

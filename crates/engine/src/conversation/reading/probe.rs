@@ -1,42 +1,47 @@
-//! Asks a relay over an open link whether it is still there, when a caller waits until everything was read.
+//! Asks a relay over an open link whether it is still there, when a caller waits until everything
+//! was read. Each such call begins a *round*, which has a number (spec/14-client.md section 6.4).
 
 use crate::conversation::moment::Moment;
 use deaddrop_wire::item::{Ping, Pong};
 use std::time::Duration;
 
-/// The nonce of pings that ask for a round. Other pings have the nonce 0.
+/// The nonce of pings that ask whether the relay is there since a round began. Other pings have the
+/// nonce 0.
 const PROBE_NONCE: u32 = 1;
 
-/// The signs of life of the relay of one link.
+/// The pings that ask the relay of one link whether it is still there.
 pub(super) struct Probes {
-    /// The newest round since which the relay has shown that it is there.
+    /// The newest round after whose beginning the relay has shown that it is there.
     round: u64,
     open: Option<Open>,
 }
 
-/// A question without an answer. There is one at a time: callers that ask again and again must not keep each other waiting.
+/// A ping without an answer. There is only one at a time: if a new ping replaced it with each new
+/// round, callers that begin rounds again and again would keep each other waiting.
 struct Open {
-    /// The round for which the client asks.
+    /// The newest round that had begun when the ping was sent.
     round: u64,
-    /// The time since which nothing has come.
+    /// The time of the last look at which a byte had come since the look before; at first, the time
+    /// of the ping.
     silent_since: Moment,
-    /// Number of bytes that had come by then.
+    /// Number of bytes that had come from the relay by the time `silent_since`.
     bytes_read: u64,
 }
 
 impl Probes {
-    /// Creates the probes of a link that was opened after this round began.
+    /// Creates the state of a link that was opened after the round with this number began.
     pub(super) const fn new(round: u64) -> Self {
         Self { round, open: None }
     }
 
-    /// Returns the newest round since which the relay has shown that it is there.
+    /// Returns the newest round after whose beginning the relay has shown that it is there.
     pub(super) const fn round(&self) -> u64 {
         self.round
     }
 
-    /// Returns the ping that asks for a round. Returns none if the relay has shown that already, or if a question is open: then
-    /// the round is asked for when that question is answered.
+    /// Returns the ping to be sent for a round. Returns `None` if the relay has shown since the
+    /// round began that it is there, or if another ping has no answer yet: then this is called
+    /// again after that answer.
     pub(super) fn ask(&mut self, round: u64, bytes_read: u64, now: Moment) -> Option<Ping> {
         if self.round >= round || self.open.is_some() {
             return None;
@@ -45,7 +50,7 @@ impl Probes {
         Some(Ping { nonce: PROBE_NONCE })
     }
 
-    /// Notes a Pong. Those that answer other pings say nothing about a round.
+    /// Notes a Pong. A Pong with another nonce than that of these pings is ignored.
     pub(super) fn note_pong(&mut self, pong: Pong) {
         if pong.nonce == PROBE_NONCE
             && let Some(open) = self.open.take()
@@ -54,7 +59,8 @@ impl Probes {
         }
     }
 
-    /// Whether no byte has come for `patience` while an answer is awaited.
+    /// Whether no byte has come for `patience` while an answer is awaited. `bytes_read` is the
+    /// number of bytes that have come over the link so far.
     pub(super) fn is_silent(&mut self, bytes_read: u64, patience: Duration, now: Moment) -> bool {
         self.open.as_mut().is_some_and(|open| {
             // A record on a slow line takes its time.
@@ -65,7 +71,8 @@ impl Probes {
         })
     }
 
-    /// Returns the time at which to ask [`is_silent`](Self::is_silent); `None` if no answer is awaited.
+    /// Returns the time at which to call [`is_silent`](Self::is_silent) next; `None` if no answer
+    /// is awaited.
     pub(super) fn next_look(&self, patience: Duration) -> Option<Moment> {
         self.open.as_ref().map(|open| open.silent_since.plus(patience))
     }

@@ -15,7 +15,8 @@ use deaddrop_wire::{
 use rand::{SeedableRng, rngs::StdRng};
 use zeroize::Zeroizing;
 
-/// Own mailboxes and what was done with them.
+/// The own mailboxes of a client by number and state, and counts of the steps that the conversation
+/// asked for.
 #[derive(Default)]
 struct FakeMailboxes {
     states: Vec<(u32, MailboxState)>,
@@ -105,7 +106,7 @@ fn answer(req: u32, code: AnswerCode, retry_s: u16) -> Item {
     Answer { req, code, retry_s }.into()
 }
 
-/// Returns the answer of a relay with nothing amiss and nothing in its mailboxes.
+/// Returns the items that an honest relay with empty mailboxes answers to an item.
 fn obey(item: &Item) -> Vec<Item> {
     match item {
         Item::Create(create) => vec![answer(create.req, AnswerCode::Done, 0)],
@@ -126,7 +127,7 @@ fn deliver(sub: u32, tag: u32) -> Item {
     Deliver { sub, tag, via: 0, blob: Blob::new(vec![7; 4_096]).unwrap() }.into()
 }
 
-/// A conversation with a relay that answers at once.
+/// A conversation with a relay that answers each item at once, and a clock.
 struct World {
     reading: ReadConversation,
     mailboxes: FakeMailboxes,
@@ -431,7 +432,8 @@ fn deliveries_that_were_not_asked_for_or_are_never_confirmed_end_the_link() {
     assert_eq!(world.times(Event::Drop), [0]);
 }
 
-/// An Ack confirms all tags below its own: a blob that the relay has left out would be destroyed unread.
+/// An Ack confirms all tags below its own: a blob that the relay has left out would be destroyed
+/// unread.
 #[test]
 fn a_delivery_whose_tag_does_not_follow_ends_the_link_before_it_is_acked() {
     for tags in [&[2][..], &[1, 3], &[1, 1], &[1, 2, 0], &[0]] {

@@ -10,7 +10,8 @@ struct FakeAgenda {
     puts: Vec<u32>,
     receipts: Vec<u32>,
     to_empty: Vec<u32>,
-    /// The time at which a gap is shown.
+    /// The time, in seconds, at which a message behind a missing one is given to the app; `None`:
+    /// none waits.
     gap: Option<u64>,
 }
 
@@ -60,13 +61,13 @@ impl Agenda for FakeAgenda {
     }
 }
 
-/// A client on its first day, and what it does by itself.
+/// A schedule with a clock, the engine's answers, and a list of the tasks that were done.
 struct World {
     schedule: Schedule,
     agenda: FakeAgenda,
     at: PassSituation,
     rng: StdRng,
-    /// The outcome of the steps.
+    /// The outcome of each step of the engine.
     step: Result<bool, StepError>,
     /// Whether emptying an invite mailbox succeeds; `None`: the emptying does not end.
     empties: Option<bool>,
@@ -96,7 +97,7 @@ impl World {
         }
     }
 
-    /// Lets this many seconds pass, and runs at least one pass.
+    /// Lets this many seconds pass, and runs a pass at each deadline, at least one.
     fn go_on(&mut self, seconds: u64) {
         let end = self.at.now.plus(Duration::from_secs(seconds));
         loop {
@@ -146,7 +147,7 @@ impl World {
         }
     }
 
-    /// Returns the seconds at which an action was noted.
+    /// Returns the seconds at which the task with this name was done.
     fn times(&self, wanted: &str) -> Vec<u64> {
         self.done.iter().filter(|(_, done)| done == wanted).map(|(at, _)| *at).collect()
     }
@@ -200,7 +201,7 @@ fn an_invite_is_emptied_less_and_less_often_until_it_is_empty() {
     assert_eq!((world.times("show 1 true"), world.times("NoteEmptied(1)")), (vec![315], vec![315]));
 }
 
-/// Two links that empty one mailbox would displace each other.
+/// Two links that empty one mailbox at the same time would displace each other as its reader.
 #[test]
 fn an_emptying_that_takes_long_is_not_begun_again_beside_itself() {
     let mut world = World::new(FakeAgenda { to_empty: vec![1], ..FakeAgenda::default() });

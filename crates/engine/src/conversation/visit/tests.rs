@@ -14,7 +14,8 @@ const LINK: LinkInfo = LinkInfo {
     day: Day::from_number(20_000),
 };
 
-/// The end of a visit, the second at which it ended, the number of its links, and of its Subscribes.
+/// The result of a visit, the time that it took, the number of links that it opened, and the number
+/// of Subscribes that it sent.
 #[derive(Debug, PartialEq, Eq)]
 struct Outcome {
     result: Result<Option<Vec<u8>>, ErrandError>,
@@ -23,7 +24,8 @@ struct Outcome {
     asks: u32,
 }
 
-/// Runs a visit at a relay that answers the n-th item, from 1, at once.
+/// Runs a visit at a relay. `relay` gets each item of the client with its position, counted from 1,
+/// and returns the items that the relay answers at once.
 fn visit(purpose: Purpose, mut relay: impl FnMut(u32, Item) -> Vec<Item>) -> Outcome {
     let patience = Duration::from_secs(15);
     let read = ReadCapability::from_bytes([5; 32]);

@@ -25,14 +25,15 @@ impl Person {
         Self { disk, engine }
     }
 
-    /// Opens the vault as after a crash: what was not committed is lost.
+    /// Opens a copy of the vault as after a crash: changes that were not committed are lost.
     fn reopen(self) -> Self {
         let disk = self.disk.copy();
         let engine = Engine::open_on_day(disk.clone(), random(), TODAY).unwrap();
         Self { disk, engine }
     }
 
-    /// Accepts an invite of a person at [`RELAY`].
+    /// Accepts an invite of another person, whose relay is [`RELAY`]. Returns the number of the
+    /// contact.
     fn accept(&mut self, allowed: Option<IpAddr>) -> u32 {
         let mut inviter = Self::new(Some(RELAY));
         let id = inviter.engine.begin_invite("guest", TODAY, 7).unwrap();

@@ -1,4 +1,5 @@
-//! The largest inputs, from the app and from a peer that keeps to the letter of the protocol and to nothing else.
+//! The largest inputs, from the app and from a peer that keeps to the letter of the protocol and to
+//! nothing else.
 
 use super::*;
 
@@ -33,7 +34,8 @@ fn a_person_who_talks_alone_for_longer_than_a_turn_goes_on_after_the_receipt() {
     world.check();
 }
 
-/// Returns a content of a peer that keeps to the letter of the protocol and to nothing else.
+/// Returns an envelope of the person `who` with items that follow the letter of the protocol, but
+/// that no honest client sends.
 fn hostile(world: &mut World, who: usize, items: &[deaddrop_e2ee::content::Content]) -> Vec<u8> {
     // All 64 places, also the one that is the contact's own.
     let parts = items.chunks(32).flat_map(|part| deaddrop_e2ee::content::encode(part).unwrap().to_vec());

@@ -1,5 +1,5 @@
-//! Resets of both sides that cross, of a vault that was put back or of two users who begin again: no state stays without messages
-//! unless the app is told.
+//! Resets of both sides that cross, of a vault that was put back or of two users who begin again:
+//! no state stays without messages unless the app is told.
 
 use super::{
     healing::{assert_talk, friends, invite_again, put_back},
@@ -20,7 +20,8 @@ fn agree(world: &mut World, who: usize) {
     world.people[who].engine().agree(NAMES[1 - who], &ContactAsks::Reset, today).unwrap();
 }
 
-/// Returns a world in which both sides have begun a reset with a proof, and neither proof counts on the other side.
+/// Returns a world in which both people have begun a reset with a proof, and each refuses the
+/// other's proof as too old.
 fn both_stale() -> World {
     let mut world = friends(66);
     put_back(&mut world, &[0], 1);
@@ -146,7 +147,7 @@ fn a_contact_that_moved_since_the_copy_is_told_as_unreachable_and_a_new_invite_h
     assert_eq!(info(&mut world, 0).unreachable, None);
 }
 
-/// Publishes an invite of Ben's. Returns its link and its bundle.
+/// Makes and publishes an invite of Ben's for Ada. Returns its link and its bundle.
 fn invite_of_ben(world: &mut World) -> (InviteLink, Vec<u8>) {
     let today = world.today;
     let ben = world.people[1].engine();

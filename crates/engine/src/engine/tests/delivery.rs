@@ -113,7 +113,8 @@ fn a_blob_that_stops_the_process_three_times_is_put_aside_and_comes_again_by_its
     world.check();
 }
 
-/// Returns a content as a newer version makes it, sealed by its session.
+/// Returns an envelope of the person `who` with an encoded content such as only a newer version
+/// makes.
 fn from_a_newer_version(world: &mut World, who: usize, content: &[u8]) -> Vec<u8> {
     let engine = world.people[who].engine();
     let ratchet = engine.contacts.get_mut(&1).unwrap().ratchet.as_mut().unwrap();
@@ -195,8 +196,8 @@ fn what_expired_at_the_relay_is_sent_again_on_that_day() {
     }
 }
 
-/// Lets Ben send three texts, of which the relay loses the first after it was taken, and lets Ada's receipt tell Ben of the
-/// others. Returns Ben's first number.
+/// Lets Ben send three texts, of which the relay loses the first after it has stored it, and lets
+/// Ada's receipt tell Ben that the others have come. Returns the number of the first text.
 fn with_a_gap(world: &mut World, texts: [&str; 3]) -> u64 {
     let today = world.today;
     let mut first = 0;

@@ -4,7 +4,7 @@ use super::{healing::friends, *};
 use crate::vault::{MailboxKind, sub_key};
 use deaddrop_e2ee::content::{self, Content, Message, MessageId, StreamId};
 
-/// Returns a blob that Ben's client would not send.
+/// Returns an envelope of Ben's with items that his client would not send.
 fn odd_blob(world: &mut World, items: &[Content]) -> Vec<u8> {
     let bytes = content::encode(items).unwrap();
     let contact = world.people[1].engine().contacts.get_mut(&1).unwrap();
@@ -262,7 +262,8 @@ fn what_comes_to_an_open_invite_after_a_restore_is_no_lost_session() {
     );
 }
 
-/// Checks a vault of an earlier version, which took the landing of an own open invite for a private mailbox.
+/// A vault of an earlier version may lack a private mailbox: that version took the landing of an
+/// own open invite for one.
 #[test]
 fn a_vault_without_a_private_mailbox_gets_one_when_it_is_opened() {
     let mut world = friends(171);

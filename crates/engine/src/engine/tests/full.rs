@@ -3,7 +3,7 @@
 use super::{healing::friends_of, *};
 use crate::{ContactAsks, EngineError, VaultRoom};
 
-/// Returns a vault with a room of 2.5 MiB.
+/// Returns the limits of a vault with a room of 2.5 MiB: small, so that a few texts fill it.
 fn small() -> MemoryLimits {
     MemoryLimits { room_bytes: 5 << 19, least_row_bytes: 752, capacity_bytes: 5 << 19 }
 }
@@ -12,7 +12,7 @@ fn room(world: &World) -> VaultRoom {
     world.people[0].engine.as_ref().unwrap().vault_status().room
 }
 
-/// Lets Ben's next text come to Ada's mailbox at the relay.
+/// Sends a text of about `length` bytes from Ben to Ada's mailbox at the relay.
 fn send_from_ben(world: &mut World, length: usize) {
     let number = world.people[1].sent.len();
     let text = format!("{number} {}", "x".repeat(length));
@@ -21,7 +21,7 @@ fn send_from_ben(world: &mut World, length: usize) {
     while world.put(1, false) {}
 }
 
-/// Lets Ada take what lies at the relay, as far as there is room.
+/// Delivers to Ada the blobs that lie in her mailboxes at the relay, until her vault refuses one.
 fn read(world: &mut World) -> Result<(), VaultError> {
     let today = world.today;
     for mailbox in world.boxes.values_mut().filter(|mailbox| mailbox.owner == 0) {
@@ -34,7 +34,7 @@ fn read(world: &mut World) -> Result<(), VaultError> {
     Ok(())
 }
 
-/// Returns the texts that Ada has received, and forgets them.
+/// Returns the texts that Ada has received, and erases her events.
 fn take_history(world: &mut World) -> Vec<String> {
     take_history_of(world, 0)
 }
@@ -102,7 +102,8 @@ fn a_full_vault_refuses_goes_on_receiving_leaves_the_rest_and_goes_on_after_forg
     assert_eq!(world.people[1].engine().waiting().1, 0, "all were receipted");
 }
 
-/// Forgotten messages leave rows by which they are recognised if they come again: these rows alone must not keep a vault full.
+/// Messages whose events were erased leave rows by which they are recognised if they come again.
+/// These rows alone must not keep a vault full.
 #[test]
 fn a_vault_in_which_nothing_is_left_to_read_has_room_once_events_are_erased() {
     let mut world = friends_of(World::with(304, [small(), MemoryLimits::default()]));
@@ -129,7 +130,7 @@ fn a_vault_in_which_nothing_is_left_to_read_has_room_once_events_are_erased() {
     assert_eq!(world.people[0].engine().contacts[&1].seen.len(), kept);
 }
 
-/// Refuses in the middle of a step, as a disk does that is full before the vault is.
+/// The vault refuses in the middle of a step, as on a disk that is full before the vault is.
 #[test]
 fn a_store_without_room_refuses_and_nothing_is_changed() {
     // The marks are those of a store that is sixteen times as large.

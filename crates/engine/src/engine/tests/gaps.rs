@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// Lets Ben send texts. The relay loses those whose places are named, after it has taken them.
+/// Lets Ben send `count` texts. The relay loses those whose positions, from 0, are in `lost`, after
+/// it has stored them.
 fn say_and_lose(world: &mut World, count: usize, lost: &[usize]) {
     for at in 0..count {
         world.say(1);

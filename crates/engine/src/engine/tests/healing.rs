@@ -7,7 +7,7 @@ pub(super) fn friends(seed: u64) -> World {
     friends_of(World::new(seed))
 }
 
-/// Returns the world of [`friends`] with these people.
+/// Lets the two people of a world talk long enough to hold reset bundles of each other.
 pub(super) fn friends_of(mut world: World) -> World {
     for who in [1, 0, 1, 0] {
         world.say(who);
@@ -28,8 +28,8 @@ pub(super) fn assert_talk(world: &mut World) {
     }
 }
 
-/// Lets both people talk, then puts these sides back to copies that lack the talk. With 0 rounds, only a turn of the one side
-/// that is put back is lost.
+/// Lets both people talk for a number of rounds, then puts the vaults of the people in `sides` back
+/// to copies that lack that talk. With 0 rounds, only one message of each of them is lost.
 pub(super) fn put_back(world: &mut World, sides: &[usize], rounds: usize) {
     let say = |world: &mut World| {
         for who in sides {
@@ -143,7 +143,8 @@ fn a_session_that_cannot_be_proved_is_told_and_a_new_invite_heals_it() {
     assert!(world.people[0].saw(&EventKind::BegunAgain));
 }
 
-/// Lets one person invite the other, a contact already, and the other accept by that name.
+/// Lets the person `who` invite the other, who is a contact already, and lets the other accept by
+/// the name of that contact.
 pub(super) fn invite_again(world: &mut World, who: usize, other: usize) {
     let today = world.today;
     let engine = world.people[who].engine();
@@ -236,7 +237,8 @@ fn an_invite_of_another_identity_is_refused_by_a_known_name() {
     assert!(world.people[0].saw(&EventKind::IdentityChanged));
 }
 
-/// Plays the relay for the vault's own mailboxes. `there` holds those that exist.
+/// Plays the relay for the sentinel mailboxes of a person. `there` holds those that exist at the
+/// relay, by their send capabilities.
 fn keep_sentinel(person: &mut Person, there: &mut BTreeSet<[u8; 32]>) {
     for _ in 0..2 {
         for mailbox in

@@ -126,7 +126,8 @@ fn an_invite_that_leads_nowhere_is_refused() {
     }
 }
 
-/// Both have invited, and one of them accepts what the other sent: the invite that is then left open must not hold what they say.
+/// Both people have invited, and one accepts the other's invite. The own invite that is then left
+/// open must not be the way by which the messages of the session come.
 #[test]
 fn a_person_who_accepts_beside_an_own_open_invite_reads_at_a_private_mailbox() {
     let mut world = World::new(12);

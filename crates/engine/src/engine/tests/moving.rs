@@ -1,14 +1,16 @@
-//! Moves to another relay: under losses and crashes, given twice, before the first answer, without end.
+//! Moves to another relay: under losses and crashes, given twice, before the first answer, without
+//! end.
 
 use super::*;
 use crate::error::EngineError;
 
-/// Returns the relays at which the messages of the one contact are awaited.
+/// Returns the addresses of the relays on which a person reads the messages of the one contact.
 fn relays(person: &mut Person) -> Vec<String> {
     person.engine().contact_list()[0].relays.clone()
 }
 
-/// Lets the two people talk in both directions, under losses and with crashes of both.
+/// Does `steps` random steps of a talk in both directions, with losses and with crashes of both
+/// people.
 fn talk(world: &mut World, steps: usize) {
     for _ in 0..steps {
         let who = world.rng.random_range(0..2);

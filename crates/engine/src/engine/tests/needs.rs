@@ -15,7 +15,8 @@ fn ada_and_ben() -> (Person, Person) {
     (ada, ben)
 }
 
-/// Stores everything that is sealed, as a relay does. Returns the number of envelopes.
+/// Answers every put of a person as a relay does that stores the envelope. Returns the number of
+/// envelopes.
 fn store_all(person: &mut Person) -> usize {
     let mut count = 0;
     loop {

@@ -10,7 +10,7 @@ use crate::engine::{
 };
 use deaddrop_e2ee::content::{self, Content, StreamId};
 
-/// Returns a blob that Ben's client would not send.
+/// Returns an envelope of Ben's with items that his client would not send.
 fn odd_blob(world: &mut World, items: &[Content]) -> Vec<u8> {
     odd_content(world, &content::encode(items).unwrap())
 }
@@ -20,7 +20,7 @@ fn odd_content(world: &mut World, bytes: &[u8]) -> Vec<u8> {
     contact.ratchet.as_mut().unwrap().encrypt(bytes, &mut random()).unwrap().0.into_bytes()
 }
 
-/// Lets the other person answer: as long as Ben talks alone, a turn takes at most 2,000 messages.
+/// Lets Ada answer, because Ben can send at most 2,000 messages without an answer.
 fn answer(world: &mut World) {
     world.say(0);
     while world.put(0, false) {}
@@ -39,7 +39,8 @@ fn rows(world: &mut World, table: Table) -> usize {
     world.people[0].engine().vault.keys(table).len()
 }
 
-/// Returns an item of a type that this version does not know, critical.
+/// Returns a numbered item of an unknown type that is marked critical, so that it is kept for a
+/// newer version.
 fn unknown(stream: [u8; 16], number: u64) -> Content {
     let body = [&stream[..], &number.to_le_bytes(), b"later"].concat();
     Content::Unknown { kind: 40, flags: 3, stream: StreamId(stream), number, body }

@@ -1,4 +1,5 @@
-//! "Delivered" is reported only for the very content that the peer's vault holds, whatever was put back.
+//! "Delivered" is reported only for the very content that the peer's vault holds, whatever was put
+//! back.
 
 use super::*;
 

@@ -57,7 +57,8 @@ fn a_table_is_listed_in_order_and_without_the_rows_of_others() {
     assert!(numbers(Table::Held).is_empty());
 }
 
-/// The count that is kept with each change is the count that an opening makes.
+/// The weight of all rows that is kept up to date with each change must equal the one that an
+/// opening computes.
 #[test]
 fn the_room_in_use_is_counted_as_an_opening_counts_it() {
     let memory = MemoryVault::new();

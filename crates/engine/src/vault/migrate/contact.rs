@@ -1,4 +1,5 @@
-//! Migrates a contact of format 1: it becomes a person, a peer, a conversation, and a contact of the e2ee crate.
+//! Migrates a contact of format 1: it becomes a person, a peer, a conversation, and a contact of
+//! the e2ee crate.
 
 use super::{Work, rows};
 use crate::{
@@ -19,11 +20,12 @@ use rand_core::CryptoRng;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
-/// The slot of the only session and of the only incoming stream of a vault of format 1.
+/// The slot (sub number of rows) of the only session and of the only incoming stream that a contact
+/// has in format 1.
 const SLOT: u8 = 0;
 
 impl<V: Vault, R: CryptoRng> Work<'_, V, R> {
-    /// Returns the rows of skipped keys of each contact.
+    /// Returns, for each contact, the keys of the rows that hold keys of skipped messages.
     pub(super) fn skipped_keys(&self) -> BTreeMap<u32, Vec<RowKey>> {
         let mut skipped: BTreeMap<u32, Vec<RowKey>> = BTreeMap::new();
         for row in self.vault.keys(Table::Skipped) {
@@ -32,7 +34,8 @@ impl<V: Vault, R: CryptoRng> Work<'_, V, R> {
         skipped
     }
 
-    /// Replaces a contact's row by the four of format 2, and takes its control message away: the engine makes it again.
+    /// Replaces the row of a contact by the four of format 2, and erases its control message: the
+    /// engine makes it again.
     pub(super) fn contact(&mut self, id: u32, skipped: &[RowKey]) -> Result<(), VaultError> {
         let mut old: format1::ContactRow = super::old(self.vault, &key(Table::Person, id, 0))?;
         let control = key(Table::Outbox, id, rows::CONTROL);
@@ -71,7 +74,8 @@ impl<V: Vault, R: CryptoRng> Work<'_, V, R> {
         self.changes.put(key(Table::Conversation, id, 0), &ConversationRow::new(id, clock))
     }
 
-    /// Reads the session with a contact. Returns `None` if one of its rows is damaged.
+    /// Loads the session with a contact; `None` if one of its rows is damaged or missing, or if it
+    /// is with another identity. Fails with [`VaultError::NewerVersion`] if a row of it is newer.
     fn session(
         &self,
         id: u32,
@@ -104,7 +108,8 @@ impl<V: Vault, R: CryptoRng> Work<'_, V, R> {
     }
 }
 
-/// Splits the number in a skipped key's name into the turn and the number in the turn.
+/// Splits the number in the key of a skipped message's row into the turn and the number of the
+/// message in it.
 #[expect(clippy::cast_possible_truncation, reason = "two halves of 32 bits each")]
 const fn skipped_id(number: u64) -> SkippedId {
     SkippedId { turn: (number >> 32) as u32, message_number: number as u32 }

@@ -11,11 +11,11 @@ use crate::{
 use deaddrop_e2ee::content::{self, Content, Message, MessageId, StreamId};
 use zeroize::Zeroizing;
 
-/// The number of the control message in an outbox.
+/// The number in the key of an outbox's control message (a Hello, or a receipt).
 pub(super) const CONTROL: u64 = 0;
-/// The sub number of drafts.
+/// The sub number in the keys of draft rows.
 pub(super) const DRAFT: u8 = 1;
-/// The stream of an item that has none yet.
+/// The stream id in the content of a draft, which belongs to no stream yet.
 const NO_STREAM: StreamId = StreamId([0; 16]);
 
 pub(super) const fn draft_key(contact: u32, number: u64) -> RowKey {
@@ -27,7 +27,8 @@ pub(super) fn config(old: format1::ConfigRow) -> ConfigRow {
     ConfigRow { seed, root: None, relay, next_id: next_contact, event_floor }
 }
 
-/// Converts an event; its contact is looked up by name.
+/// Converts an event. Its contact is found by the name in the event; it concerns no contact if none
+/// has the name.
 pub(super) fn event(old: format1::EventRow, known: &Known) -> EventRow {
     use format1::EventKind as Old;
     let id = known.by_name.get(&old.contact).copied().unwrap_or(0);
@@ -50,14 +51,16 @@ pub(super) fn event(old: format1::EventRow, known: &Known) -> EventRow {
     EventRow { day: old.day, conversation: id, author, message, kind }
 }
 
-/// Converts a held item, and adds its hash; fails if the content is damaged or empty.
+/// Converts a held item, and adds its hash. Fails with [`VaultError::Corrupt`] if the content is
+/// damaged or empty.
 pub(super) fn held(content: Zeroizing<Vec<u8>>) -> Result<HeldRow, VaultError> {
     let items = content::decode_with_hashes(&content).map_err(|_| VaultError::Corrupt)?;
     let (_, hash) = items.into_iter().next().ok_or(VaultError::Corrupt)?;
     Ok(HeldRow { hash, content })
 }
 
-/// Converts a content that waits for a newer version. The key of an item that was parked alone has the item's number.
+/// Converts a content that is kept for a newer version. It was an item that is kept alone if its
+/// key has the item's number, and else a whole content, which gets the number 0.
 pub(super) fn parked(row: &RowKey, in_stream: Option<[u8; 16]>, content: Zeroizing<Vec<u8>>) -> ParkedRow {
     let (peer, of_key) = parts(row);
     let items = content::decode(&content).unwrap_or_default();
@@ -80,8 +83,9 @@ const fn number(item: &Content) -> Option<u64> {
     }
 }
 
-/// Converts a numbered item to a draft; fails if it is damaged, or neither a text nor a move. Returns the draft and the clock after
-/// it; `clock` is that of the message before.
+/// Converts a numbered item to a draft with the message id `id`. `clock` is the clock of the
+/// message before. Returns the draft and the clock after it. Fails with [`VaultError::Corrupt`] if
+/// the item is damaged, or neither a text nor a move.
 pub(super) fn draft(old: format1::ItemRow, id: MessageId, clock: u64) -> Result<(DraftRow, u64), VaultError> {
     let mut items = content::decode(&old.content).map_err(|_| VaultError::Corrupt)?;
     let [item] = items.as_mut_slice() else { return Err(VaultError::Corrupt) };

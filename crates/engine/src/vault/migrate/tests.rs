@@ -1,4 +1,5 @@
-//! A vault of format 1 with thousands of rows becomes one of format 2, row by row, wherever it is interrupted.
+//! A vault of format 1 with thousands of rows becomes one of format 2, row by row, wherever it is
+//! interrupted.
 
 mod damage;
 mod fixture;
@@ -21,12 +22,13 @@ use fixture::{
 use rand::{SeedableRng, rngs::StdRng};
 use std::collections::BTreeSet;
 
-/// The contacts that are only invited.
+/// The numbers of the contacts that are only invited. So many that their conversion takes several
+/// batches.
 const INVITED: core::ops::Range<u32> = 10..130;
 
 type TestVault = Rows<MemoryVault>;
 
-/// Returns a vault with these rows.
+/// Returns a vault in memory with these rows, and the access to it.
 fn vault_of(rows: &Stored) -> (MemoryVault, TestVault) {
     let disk = MemoryVault::new();
     let mut vault = Rows::new(disk.clone());
@@ -38,7 +40,7 @@ fn vault_of(rows: &Stored) -> (MemoryVault, TestVault) {
     (disk, vault)
 }
 
-/// Opens the vault on a copy of the disk, as after a process was killed.
+/// Opens a copy of the disk, as after a process was killed.
 fn reopened(disk: &MemoryVault) -> (MemoryVault, TestVault) {
     let disk = disk.copy();
     (disk.clone(), Rows::new(disk))
@@ -48,7 +50,8 @@ fn rows_of(vault: &TestVault) -> Stored {
     vault.entries().map(|row| (row.key, vault.read_bytes(&row.key).unwrap().unwrap())).collect()
 }
 
-/// Takes the outgoing streams out of peer rows, where they are random.
+/// Removes the ids of the outgoing streams, which are random, from the peer rows. Returns them, by
+/// contact.
 fn take_streams(rows: &mut Stored) -> BTreeMap<u32, [u8; 16]> {
     let mut streams = BTreeMap::new();
     for (key, body) in rows.iter_mut().filter(|(key, _)| key.0[0] == Table::Peer.code()) {
@@ -59,7 +62,8 @@ fn take_streams(rows: &mut Stored) -> BTreeMap<u32, [u8; 16]> {
     streams
 }
 
-/// Checks that the rows are as expected, and that every outgoing stream was drawn by itself. Returns the streams.
+/// Checks that the rows of the vault are those that the fixture expects, and that the ids of the
+/// outgoing streams are new and differ. Returns these ids, by contact.
 fn assert_migrated(vault: &TestVault, fixture: &Fixture) -> BTreeMap<u32, [u8; 16]> {
     let mut rows = rows_of(vault);
     assert_eq!(
@@ -85,7 +89,8 @@ struct World {
     ada: Pair,
 }
 
-/// Returns more than 5,000 rows of everything that a vault of format 1 can hold.
+/// Returns a fixture of more than 5,000 rows of every kind that a vault of format 1 can hold: so
+/// many that the migration takes many batches.
 fn world() -> World {
     let rng = &mut StdRng::seed_from_u64(1);
     let own = IdentityKeyPair::generate(rng);
@@ -170,7 +175,8 @@ fn world() -> World {
     World { fixture, own, ada }
 }
 
-/// Returns the row of the e2ee crate's contact that adopts the session whose rows the fixture has.
+/// Returns the row of an e2ee `Contact` that has adopted the session of the contact `id` in the
+/// fixture.
 fn adopted(fixture: &Fixture, id: u32, verified: bool) -> Zeroizing<Vec<u8>> {
     let row = |table| fixture.old[&key(table, id, 0)].clone();
     let session = deaddrop_e2ee::session::Session::load(&row(Table::Session), &row(Table::Resets), [])

@@ -1,4 +1,5 @@
-//! Rows come back as they were written; damaged ones are refused, never a panic, whatever their bytes.
+//! Rows come back as they were written; damaged ones are refused, never a panic, whatever their
+//! bytes.
 
 use super::*;
 use deaddrop_primitives::assert_secret;
@@ -22,7 +23,8 @@ assert_rows!(
     Sealed InviteRow AcceptedInvite
 );
 
-/// A row with a `Debug`. Rows hold secrets and have none; those of a test do not matter.
+/// A row with a `Debug`, which property tests need. Rows hold secrets and have none; those of a
+/// test do not matter.
 struct Shown<T>(T);
 
 impl<T: Serialize> core::fmt::Debug for Shown<T> {
@@ -146,7 +148,7 @@ fn event_kind() -> impl Strategy<Value = EventKind> {
     ]
 }
 
-/// Returns the kinds without fields, in the order of their numbers.
+/// Returns the kinds of events without fields, in the order of their numbers in the specification.
 fn fixed_kinds() -> Vec<EventKind> {
     vec![
         EventKind::Delivered,
@@ -173,8 +175,8 @@ fn fixed_kinds() -> Vec<EventKind> {
     ]
 }
 
-/// Checks that `row` is read as it was written, is written to the same bytes again, and is refused if it is cut short or too
-/// long.
+/// Checks that `row` is read as it was written, is written to the same bytes again, and is refused
+/// if it is cut short.
 fn comes_back<T: Serialize + DeserializeOwned>(row: &T) {
     let bytes = postcard::to_allocvec(row).unwrap();
     let back: T = postcard::from_bytes(&bytes).unwrap();
@@ -184,7 +186,7 @@ fn comes_back<T: Serialize + DeserializeOwned>(row: &T) {
     }
 }
 
-/// Checks that decoding any bytes does not panic.
+/// Checks that decoding these bytes as each kind of row does not panic.
 fn survives(bytes: &[u8]) {
     let _ = postcard::from_bytes::<ConfigRow>(bytes);
     let _ = postcard::from_bytes::<PersonRow>(bytes);
@@ -293,7 +295,8 @@ proptest! {
     }
 }
 
-/// Secrets and digests are written as arrays and bytes are: what older versions wrote still reads, and the other way round.
+/// Secrets and digests must be encoded as plain arrays and bytes are, so that rows of older
+/// versions can be read, and the other way round.
 #[test]
 fn secrets_have_the_bytes_of_plain_fields() {
     let row = ConfigRow {
@@ -315,7 +318,7 @@ fn secrets_have_the_bytes_of_plain_fields() {
     assert_eq!(postcard::to_allocvec(&format).unwrap(), [&[2, 0][..], &[0; 16][..]].concat());
 }
 
-/// The numbers in the chapter's tables are those in the rows.
+/// The numbers of kinds in the rows must be those in the tables of spec/14-client.md.
 #[test]
 fn kinds_have_the_numbers_of_the_specification() {
     let first = |kind: &EventKind| postcard::to_allocvec(kind).unwrap()[0];

@@ -26,7 +26,7 @@ impl Connections {
         Some(id)
     }
 
-    /// Compares every count with one that is made again from the entries.
+    /// Panics unless every count equals the one that is computed from the entries.
     fn check(&self) {
         for (stage, ranked) in [
             (Stage::Silent, &self.silent),

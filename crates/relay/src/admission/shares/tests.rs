@@ -9,8 +9,9 @@ fn far(number: u32) -> Prefix {
     Prefix::numbered(number)
 }
 
-/// Lets `flooders` prefixes ask ten times a second each for a quarter of an hour, then a new one once. Returns the
-/// number of tokens that the flood got, and the answer to the new one.
+/// Lets `flooders` prefixes ask for a token ten times a second each for a quarter of an hour, then
+/// a prefix that never asked before once. Returns the number of tokens that the flooders got, and
+/// the answer to the new prefix.
 fn flood(flooders: u32, rates: &Rates) -> (u32, Result<(), u16>) {
     let mut shares = Shares::default();
     let mut got = 0;

@@ -24,7 +24,8 @@ fn a_store_whose_rules_are_torn_has_stopped() {
     assert!(torn.is_err() && store.census().stopped);
 }
 
-/// A reader that looked before the blob was destroyed would find it in flight still, and not look again for long.
+/// A hint that came before the blob is destroyed would be lost: the reader's look would still find
+/// the blob in flight, and the next look would come long after.
 #[tokio::test]
 async fn a_reader_is_told_of_an_expiry_once_the_blob_is_destroyed() {
     let store = store();
@@ -61,7 +62,8 @@ fn a_store_that_may_have_lost_a_job_has_stopped() {
     assert!(torn.is_err() && store.census().stopped);
 }
 
-/// Memory that refuses to store, or holds all jobs back, when it is told to.
+/// A backing in memory that refuses jobs which store records (`refuse`), or holds all jobs back
+/// (`hold`), when a test says so.
 #[derive(Default)]
 struct Moody {
     memory: MemoryBacking,
@@ -176,7 +178,7 @@ async fn look(store: &impl Store, claimed: &Claimed) -> Result<Vec<RecordId>, St
     Ok(store.peek(peek, day(0)).await?.blobs.into_iter().map(|stored| stored.record).collect())
 }
 
-/// Returns the mailbox as its record says.
+/// Reads the record of the mailbox `handle` from the backing and decodes it.
 async fn recorded(store: &KeptStore<Moody>, handle: Handle) -> record::Lasting {
     record::decode(&store.backing.read(vec![record::mailbox_key(handle)]).await[0].clone().unwrap()).unwrap()
 }
@@ -296,7 +298,8 @@ async fn expiry_waits_for_the_disk_and_acks_do_not() {
     assert_eq!(store.census().blobs, 0);
 }
 
-/// A record that was decided before a change was made would undo it on the disk.
+/// Both the change and the first use write the mailbox's record. If the second record were decided
+/// before the first one is in force, it would undo that on the disk.
 #[tokio::test]
 async fn a_change_and_a_first_use_at_the_same_time_are_both_on_the_disk() {
     for reads in [false, true] {

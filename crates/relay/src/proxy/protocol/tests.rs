@@ -122,7 +122,7 @@ proptest! {
     }
 }
 
-/// A read of the missing bytes leaves the bytes behind a header unread.
+/// Reading as many bytes as `missing` returns leaves the bytes after a header unread.
 #[test]
 fn the_missing_bytes_never_reach_behind_the_header() {
     let mut v2 = [&SIGNATURE[..], &[0x21, 0x11, 0, 20]].concat();

@@ -1,4 +1,5 @@
-//! Bytes of puts from one network over many links, and from many networks, with links as values and simulated time.
+//! Bytes of puts from one network over many links, and from many networks, with links as values and
+//! simulated time.
 
 use super::*;
 use crate::admission::Prefix;
@@ -29,7 +30,8 @@ fn hear(link: &mut RelaySession, item: Item, ms: u64) -> Output {
     out
 }
 
-/// Puts one blob. Returns the seconds to wait if it is refused, and `None` if it goes on to the store.
+/// Sends one put of a blob of `class`. Returns the seconds to wait if the put is refused, and
+/// `None` if the session passes it on to the store.
 fn put(link: &mut RelaySession, class: SizeClass, ms: u64) -> Option<u16> {
     let blob = Blob::new(vec![0; class.bytes()]).unwrap();
     let out = hear(link, Put { req: 1, send: PresentedSend::from_bytes([1; 32]), blob }.into(), ms);
@@ -99,9 +101,9 @@ fn a_put_that_its_prefix_refuses_takes_no_bytes_from_its_link() {
     assert!(put(&mut one, SizeClass::Small, 2_000).is_some_and(|wait| wait > 4_000), "and no third");
 }
 
-/// Lets 32 networks put blobs of the largest class as fast as they can for two minutes, beside a link that puts `class` each
-/// `every_ms` from `prefix` after the first second. Returns the bytes that the flood and the link got in, and the number of refusals
-/// of the link.
+/// Simulates two minutes in which 32 networks put blobs of the largest class as fast as they can,
+/// and `prefix` puts one of `class` each `every_ms` after the first second. Returns the accepted
+/// bytes of the 32 networks, those of `prefix`, and the number of refused puts of `prefix`.
 fn flood(limits: Limits, prefix: Prefix, class: SizeClass, every_ms: u64) -> (u64, u64, u32) {
     let shared = SessionContext::new(limits, None);
     let large = SizeClass::Large.bytes() as u64;

@@ -70,7 +70,7 @@ pub(super) async fn readers_of_several_mailboxes_are_independent(store: &impl St
     assert_eq!(counts(store), (3, 0, 0));
 }
 
-/// Hints may be lost under load. In a quiet store each of them arrives.
+/// Hints may be lost under load. In a store without load each hint arrives.
 pub(super) async fn hints_tell_of_puts_and_ends(store: &impl Store) {
     for number in 1..=3 {
         create(store, number).await;

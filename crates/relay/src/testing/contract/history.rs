@@ -1,5 +1,5 @@
-//! Random histories of a store: requests of owners, senders and several readers, days, sweeps and crashes, each compared with the
-//! model.
+//! Random histories of a store: requests of owners, senders and several readers, days, sweeps and
+//! crashes, each compared with the model.
 
 use super::factory::{StoreFactory, StoredCounts};
 use super::kit::*;
@@ -13,20 +13,23 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::fmt::Debug;
 
-/// Highest number of an owner, a reader and a sender: few, so that they meet.
+/// Number of different owners; the next two constants are those of readers and of senders. Few, so
+/// that random requests often name the same one.
 const OWNERS: u32 = 10;
 const READERS: u32 = 12;
 const SENDERS: u32 = 16;
-/// The tokens of the connections. Two are the same reader, and one is never the same.
+/// Token of each connection, one byte repeated. The first two are the same reader; the last, zeros,
+/// is never the same reader as another.
 const TOKENS: [u8; 4] = [1, 1, 2, 0];
 
-/// Whether stores of this factory survive their process.
+/// Returns whether this factory can reopen a store.
 pub(super) async fn can_reopen(factory: &mut impl StoreFactory) -> bool {
     let store = factory.create(limits()).await;
     factory.reopen(store, limits()).await.is_some()
 }
 
-/// Runs one history.
+/// Runs one random history of `steps` steps with the seed `seed` on a new store, and compares each
+/// answer with that of the model. With `can_reopen`, also crashes and reopens the store at times.
 pub(super) async fn run(factory: &mut impl StoreFactory, seed: u64, steps: u32, can_reopen: bool) {
     let limits = Limits {
         mailboxes: 10,
@@ -72,12 +75,13 @@ struct History<'a, F: StoreFactory> {
     seed: u64,
     step: u32,
     now: Now,
-    /// The connections with their numbers in the model.
+    /// The connections in the order of [`TOKENS`], each with its number in the model.
     readers: Vec<(u64, ConnectedReader)>,
     connections: u64,
-    /// Claims of this process, also those that are over.
+    /// Claims since the store was opened, each with its counterpart in the model; also those that
+    /// are over.
     claims: Vec<(Claimed, ModelClaim)>,
-    /// Number of different blobs so far.
+    /// Number of different blobs that were put so far.
     blobs: u32,
     can_reopen: bool,
 }
@@ -166,7 +170,8 @@ impl<F: StoreFactory> History<'_, F> {
         self.claim_all(place, numbers).await;
     }
 
-    /// Claims the mailboxes with these numbers of readers.
+    /// Claims the mailboxes of the readers `numbers` for the connection at `place`, and compares
+    /// the answers with those of the model.
     async fn claim_all(&mut self, place: usize, numbers: Vec<u32>) {
         let claims = numbers.iter().map(|number| Claim { read: read(*number), sub: *number }).collect();
         let found = self.store().claim(claims, &self.readers[place].1, self.now).await;
@@ -244,7 +249,8 @@ impl<F: StoreFactory> History<'_, F> {
         self.compare("ack", acked, vec![expected]);
     }
 
-    /// Lets days pass. A large step is followed by a pause of expiry.
+    /// Moves the clock on by some days, and then sweeps, or claims and looks. A large step begins a
+    /// pause of expiry.
     async fn pass_days(&mut self) {
         self.make_certain().await;
         let days = self.pick(&[1, 1, 2, 3, 9]);
@@ -262,7 +268,8 @@ impl<F: StoreFactory> History<'_, F> {
         }
     }
 
-    /// Makes the lease and the use of each mailbox certain, by an owner's change that is answered.
+    /// Renews, as their owners, the mailboxes whose lease or use a crash may undo. After the answer
+    /// a crash can undo neither.
     async fn make_certain(&mut self) {
         let uncertain = self.model.mailboxes.values().filter(|mailbox| mailbox.is_uncertain);
         let owners: Vec<_> = uncertain.map(|mailbox| mailbox.rights.own).collect();
@@ -278,7 +285,8 @@ impl<F: StoreFactory> History<'_, F> {
         self.model.sweep(self.now);
     }
 
-    /// Ends the process and opens the store again. Mailboxes whose use may be lost are used again.
+    /// Crashes the store and reopens it. Claims the mailboxes whose use the crash may have undone,
+    /// so that store and model agree again.
     async fn crash(&mut self) {
         if self.random.random() {
             self.check_stored().await;
@@ -296,7 +304,7 @@ impl<F: StoreFactory> History<'_, F> {
         self.make_certain().await;
     }
 
-    /// Makes a connection. Returns its number in the model with it.
+    /// Makes a connection with this token. Returns the connection with its number in the model.
     fn connect(&mut self, token: u8) -> (u64, ConnectedReader) {
         self.connections += 1;
         self.model.connections.insert(self.connections);
@@ -307,14 +315,15 @@ impl<F: StoreFactory> History<'_, F> {
         values[self.random.random_range(0..values.len())]
     }
 
-    /// Returns a claim of this process, mostly a late one.
+    /// Returns a random one of the last claims since the store was opened; `None` if there is none.
     fn pick_claim(&mut self) -> Option<(Claimed, ModelClaim)> {
         let late = self.claims.len().saturating_sub(self.pick(&[6, 12, 24]));
         let place = (!self.claims.is_empty()).then(|| self.random.random_range(late..self.claims.len()));
         place.map(|place| self.claims[place])
     }
 
-    /// Returns the numbers of the latest blobs that the readers of a mailbox have seen, also of destroyed ones.
+    /// Returns the numbers of the latest 16 blobs of the claimed mailbox that a reader has seen,
+    /// also of destroyed ones.
     fn used(&self, claim: ModelClaim) -> Vec<RecordId> {
         let mailbox = self.model.mailboxes.get(&claim.mailbox);
         mailbox.map_or(vec![], |mailbox| mailbox.used.iter().rev().take(16).rev().copied().collect())
@@ -353,7 +362,8 @@ impl<F: StoreFactory> History<'_, F> {
     }
 }
 
-/// Returns the blob with this number. Few are large.
+/// Returns the blob with this number. One in eight is of the largest class, one in eight of the
+/// middle one.
 fn numbered(number: u32) -> Blob {
     let class = match number % 8 {
         6 => SizeClass::Medium,

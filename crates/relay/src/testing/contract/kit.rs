@@ -12,7 +12,7 @@ use deaddrop_wire::{Blob, ClientToken, Day, MailboxId, OwnId, SendId, SizeClass}
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The day on which each check begins.
+/// The day on which each check begins. Any plausible day would do.
 pub(super) const TODAY: Day = Day::from_number(20_000);
 
 /// Returns limits under which rates and random pauses do not disturb a check.
@@ -29,17 +29,18 @@ pub(super) fn limits() -> Limits {
     }
 }
 
-/// Returns a moment of the first day.
+/// Returns the moment `ms` milliseconds after the start, on the first day.
 pub(super) const fn now(ms: u64) -> Now {
     Now::new(TODAY, ms)
 }
 
-/// Returns a moment of a later day.
+/// Returns a moment `day` days after the first day.
 pub(super) fn on(day: u32) -> Now {
     Now::new(TODAY.plus(day), 1_000_000 * u64::from(day + 1))
 }
 
-/// Returns a mailbox whose rights all have the same number.
+/// Returns a mailbox to create: the owner, the reader and the one sender with this number, with a
+/// lease of a month.
 pub(super) fn mailbox(number: u32, quota: QuotaClass) -> NewMailbox {
     NewMailbox {
         own: own(number),
@@ -69,12 +70,12 @@ pub(super) fn send(number: u32) -> SendId {
     SendId::from_bytes(id(number))
 }
 
-/// Returns the grant for a sender. Its `via` is the low byte of the number.
+/// Returns the grant for the sender with this number. Its `via` is the low byte of the number.
 pub(super) fn grant(number: u32) -> SendGrant {
     SendGrant { send: send(number), via: number as u8 }
 }
 
-/// Returns a small blob.
+/// Returns the blob of the smallest class with this number.
 pub(super) fn blob(number: u32) -> Blob {
     blob_of(SizeClass::Small, number)
 }
@@ -94,7 +95,7 @@ pub(super) fn numbers(found: &[Stored]) -> Vec<u32> {
     found.iter().map(|stored| number_of(&stored.blob)).collect()
 }
 
-/// Returns a connected reader with this token.
+/// Returns a connected reader. Its token is the byte `token` repeated; 0 for none.
 pub(super) fn reader(token: u8) -> ConnectedReader {
     ConnectedReader { token: ClientToken::from_bytes([token; 16]), hints: Arc::new(Hints::default()) }
 }
@@ -128,13 +129,13 @@ pub(super) async fn claim(
     one(store.claim(vec![Claim { read: read(number), sub: number }], reader, at).await)
 }
 
-/// Returns a look with room for all blobs.
+/// Returns a look (a peek) under this claim with room for all blobs.
 pub(super) fn wide(claimed: &Claimed) -> Peek {
     let (handle, fence) = (claimed.handle, claimed.fence);
     Peek { handle, fence, in_flight: vec![], blobs: 1_000, bytes: 1 << 30, any_first: true }
 }
 
-/// Returns all blobs of a mailbox.
+/// Returns all blobs of the claimed mailbox, oldest first.
 pub(super) async fn look(store: &impl Store, claimed: &Claimed, at: Now) -> Result<Vec<Stored>, Stale> {
     let peeked = store.peek(wide(claimed), at).await?;
     assert!(!peeked.more && !peeked.unread, "a look with room for all blobs finds all");
@@ -161,14 +162,15 @@ pub(super) async fn sweep_all(store: &impl Store, at: Now) {
     panic!("a sweep never ends");
 }
 
-/// Returns the numbers of mailboxes, of blobs and of their bytes.
+/// Returns the numbers of mailboxes, of blobs and of bytes of blobs in the store. Panics if the
+/// store has failed.
 pub(super) fn counts(store: &impl Store) -> (u64, u64, u64) {
     let census = store.census();
     assert!(!census.stopped, "the store has failed");
     (census.mailboxes, census.blobs, census.bytes)
 }
 
-/// Returns the one answer to a batch of one entry.
+/// Returns the one answer to a batch of one entry. Panics if there is not exactly one.
 pub(super) fn one<T>(mut answers: Vec<T>) -> T {
     assert_eq!(answers.len(), 1, "one answer per entry");
     answers.remove(0)

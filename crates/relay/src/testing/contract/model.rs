@@ -1,4 +1,5 @@
-//! The rules of a store over plain maps. Random histories compare a store with them.
+//! The rules of a store over plain maps (the *model*). Random histories compare a store with it. A
+//! *turn* is the number of changes of reader of a mailbox, the counterpart of the fence.
 
 use crate::clock::{Calendar, Now};
 use crate::hints::SubscriptionEnd;
@@ -8,46 +9,47 @@ use deaddrop_wire::item::{CreateFlags, LeaseClass};
 use deaddrop_wire::{Blob, Day, MailboxId, OwnId, SendId, SizeClass};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// All mailboxes, by the order of their creation.
+/// The model of a store: all mailboxes, by numbers in the order of their creation.
 pub(super) struct ModelStore {
     pub(super) limits: Limits,
     pub(super) mailboxes: BTreeMap<u64, ModelMailbox>,
     pub(super) calendar: Option<Calendar>,
-    /// The connections that exist.
+    /// Numbers of the connections that exist.
     pub(super) connections: BTreeSet<u64>,
     created: u64,
 }
 
-/// One mailbox.
+/// The model of one mailbox.
 pub(super) struct ModelMailbox {
-    /// The present rights and classes.
+    /// The rights and classes that the mailbox has now.
     pub(super) rights: NewMailbox,
     /// The blobs, oldest first.
     pub(super) blobs: Vec<ModelBlob>,
-    /// Every number that a blob of the mailbox has had.
+    /// Every record number that a blob of the mailbox has had, as far as a look has shown it.
     pub(super) used: BTreeSet<RecordId>,
-    /// Whether a crash may undo the lease and the use that a reader or a volatile put has set.
+    /// Whether a crash may undo that the mailbox was used or its lease renewed, because no change
+    /// of its owner was answered since.
     pub(super) is_uncertain: bool,
     ends: Day,
     unused_until: Option<Day>,
     closed_from: Option<SizeClass>,
-    /// The connection of the reader and its token.
+    /// Number of the reader's connection, and its token; `None` if there is no reader.
     reader: Option<(u64, u8)>,
-    /// The number of changes of reader.
+    /// Number of changes of reader so far.
     turn: u64,
     taken_ms: Option<u64>,
 }
 
-/// One blob.
+/// The model of one blob.
 pub(super) struct ModelBlob {
     pub(super) blob: Blob,
     pub(super) via: u8,
-    /// The number, once the store has told it.
+    /// Record number of the blob; `None` until a look at the store has shown it.
     pub(super) record: Option<RecordId>,
     expiry: Day,
 }
 
-/// A claim of a mailbox: the mailbox and its number of changes of reader.
+/// A claim of a mailbox: the number of the mailbox, and its turn at the claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ModelClaim {
     pub(super) mailbox: u64,
@@ -60,7 +62,7 @@ impl ModelStore {
         Self { limits, mailboxes, calendar: None, connections, created: 0 }
     }
 
-    /// Returns the numbers of mailboxes, of blobs and of their bytes.
+    /// Returns the numbers of mailboxes, of blobs and of bytes of blobs.
     pub(super) fn counts(&self) -> (u64, u64, u64) {
         let blobs: u64 = self.mailboxes.values().map(|mailbox| mailbox.blobs.len() as u64).sum();
         let bytes: u64 = self.mailboxes.values().map(|mailbox| u64::from(mailbox.bytes())).sum();
@@ -203,7 +205,8 @@ impl ModelStore {
         }
     }
 
-    /// Returns the places of the blobs that a look finds, and whether there are more.
+    /// Returns the places in `blobs` of the blobs that a look finds, and whether there are more.
+    /// Fails if the claim is over.
     pub(super) fn peek(
         &mut self,
         claim: ModelClaim,
@@ -234,7 +237,7 @@ impl ModelStore {
         Ok(())
     }
 
-    /// Removes everything that has expired.
+    /// Removes all mailboxes and blobs that have expired.
     pub(super) fn sweep(&mut self, now: Now) {
         self.calendar = Some(now.calendar());
         self.mailboxes.retain(|_, mailbox| {
@@ -245,7 +248,8 @@ impl ModelStore {
         }
     }
 
-    /// Forgets what a process keeps in memory only. Claims from before must not be used any more.
+    /// Forgets what a store keeps in memory only, as a crash does. Claims from before must not be
+    /// used any more.
     pub(super) fn reopen(&mut self) {
         for mailbox in self.mailboxes.values_mut() {
             (mailbox.reader, mailbox.taken_ms, mailbox.closed_from) = (None, None, None);
@@ -275,7 +279,8 @@ impl ModelMailbox {
         self.blobs.iter().map(|blob| blob.blob.as_bytes().len() as u32).sum()
     }
 
-    /// Whether a blob of this class is taken, if the mailbox has no pause because it was full.
+    /// Whether a blob of this class is accepted. Classes that are closed after a put without room
+    /// open as soon as half of the quota is free, because the histories set the random pause to 0.
     fn admit(&mut self, class: SizeClass) -> bool {
         let (blobs, bytes) = (self.rights.quota.blobs().unwrap(), self.rights.quota.bytes().unwrap());
         let (used_blobs, used_bytes) = (self.blobs.len() as u32, self.bytes());
@@ -302,7 +307,8 @@ impl ModelMailbox {
     }
 }
 
-/// Returns the last day of a lease that is renewed today: if less than half is left, whole weeks are added until it is whole.
+/// Returns the last day of a lease that is renewed today: if less than half is left, whole weeks
+/// are added until a full lease from today is covered; otherwise `ends`.
 fn renewed(mut ends: Day, lease: LeaseClass, today: Day) -> Day {
     let days = lease.days().unwrap();
     if ends.since(today) * 2 < days {

@@ -74,7 +74,7 @@ pub(super) async fn answers_come_in_order_one_per_entry(store: &impl Store) {
     assert_eq!(empty, (0, 0), "an empty batch has no answers");
 }
 
-/// A retry, also one that overtakes the answer to the first put, stores no second blob.
+/// A repeated put, even before the answer to the first one, stores no second blob.
 pub(super) async fn a_repeated_put_stores_one_blob(store: &impl Store) {
     create(store, 1).await;
     let batch = vec![(send(1), blob(0)), (send(1), blob(0))];

@@ -1,4 +1,5 @@
-//! Checks of what survives a crash of the process: all that was answered, and nothing that was destroyed.
+//! Checks of what survives a crash of the process: all that was answered, and nothing that was
+//! destroyed.
 
 use super::factory::StoreFactory;
 use super::kit::*;
@@ -41,7 +42,7 @@ pub(super) async fn answered_changes_survive(factory: &mut impl StoreFactory) {
     assert_eq!(counts(&store).0, 3);
 }
 
-/// Crashes directly after the answer to each kind of change.
+/// A change of each kind survives a crash directly after its answer.
 pub(super) async fn each_change_survives_at_once(factory: &mut impl StoreFactory) {
     let changes = [
         Change::Grant(grant(5)),
@@ -99,7 +100,7 @@ pub(super) async fn destroyed_blobs_stay_destroyed(factory: &mut impl StoreFacto
     assert!(newest > found[5].record, "the number of a destroyed blob is not used again");
 }
 
-/// A volatile mailbox survives, its blobs do not, and its quota is free.
+/// A volatile mailbox survives a crash, its blobs do not, and they no longer count for its quota.
 pub(super) async fn volatile_blobs_do_not_survive(factory: &mut impl StoreFactory) {
     let store = factory.create(limits()).await;
     create_with(&store, NewMailbox { flags: CreateFlags::VOLATILE, ..mailbox(1, QuotaClass::Few) }, now(0))
@@ -144,7 +145,8 @@ pub(super) async fn the_calendar_and_expiry_survive(factory: &mut impl StoreFact
     assert_eq!(claimed, Err(NotClaimed::Refused));
 }
 
-/// A store with a mailbox remembers the day, so that no start with this store believes every clock.
+/// A store with a mailbox remembers the day, also after a crash: otherwise a relay that starts with
+/// it would believe any clock.
 pub(super) async fn a_store_with_a_mailbox_remembers_the_day(factory: &mut impl StoreFactory) {
     let store = factory.create(limits()).await;
     assert_eq!(store_day(&store), None);

@@ -23,7 +23,8 @@ impl Floor {
         Self { file, length, at: 0 }
     }
 
-    /// Writes `count` times `pending` bodies of `size`. Returns the seconds.
+    /// Writes `count` times as many bytes as `pending` bodies of `size` have, and syncs each time.
+    /// Returns the seconds.
     pub fn run(&mut self, size: usize, pending: usize, count: usize) -> f64 {
         let chunk = vec![0x5a; (size * pending).next_multiple_of(4_096)];
         let start = Instant::now();

@@ -16,7 +16,7 @@ mod sqlite_store;
 use rounds::{Plan, Store, measure};
 use std::path::PathBuf;
 
-/// Sizes of records in bytes, and numbers of calls that are under way at once.
+/// The runs: size of a record in bytes, and number of calls that are under way at once.
 const PLANS: [(usize, usize); 6] =
     [(1_024, 16), (1_024, 256), (1_024, 1_024), (4_096, 256), (16_384, 256), (65_536, 256)];
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
 
-/// Bytes of bodies in one slice.
+/// Number of bytes of bodies in one slice: store and floor take turns after each.
 const SLICE: u64 = 6 << 20;
 
 /// Sizes and amounts of one run.
@@ -17,7 +17,7 @@ pub struct Plan {
     pub room: u64,
     /// Number of bytes of bodies that live at the same time.
     pub live: u64,
-    /// Number of bytes of bodies that pass in all.
+    /// Number of bytes of bodies that are put in all.
     pub passes: u64,
 }
 
@@ -41,24 +41,27 @@ pub fn name(n: u64) -> [u8; 16] {
     (u128::from(n) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_le_bytes()
 }
 
-/// A store under test. A call returns when its changes are durable.
+/// A store under test. A call returns when its changes are durable. Records are named by their
+/// numbers.
 pub trait Store {
-    /// Puts these numbers, `plan.pending` at the same time. Notes the time of each commit, or of each call.
+    /// Puts the records with these numbers, `plan.pending` at the same time. Adds the seconds that
+    /// each commit, or each call, took to `times`.
     fn put(&mut self, numbers: Range<u64>, plan: &Plan, times: &mut Vec<f64>);
     fn read(&mut self, n: u64) -> Vec<u8>;
-    /// Erases these numbers, `plan.pending` at the same time.
+    /// Erases the records with these numbers, `plan.pending` at the same time.
     fn erase(&mut self, numbers: Range<u64>, plan: &Plan);
-    /// Returns the number of bytes that the store has written so far, if it is known.
+    /// Returns the number of bytes that the store has written so far; `None` if it is not known.
     fn written(&self) -> Option<u64> {
         None
     }
-    /// Returns the number of syncs that the store has waited for so far, if it is known.
+    /// Returns the number of syncs that the store has waited for so far; `None` if it is not known.
     fn syncs(&self) -> Option<u64> {
         None
     }
 }
 
-/// Puts and cycles in steady state, in slices, each beside a slice of the floor.
+/// Measures one store in its steady state: puts, and cycles of put, read and erase, in slices,
+/// after each of which the floor writes as much. Prints a line of the table.
 pub fn measure(dir: &Path, name: &str, plan: &Plan, open: fn(&Path, &Plan) -> Box<dyn Store>) {
     let (size, pending) = (plan.size, plan.pending as u64);
     // A slice: several commits, beside as many of the floor.

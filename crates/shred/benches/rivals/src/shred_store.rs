@@ -38,7 +38,7 @@ pub fn open(path: &Path, plan: &Plan) -> Box<dyn Store> {
     Box::new(Ours { disk, writer, reader })
 }
 
-/// The calls that are under way.
+/// The calls that are under way, and the channel by which they tell their times.
 struct Flight {
     sender: mpsc::Sender<f64>,
     answers: mpsc::Receiver<f64>,
@@ -51,7 +51,8 @@ impl Flight {
         Self { sender, answers, under_way: 0 }
     }
 
-    /// Waits until fewer than `most` calls are under way, and returns the callback of the next one.
+    /// Waits until fewer than `most` calls are under way. Returns the callback of the next call,
+    /// which then counts as under way.
     fn begin<T>(
         &mut self,
         most: usize,
@@ -66,7 +67,8 @@ impl Flight {
         }
     }
 
-    /// Waits until no more than this many calls are under way.
+    /// Waits until no more than `most` calls are under way. Adds the seconds that each answered
+    /// call took to `times`.
     fn wait(&mut self, most: usize, times: &mut Vec<f64>) {
         while self.under_way > most {
             times.push(self.answers.recv().unwrap());

@@ -3,7 +3,8 @@
 use super::*;
 use deaddrop_wire::item::Ping;
 
-/// A contact at whose relay nothing answers, with a running putter, and a relay that takes puts under a newer address.
+/// A client with a running putting link to a contact whose relay takes nothing, and a newer address
+/// of the contact at a relay that takes puts.
 struct Moving {
     world: World,
     id: u32,
@@ -24,7 +25,7 @@ impl Moving {
         Self { world, id, newer, puts }
     }
 
-    /// Lets the contact tell the newer address, and expects a put there.
+    /// Lets the client learn the contact's newer address, and checks that a put comes there.
     async fn tell_and_expect_a_put(mut self) {
         let (id, newer) = (self.id, self.newer.encode());
         let step = move |engine: &mut Engine<_>, _| {
@@ -48,7 +49,7 @@ async fn what_waits_for_a_relay_that_is_down_goes_to_a_newer_one() {
     moving.tell_and_expect_a_put().await;
 }
 
-/// Completes the handshake, then sends Ping without end and answers no put.
+/// Completes the handshakes of all links, then sends Ping without end and answers no Put.
 async fn answer_no_put(listener: TcpListener, identity: RelayIdentity) -> Option<()> {
     loop {
         let (mut stream, _) = listener.accept().await.ok()?;

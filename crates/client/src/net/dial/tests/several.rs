@@ -4,11 +4,12 @@ use super::*;
 use socket2::{Domain, Type};
 use std::net::SocketAddr;
 
-/// A third address of this machine.
+/// A third address of this machine, at which a [`black_hole`] listens.
 const HOLE: &str = "127.0.0.3";
 
-/// Returns a listener that answers nothing more, and what keeps it so: its queue is full, and the system drops all other
-/// connections.
+/// Returns a listener at [`HOLE`] to which connecting never ends: its queue is full, so the system
+/// drops all further connections. The connections in the queue are returned too, because they must
+/// stay open.
 async fn black_hole(port: u16) -> (socket2::Socket, Vec<TcpStream>) {
     let address = SocketAddr::new(HOLE.parse().unwrap(), port);
     let listener = socket2::Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
@@ -54,7 +55,7 @@ async fn the_rule_is_applied_to_each_address_before_the_race() {
     assert!(!is_heard(&world.canary).await);
 }
 
-/// A client with two relays of its own. The name of one is never resolved.
+/// A client with two relays of its own, of which one has a name that is never resolved.
 #[tokio::test]
 async fn an_own_relay_whose_name_is_slow_delays_no_other() {
     let world = World::new("slow.example", PrivateAddresses::Refuse).await;

@@ -125,7 +125,8 @@ fn a_session_of_a_newer_version_stops_it() {
     assert_eq!(refused(&fixture.old), VaultError::NewerVersion);
 }
 
-/// If the row of a contact is lost because the disk is damaged, the rows that belong to it stay where they are.
+/// If the row of a contact is lost because the disk is damaged, the rows that belong to it stay
+/// where they are.
 #[test]
 fn what_belongs_to_no_contact_is_left() {
     let mut fixture = one_contact();

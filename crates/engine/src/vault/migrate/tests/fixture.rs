@@ -29,21 +29,22 @@ const RELAY: &str = "ws://127.0.0.1:4000/#AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGx
 
 pub(super) type Stored = BTreeMap<RowKey, Zeroizing<Vec<u8>>>;
 
-/// The rows of a vault before and after, the random outgoing streams left zero.
+/// The rows of a vault before and after the migration. The ids of outgoing streams, which are
+/// random, are zero in the latter.
 #[derive(Default)]
 pub(super) struct Fixture {
     pub(super) old: Stored,
     pub(super) new: Stored,
 }
 
-/// Returns a row of format 1.
+/// Encodes a row as format 1 did.
 pub(super) fn old_row<T: Serialize>(row: &T) -> Zeroizing<Vec<u8>> {
     let mut bytes = vec![1];
     bytes.extend(postcard::to_allocvec(row).unwrap());
     bytes.into()
 }
 
-/// Returns a byte that differs between the first contacts.
+/// Returns the lowest byte of a contact's number, which differs among the first 256 contacts.
 const fn byte(id: u32) -> u8 {
     id.to_le_bytes()[0]
 }
@@ -64,7 +65,7 @@ pub(super) fn text(stream: [u8; 16], number: u64, text: &str) -> Zeroizing<Vec<u
     content::encode(&[Content::Text { stream: StreamId(stream), number, text: text.to_owned() }]).unwrap()
 }
 
-/// Encodes a move as format 1 did: without the flag of numbered items.
+/// Encodes a MailboxMove as format 1 did: without the flag of numbered items.
 fn old_move(stream: [u8; 16], number: u64) -> Zeroizing<Vec<u8>> {
     let address = b"address".to_vec();
     let mut bytes =
@@ -73,16 +74,17 @@ fn old_move(stream: [u8; 16], number: u64) -> Zeroizing<Vec<u8>> {
     bytes
 }
 
-/// One contact of format 1, in the shape in which [`Fixture::contact`] takes it.
+/// One contact of format 1, and what the migration is to make of it; [`Fixture::contact`] adds
+/// both.
 pub(super) struct OldContact {
     pub(super) row: format1::ContactRow,
-    /// The id of the session that is adopted.
+    /// The id of the session that the migrated contact has; `None`: it has no session.
     pub(super) slot: Option<[u8; 16]>,
-    /// The row of the e2ee crate's contact.
+    /// The row of the e2ee `Contact` that the migrated contact has; `None`: it has no such row.
     pub(super) ratchet: Option<Zeroizing<Vec<u8>>>,
-    /// Number of messages in the outbox.
+    /// Number of texts in the outbox, which is the clock of the migrated conversation.
     pub(super) clock: u64,
-    /// Whether a receipt is due once its control message has gone.
+    /// Whether a receipt is due in the migrated contact, because its control message was erased.
     pub(super) receipt_due: bool,
 }
 
@@ -125,7 +127,7 @@ fn mailbox(id: u32) -> MailboxRow {
     }
 }
 
-/// A session of ours with a person, and the person's side of it.
+/// This user's session with a person, the person's own side of it, and the person's identity.
 pub(super) struct Pair {
     pub(super) session: Session,
     pub(super) peer: Session,
@@ -133,13 +135,13 @@ pub(super) struct Pair {
 }
 
 impl Fixture {
-    /// Adds a row that becomes another.
+    /// Adds a row of format 1, and the row of format 2 that it is to become.
     pub(super) fn becomes<A: Serialize, B: Serialize>(&mut self, row: RowKey, old: &A, new: (RowKey, &B)) {
         self.old.insert(row, old_row(old));
         self.new.insert(new.0, encode(new.1).unwrap());
     }
 
-    /// Adds a row that stays as it is.
+    /// Adds a row that the migration is to leave unchanged.
     pub(super) fn stays(&mut self, row: RowKey, bytes: &[u8]) {
         self.old.insert(row, bytes.to_vec().into());
         self.new.insert(row, bytes.to_vec().into());
@@ -149,7 +151,7 @@ impl Fixture {
         self.becomes(row, body, (row, body));
     }
 
-    /// Adds the config of a person with this many contacts.
+    /// Adds the config row of a person whose next contact gets the number `next_id`.
     pub(super) fn config(&mut self, identity: &IdentityKeyPair, next_id: u32) {
         let (seed, relay) = (identity.seed(), Some(RELAY.to_owned()));
         let duplicate = |seed: &IdentitySeed| seed.duplicate();
@@ -163,7 +165,8 @@ impl Fixture {
         self.becomes(key(Table::Config, 0, 0), &old, (key(Table::Config, 0, 0), &new));
     }
 
-    /// Adds one of each row that keeps its fields, and a missing item.
+    /// Adds one row of each table whose rows keep their fields, and a note of a missing item, which
+    /// is to be erased.
     pub(super) fn small_rows(&mut self, identity: &IdentityKeyPair, rng: &mut StdRng) {
         let relays = RelaysRow {
             adopted: Some(RELAY.to_owned()),
@@ -195,7 +198,8 @@ impl Fixture {
         }
     }
 
-    /// Adds the rows of a session with a person, and returns the session. `skipped` of the person's messages have not come.
+    /// Adds the rows of a session with a person, and returns both sides of it. The keys of
+    /// `skipped` messages of the person that have not come are among the rows.
     pub(super) fn session(
         &mut self,
         id: u32,
@@ -231,7 +235,8 @@ impl Fixture {
         Pair { session, peer: accepted.session, peer_identity }
     }
 
-    /// Adds texts and every tenth time a move, in the states in which an outbox has them. Returns the number of texts.
+    /// Adds outbox items with these numbers, in every state that an outbox has: moves at multiples
+    /// of 10, else texts. Returns the number of texts.
     pub(super) fn outbox(&mut self, id: u32, numbers: core::ops::Range<u64>) -> u64 {
         let (stream, mut clock) = (out_stream(id), 0);
         for number in numbers {
@@ -265,7 +270,8 @@ impl Fixture {
         clock
     }
 
-    /// Adds the control message of a contact, which the migration removes.
+    /// Adds the control message of a contact with this encoded content, which the migration is to
+    /// erase.
     pub(super) fn control(&mut self, id: u32, content: Zeroizing<Vec<u8>>) {
         let old =
             format1::ItemRow { kind: format1::ItemKind::Control, content, sealed: None, again_on: None };
@@ -357,12 +363,12 @@ fn hello() -> Vec<u8> {
     content::encode(&[Content::Hello { address: b"address".to_vec() }]).unwrap().to_vec()
 }
 
-/// Returns the invite that a contact still has to empty.
+/// Returns the row of an accepted invite whose mailbox is still to be emptied.
 pub(super) fn accepted_invite() -> AcceptedInvite {
     AcceptedInvite { relay: RELAY.to_owned(), read: ReadCapability::copy_of(&[9; 32]), stored_at_relay: true }
 }
 
-/// Returns a contact of the e2ee crate that has lost its session.
+/// Returns the row of an e2ee `Contact` without a session, as after its rows were lost.
 pub(super) fn lost(identity: [u8; 32], verified: bool) -> Zeroizing<Vec<u8>> {
     let mut contact = Contact::new(IdentityHash::from_bytes(identity));
     let _ = contact.set_verified(verified);
