@@ -56,7 +56,8 @@ pub trait Store: Send + Sync + 'static {
     fn peek(&self, peek: Peek, now: Now) -> impl Future<Output = Result<Peeked, Stale>> + Send;
 
     /// Destroys blobs, each list under the fence of its reader, and answers when they are
-    /// destroyed. Blobs that do not exist count as destroyed.
+    /// destroyed. Blobs that do not exist count as destroyed. A list that destroys a blob is a use of
+    /// the mailbox.
     fn ack(
         &self,
         acks: Vec<(Handle, Fence, Vec<RecordId>)>,

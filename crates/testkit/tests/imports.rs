@@ -10,7 +10,7 @@ use common::{files, text};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The crates of the workspace whose files are checked.
-const CRATES: [&str; 12] = [
+const CRATES: [&str; 13] = [
     "cli",
     "client",
     "conformance",
@@ -21,6 +21,7 @@ const CRATES: [&str; 12] = [
     "relay",
     "shred",
     "simulation",
+    "tls",
     "websocket",
     "wire",
 ];

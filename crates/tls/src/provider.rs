@@ -85,7 +85,7 @@ pub fn is_fast() -> bool {
 fn choose() -> CryptoProvider {
     #[cfg(all(feature = "fast", any(target_arch = "x86_64", target_arch = "aarch64")))]
     if fast::is_supported() {
-        return fast::provider();
+        return fast::provider(portable());
     }
     portable()
 }

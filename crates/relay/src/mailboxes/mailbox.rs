@@ -113,8 +113,9 @@ impl Mailbox {
         }
     }
 
-    /// Notes a claim or an ack: the mailbox counts as used, and its lease is renewed in steps of
-    /// seven days, unless it is fixed. Returns whether the record has changed.
+    /// Notes a claim, or an ack that destroys a blob: the mailbox counts as used. If less than half
+    /// of its lease is left and the lease is not fixed, the lease is renewed (see [`renewed`]).
+    /// Returns whether this changed the record, which the caller then writes.
     pub(super) fn note_reading(&mut self, now: Now) -> bool {
         let mut changed = self.lasting.unused_until.take().is_some();
         if !self.lasting.flags.contains(CreateFlags::FIXED)

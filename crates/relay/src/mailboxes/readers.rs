@@ -162,7 +162,7 @@ impl Mailboxes {
             return Err(NotAcked::Stale(SubscriptionEnd::Displaced));
         }
         let mut step = Self::kill(handle, mailbox, records.iter().copied());
-        if mailbox.note_reading(now) {
+        if !step.dying.is_empty() && mailbox.note_reading(now) {
             step.renewal = Self::save(handle, mailbox, self.changing);
         }
         Ok(step)

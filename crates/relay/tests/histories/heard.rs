@@ -51,8 +51,10 @@ impl LinkModel {
             Item::Subscribed(subscribed) => self.take_subscribed(subscribed, relay)?,
             Item::Deliver(deliver) => self.take_delivery(deliver, relay)?,
             Item::Acked(acked) => {
-                let due = self.acked.take().ok_or("no Acked is due")?;
-                ensure!(acked.acks == due, "due is {due:?}");
+                let mut due = self.acked.take().ok_or("no Acked is due")?;
+                due.retain(|due| due.is_certain || acked.acks.contains(&due.entry));
+                let entries = due.iter().map(|due| &due.entry);
+                ensure!(acked.acks.iter().eq(entries), "due is {due:?}");
             }
             Item::CaughtUp(CaughtUp { req }) => self.take_caught_up(*req, relay)?,
             Item::Displaced(Displaced { sub }) => self.take_end(*sub, SubscriptionEnd::Displaced, relay)?,

@@ -27,7 +27,7 @@ pub struct LinkModel {
     pub(super) subscribes: BTreeMap<u32, SubscribeModel>,
     pub(super) pongs: VecDeque<u32>,
     /// The entries of the Acked that the relay must send next, if one is due.
-    pub(super) acked: Option<Vec<AckEntry>>,
+    pub(super) acked: Option<Vec<DueEntry>>,
     claims: VecDeque<u32>,
     pub(super) releases: VecDeque<Vec<ClaimModel>>,
     acks: VecDeque<Vec<Acking>>,
@@ -91,6 +91,13 @@ pub enum SubState {
     Over,
 }
 
+/// An entry of an Acked that is due, or that may come if not `is_certain`.
+#[derive(Debug)]
+pub struct DueEntry {
+    pub entry: AckEntry,
+    pub is_certain: bool,
+}
+
 /// An entry of an Ack that the store has not run yet, with the claim and the ids of the blobs that
 /// it names.
 struct Acking {
@@ -105,7 +112,7 @@ pub enum Expected {
     /// one.
     Nothing,
     /// An Acked with these entries at once; nothing if there are none.
-    Acked(Vec<AckEntry>),
+    Acked(Vec<DueEntry>),
     /// The end of the look, after the deliveries of the blobs that it found.
     Looked,
 }
@@ -313,8 +320,11 @@ impl LinkModel {
             CallHead::Ack => {
                 let mut acked = Vec::new();
                 for Acking { entry, claim, blobs } in self.acks.pop_front().ok_or("an ack that is not due")? {
-                    if relay.ack(claim, &blobs) {
-                        acked.push(entry);
+                    // The relay may not know yet that a subscription has ended, and what confirms no blob
+                    // in flight is confirmed.
+                    let is_certain = relay.ack(claim, &blobs);
+                    if is_certain || !relay.has_any(&blobs) {
+                        acked.push(DueEntry { entry, is_certain });
                     }
                 }
                 return Ok(Expected::Acked(acked));

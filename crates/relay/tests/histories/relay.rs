@@ -383,10 +383,18 @@ impl RelayModel {
             self.note("an ack comes too late");
             return false;
         };
+        let before = mailbox.blobs.len();
         mailbox.blobs.retain(|blob| !blobs.contains(&blob.id));
-        mailbox.note_reading(today);
+        if mailbox.blobs.len() < before {
+            mailbox.note_reading(today);
+        }
         self.note("an ack destroys its blobs");
         true
+    }
+
+    /// Whether a blob with one of the ids `blobs` exists.
+    pub fn has_any(&self, blobs: &[u64]) -> bool {
+        self.mailboxes.iter().flat_map(|mailbox| &mailbox.blobs).any(|blob| blobs.contains(&blob.id))
     }
 
     /// Removes all mailboxes and blobs that have expired.

@@ -25,10 +25,9 @@ pub(super) fn is_supported() -> bool {
         && std::arch::is_aarch64_feature_detected!("sha2");
 }
 
-/// Returns a provider with the suites, groups and signatures of the portable one, but with the
-/// suites of AES first, because this processor has instructions for AES.
-pub(super) fn provider() -> CryptoProvider {
-    let portable = super::portable();
+/// Returns a provider with the suites, groups and signatures of `portable`, but with the suites of
+/// AES first, because this processor has instructions for AES.
+pub(super) fn provider(portable: CryptoProvider) -> CryptoProvider {
     let theirs = rustls_graviola::default_provider();
     let suites = [
         CipherSuite::TLS13_AES_128_GCM_SHA256,
