@@ -31,6 +31,9 @@ link_buffer_bytes = 4194304
 stall_ms = 4000
 handshake_burst_per_prefix = 1000
 handshakes_per_s_per_prefix = 1000
+entries_burst = 100000000
+entries_burst_per_prefix = 100000000
+all_entries_burst = 100000000
 ";
 /// Number of KiB by which the resident memory of the relay may grow. Without `buffer_bytes` the 32
 /// hoarders make it hold 128 MiB.
