@@ -1,6 +1,6 @@
 //! Floods a relay of one's own, or measures how long an honest client waits beside a flood. `scripts/floods` runs it.
 //!
-//! `flood half-open|upgrades|handshakes|invites --to ADDRESS --per-s N --seconds N [--from IP]...` plays one flood.
+//! `flood half-open|upgrades|handshakes|invites|requests --to ADDRESS --per-s N --seconds N [--from IP]...` plays one flood.
 //! `flood honest --to ADDRESS --pid PID [--from IP] --name TEXT` prints one row of the table, and fails when an admission takes more
 //! than 2 s.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
@@ -69,6 +69,7 @@ enum Kind {
     Upgrades,
     Handshakes,
     Invites,
+    Requests,
     Honest,
 }
 
@@ -81,6 +82,7 @@ async fn main() -> ExitCode {
         Kind::Upgrades => Play::Upgrades,
         Kind::Handshakes => Play::Handshakes,
         Kind::Invites => Play::Invites,
+        Kind::Requests => Play::Requests,
         Kind::Honest => return Box::pin(measure(arguments, target)).await,
     };
     let flood = Flood {

@@ -196,6 +196,34 @@ impl Link {
         self.ask(&[put.into()], self.req).await
     }
 
+    /// Sends one list of requests and waits for its last answer. `kind` chooses the requests. Returns
+    /// `None` if the link ends before.
+    async fn ask_list(&mut self, kind: usize) -> Option<()> {
+        if kind == 1 && self.req == 0 {
+            let (AnswerCode::Done, _, read) = self.create().await? else { return None };
+            self.subscribe(&read).await?;
+        }
+        self.req += 1;
+        let req = self.req;
+        let last = || Delete { req, own: OwnCapability::generate(&mut rand::rng()).present(&self.relay) };
+        let items: Vec<Item> = match kind {
+            0 => {
+                let absent = ReadCapability::generate(&mut rand::rng());
+                let mailboxes =
+                    (100..4_196).map(|sub| Subscription { sub, read: absent.present(&self.relay) }).collect();
+                vec![Subscribe { req, mailboxes }.into()]
+            }
+            1 => {
+                let entry = || AckEntry { sub: 1, upto: 0, also: vec![] };
+                let ack = || Ack { acks: (0..256).map(|_| entry()).collect() };
+                (0..16).map(|_| ack().into()).chain([last().into()]).collect()
+            }
+            2 => (0..1_024).map(|_| last().into()).collect(),
+            _ => (0..4_096).map(|nonce| Ping { nonce }.into()).chain([last().into()]).collect(),
+        };
+        self.ask(&items, req).await.map(|_| ())
+    }
+
     async fn subscribe(&mut self, read: &ReadCapability) -> Option<AnswerCode> {
         self.req += 1;
         let mailboxes = vec![Subscription { sub: 1, read: read.present(&self.relay) }];
@@ -217,6 +245,10 @@ pub enum Play {
     /// Links that make mailboxes for one blob and fill them until a create is refused, up to eight.
     /// Then they close, subscribe and stay, or stay idle.
     Invites,
+    /// Links that send lists of requests without end, one list when the one before is answered:
+    /// subscriptions to absent mailboxes, acks that confirm nothing, deletes of absent mailboxes, or
+    /// pings.
+    Requests,
 }
 
 /// One flood: its kind, target, sources and rate. `lasts` is the time after which it ends.
@@ -257,6 +289,16 @@ enum Held {
     Stream(TcpStream),
     Socket(Socket<TcpStream>),
     Link(Link),
+    Busy(Busy),
+}
+
+/// A link that its own task uses. The task ends when this is dropped.
+struct Busy(tokio::task::AbortHandle);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Flood {
@@ -321,6 +363,11 @@ impl Flood {
                 None
             }
             (Play::Invites, kind) => self.invite(from, kind, shared).await,
+            (Play::Requests, kind) => {
+                let mut link = Link::open(&self.target, from, Duration::ZERO).await?;
+                let asking = tokio::spawn(async move { while link.ask_list(kind).await.is_some() {} });
+                Some(Held::Busy(Busy(asking.abort_handle())))
+            }
         }
     }
 
