@@ -11,16 +11,17 @@ mod prefix;
 mod ranked;
 mod shares;
 
-pub(crate) use connections::Totals;
+pub(crate) use connections::{Signal, Signals, Totals};
 pub use prefix::Prefix;
 pub(crate) use shares::{Rates, Shares};
 
 use crate::bucket::Bucket;
 use crate::limits::Limits;
-use connections::{Connections, Eviction, Stage};
+use connections::{Connections, Stage};
 use prefix::PrefixKey;
 use rand::CryptoRng;
 use ranked::Id;
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -46,10 +47,10 @@ pub(crate) struct Connected {
     admission: Arc<Admission>,
     id: Id,
     prefix: Prefix,
-    eviction: Arc<Eviction>,
+    signals: Arc<Signals>,
     /// The last values that `note_use` was given: whether the link has a subscription, and the time
     /// of its last use in whole seconds.
-    told: Option<(bool, u64)>,
+    told: Option<(bool, u32)>,
 }
 
 /// The decision on a client's C1.
@@ -77,8 +78,8 @@ impl Admission {
     /// Gives a new connection from `prefix` a place, for which another connection may lose its own.
     /// Returns `None` if the new connection gets no place.
     pub(crate) fn connect(self: &Arc<Self>, prefix: Prefix, limits: &Limits) -> Option<Connected> {
-        let (id, eviction) = self.locked().connections.connect(prefix, limits)?;
-        Some(Connected { admission: Arc::clone(self), id, prefix, eviction, told: None })
+        let (id, signals) = self.locked().connections.connect(prefix, limits)?;
+        Some(Connected { admission: Arc::clone(self), id, prefix, signals, told: None })
     }
 
     /// Counts a valid C1 and decides on it. `cookie`: the client has shown with a cookie that it
@@ -141,6 +142,11 @@ impl Admission {
         gate.tls_handshakes.tidy(now_ms);
     }
 
+    /// Tells all connections that the relay stops.
+    pub(crate) fn leave_all(&self) {
+        self.locked().connections.leave_all();
+    }
+
     /// Returns the number of open connections.
     pub(crate) fn connections(&self) -> usize {
         self.locked().connections.len()
@@ -172,7 +178,7 @@ impl Connected {
 
     /// Notes that the handshake is over: the connection is a link from now on.
     pub(crate) fn established(&self, limits: &Limits) {
-        self.eviction.becomes_link();
+        self.signals.becomes_link();
         self.admission.locked().connections.progress(self.id, Stage::Resting, limits);
     }
 
@@ -186,22 +192,21 @@ impl Connected {
     /// Notes whether the link has a subscription, and the time of its last use in milliseconds.
     /// Cheap when neither has changed, counted in whole seconds.
     pub(crate) fn note_use(&mut self, reading: bool, used_ms: u64, limits: &Limits) {
-        let now = (reading, used_ms / 1_000);
+        let now = (reading, u32::try_from(used_ms / 1_000).unwrap_or(u32::MAX));
         if self.told.replace(now) != Some(now) {
             let stage = if reading { Stage::Reading } else { Stage::Resting };
             self.admission.locked().connections.progress(self.id, stage, limits);
         }
     }
 
-    /// Resolves when this connection has lost its place to another.
-    pub(crate) async fn evicted(&self) {
-        self.eviction.wait().await;
+    /// Waits for a signal to the task of the link.
+    pub(crate) fn signal(&self) -> impl Future<Output = Signal> + Send + '_ {
+        poll_fn(|context| self.signals.poll(context))
     }
 
-    /// Resolves when this connection has lost its place to another before its handshake was over.
-    pub(crate) fn evicted_half_open(&self) -> impl Future<Output = ()> + Send + use<> {
-        let eviction = Arc::clone(&self.eviction);
-        async move { eviction.wait_half_open().await }
+    /// Returns the signals to this connection.
+    pub(crate) fn signals(&self) -> Arc<Signals> {
+        Arc::clone(&self.signals)
     }
 
     pub(crate) const fn prefix(&self) -> Prefix {
@@ -234,9 +239,10 @@ mod tests {
         let gate = gate();
         let limits = Limits { half_open: 2, ..Limits::DEFAULT };
         let first = gate.connect(Prefix::SHARED, &limits).unwrap();
-        let told = first.evicted_half_open();
+        let signals = first.signals();
         let second = gate.connect(Prefix::SHARED, &limits).unwrap();
-        futures_util::FutureExt::now_or_never(told).expect("the first silent connection lost its place");
+        let context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(signals.poll_half_open(&context).is_ready(), "the first silent connection lost its place");
         assert_eq!(gate.connections(), 1);
         drop(first);
         assert_eq!(gate.connections(), 1, "its place was given away already");

@@ -2,9 +2,11 @@
 //! Hints may be lost; a lost hint costs time only. Subscriptions are named by the numbers that the
 //! client gave them.
 
+use futures_util::task::AtomicWaker;
 use std::collections::BTreeSet;
+use std::future::poll_fn;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use tokio::sync::Notify;
+use std::task::Poll;
 
 /// The reason for which a subscription has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,14 +35,14 @@ pub struct News {
 #[derive(Debug, Default)]
 pub struct Hints {
     news: Mutex<News>,
-    notify: Notify,
+    waker: AtomicWaker,
 }
 
 impl Hints {
     /// Tells the reader that a blob was put into the mailbox of the subscription `sub`.
     pub fn tell_changed(&self, sub: u32) {
         if self.locked().changed.insert(sub) {
-            self.notify.notify_one();
+            self.waker.wake();
         }
     }
 
@@ -48,26 +50,27 @@ impl Hints {
     /// an ack.
     pub fn tell_expired(&self, sub: u32) {
         if self.locked().expired.insert(sub) {
-            self.notify.notify_one();
+            self.waker.wake();
         }
     }
 
     /// Tells the reader that the subscription `sub` has ended.
     pub fn tell_ended(&self, sub: u32, end: SubscriptionEnd) {
         self.locked().ended.push((sub, end));
-        self.notify.notify_one();
+        self.waker.wake();
     }
 
-    /// Waits until there is a hint, and takes all hints.
-    pub async fn next(&self) -> News {
-        loop {
-            let heard = self.notify.notified();
-            let news = std::mem::take(&mut *self.locked());
-            if !(news.changed.is_empty() && news.expired.is_empty() && news.ended.is_empty()) {
-                return news;
+    /// Waits until there is a hint, and takes all hints. One task waits at a time: the last one that
+    /// did is woken.
+    pub fn next(&self) -> impl Future<Output = News> + Send + '_ {
+        poll_fn(|context| {
+            self.waker.register(context.waker());
+            let mut news = self.locked();
+            if news.changed.is_empty() && news.expired.is_empty() && news.ended.is_empty() {
+                return Poll::Pending;
             }
-            heard.await;
-        }
+            Poll::Ready(std::mem::take(&mut *news))
+        })
     }
 
     fn locked(&self) -> MutexGuard<'_, News> {

@@ -33,12 +33,14 @@ use listeners::Peer;
 use paths::BasePath;
 use rand::CryptoRng;
 use relay::{Counters, Relay};
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 use stream::Stream;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -100,7 +102,6 @@ impl<S: Store> Server<S> {
             memory: Arc::default(),
             counters: Counters::default(),
             failed: Notify::new(),
-            leaving: watch::Sender::new(false),
         };
         Self { relay: Arc::new(relay), listeners: listeners.into() }
     }
@@ -182,7 +183,7 @@ impl<S: Store> Server<S> {
             }
         };
         drop(listeners);
-        let _ = relay.leaving.send(true);
+        relay.admission.leave_all();
         tracing::info!(links = links.len(), "stopping");
         let patience = Duration::from_millis(relay.shared.limits.drain_ms.saturating_add(500));
         if ended == ServerEnd::Asked {
@@ -211,14 +212,16 @@ fn admit<S: Store>(relay: &Arc<Relay<S>>, stream: Stream, peer: Peer, links: &mu
         return arrival::refuse(&stream, relay.tls.is_some());
     };
     stream.tune();
-    let evicted = connected.evicted_half_open();
-    let serving = Box::pin(http::serve(Arc::clone(relay), stream, from_proxy, connected));
-    links.spawn(async move {
-        tokio::select! {
-            () = serving => {}
-            () = evicted => tracing::debug!("a half-open connection ended: its place was given to another"),
+    let signals = connected.signals();
+    let mut serving = Box::pin(http::serve(Arc::clone(relay), stream, from_proxy, connected));
+    // Written as a poll, because the state of a `select` would be held for each idle link.
+    links.spawn(poll_fn(move |context| {
+        if signals.poll_half_open(context).is_ready() {
+            tracing::debug!("a half-open connection ended: its place was given to another");
+            return Poll::Ready(());
         }
-    });
+        serving.as_mut().poll(context)
+    }));
 }
 
 /// Every `sweep_every_ms`: checks the clock, forgets old prefixes, destroys what has expired, logs

@@ -154,8 +154,8 @@ impl RelaySession {
 
     /// Notes that a record of `bytes` bytes has come. Called before the record is handled, because
     /// opening it takes time, whatever its content is.
-    pub const fn note_record(&mut self, bytes: usize) {
-        self.entries.note_record(bytes as u64);
+    pub fn note_record(&mut self, bytes: usize) {
+        self.entries.note_record(bytes);
     }
 
     /// Handles the items of one record of the client. All puts of a record become one call.
@@ -171,7 +171,7 @@ impl RelaySession {
             self.entries.note_use();
             self.call(Call::Put(puts), out);
         }
-        self.entries.add(received.unsupported.len() as u64);
+        self.entries.add(received.unsupported.len());
         self.entries.end_record();
         out.items.extend(received.unsupported.into_iter().map(deaddrop_wire::Unsupported::answer));
         self.note_reading(now);
@@ -238,8 +238,8 @@ impl RelaySession {
             return Err(Close::Breach);
         }
         match &item {
-            Item::Subscribe(subscribe) => self.entries.add(subscribe.mailboxes.len() as u64),
-            Item::Unsubscribe(unsubscribe) => self.entries.add(unsubscribe.subs.len() as u64),
+            Item::Subscribe(subscribe) => self.entries.add(subscribe.mailboxes.len()),
+            Item::Unsubscribe(unsubscribe) => self.entries.add(unsubscribe.subs.len()),
             // These count by what comes of them.
             Item::Put(_) | Item::Ack(_) => {}
             _ => self.entries.add(1),

@@ -5,10 +5,11 @@
 use super::Prefix;
 use super::ranked::{Id, Ranked, Turn};
 use crate::limits::Limits;
+use futures_util::task::AtomicWaker;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::Notify;
+use std::task::{Context, Poll};
 
 /// The stage that a connection has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,43 +24,61 @@ pub(super) enum Stage {
     Reading,
 }
 
-/// The signal that tells the task of a connection that it has lost its place and must end.
+/// The signals to the task of a connection: it has lost its place and must end, or the relay stops.
 #[derive(Debug, Default)]
-pub(crate) struct Eviction {
-    ended: AtomicBool,
+pub(crate) struct Signals {
+    is_evicted: AtomicBool,
+    is_leaving: AtomicBool,
     is_link: AtomicBool,
-    notify: Notify,
+    waker: AtomicWaker,
 }
 
-impl Eviction {
-    fn end(&self) {
-        self.ended.store(true, Ordering::Release);
-        self.notify.notify_waiters();
+/// A signal to the task of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// The link has lost its place and must end.
+    Evicted,
+    /// The relay stops. Signalled once.
+    Leave,
+}
+
+impl Signals {
+    fn evict(&self) {
+        self.is_evicted.store(true, Ordering::Release);
+        self.waker.wake();
     }
 
-    /// Notes that the handshake is over. From then on `wait_half_open` never resolves, and the task
-    /// of the link uses `wait`.
+    fn leave(&self) {
+        self.is_leaving.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// Notes that the handshake is over. From then on [`poll_half_open`](Self::poll_half_open) is
+    /// never ready, and the task of the link uses [`poll`](Self::poll).
     pub(crate) fn becomes_link(&self) {
         self.is_link.store(true, Ordering::Release);
     }
 
-    /// Resolves when the connection has lost its place.
-    pub(crate) async fn wait(&self) {
-        loop {
-            let told = self.notify.notified();
-            if self.ended.load(Ordering::Acquire) {
-                return;
-            }
-            told.await;
+    /// Polls for a signal to the task of a link.
+    pub(crate) fn poll(&self, context: &Context<'_>) -> Poll<Signal> {
+        self.waker.register(context.waker());
+        if self.is_evicted.load(Ordering::Acquire) {
+            Poll::Ready(Signal::Evicted)
+        } else if self.is_leaving.swap(false, Ordering::AcqRel) {
+            Poll::Ready(Signal::Leave)
+        } else {
+            Poll::Pending
         }
     }
 
-    /// Resolves when the connection has lost its place before it became a link.
-    pub(crate) async fn wait_half_open(&self) {
-        self.wait().await;
+    /// Is ready when the connection has lost its place before it became a link. The same task polls
+    /// this and [`poll`](Self::poll).
+    pub(crate) fn poll_half_open(&self, context: &Context<'_>) -> Poll<()> {
         if self.is_link.load(Ordering::Acquire) {
-            std::future::pending().await
+            return Poll::Pending;
         }
+        self.waker.register(context.waker());
+        if self.is_evicted.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
@@ -67,7 +86,7 @@ struct Entry {
     prefix: Prefix,
     stage: Stage,
     turn: Turn,
-    eviction: Arc<Eviction>,
+    signals: Arc<Signals>,
 }
 
 /// Numbers of ended and refused connections since the start of the relay.
@@ -100,20 +119,25 @@ impl Connections {
         self.entries.len()
     }
 
+    /// Tells all connections that the relay stops.
+    pub(super) fn leave_all(&self) {
+        self.entries.values().for_each(|entry| entry.signals.leave());
+    }
+
     pub(super) const fn half_open(&self) -> usize {
         self.silent.len() + self.shaking.len()
     }
 
     /// Adds a silent connection from `prefix` and returns its number and its signal; another
     /// connection may lose its place for it. Returns `None` if the new connection gets no place.
-    pub(super) fn connect(&mut self, prefix: Prefix, limits: &Limits) -> Option<(Id, Arc<Eviction>)> {
+    pub(super) fn connect(&mut self, prefix: Prefix, limits: &Limits) -> Option<(Id, Arc<Signals>)> {
         // as many connections as the limits say: of one prefix, silent, and over all.
         if !self.make_room_in(prefix, limits) {
             self.totals.refused += 1;
             return None;
         }
-        let (id, eviction) = (self.next_number(), Arc::<Eviction>::default());
-        let entry = Entry { prefix, stage: Stage::Silent, turn: id, eviction: Arc::clone(&eviction) };
+        let (id, signals) = (self.next_number(), Arc::<Signals>::default());
+        let entry = Entry { prefix, stage: Stage::Silent, turn: id, signals: Arc::clone(&signals) };
         self.ranked(Stage::Silent).insert(prefix, id, id);
         self.entries.insert(id, entry);
         *self.of_prefix.entry(prefix).or_default() += 1;
@@ -133,7 +157,7 @@ impl Connections {
                 }
             }
         }
-        Some((id, eviction))
+        Some((id, signals))
     }
 
     /// Counts the connection `id` for another prefix from now on. Returns `false` if that prefix
@@ -147,11 +171,11 @@ impl Connections {
                 self.leave(id);
                 return false;
             }
-            let Some(Entry { stage, eviction, .. }) = self.take_out(id) else { return false };
+            let Some(Entry { stage, signals, .. }) = self.take_out(id) else { return false };
             let turn = self.next_number();
             self.ranked(stage).insert(prefix, turn, id);
             *self.of_prefix.entry(prefix).or_default() += 1;
-            self.entries.insert(id, Entry { prefix, stage, turn, eviction });
+            self.entries.insert(id, Entry { prefix, stage, turn, signals });
         }
         true
     }
@@ -249,7 +273,7 @@ impl Connections {
             Stage::Silent | Stage::Shaking => self.totals.half_open_ended += 1,
             Stage::Resting | Stage::Reading => self.totals.links_ended += 1,
         }
-        entry.eviction.end();
+        entry.signals.evict();
     }
 
     fn take_out(&mut self, id: Id) -> Option<Entry> {

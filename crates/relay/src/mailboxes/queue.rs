@@ -134,7 +134,15 @@ impl Queue {
         self.bytes = self.bytes.saturating_sub(u32::try_from(resident.class.bytes()).unwrap_or(u32::MAX));
         let waiters = self.dying.extract_if(.., |dying| dying.id == id).map(|dying| dying.waiter).collect();
         let hot = resident.hot.map_or(0, |blob| blob.as_bytes().len() as u64);
+        self.free_empty();
         Some((resident.class, hot, waiters))
+    }
+
+    /// Frees the buffers of an empty queue: a mailbox with a reader is empty for most of its time.
+    fn free_empty(&mut self) {
+        if self.is_empty() {
+            (self.pending, self.residents, self.dying) = (Vec::new(), VecDeque::new(), Vec::new());
+        }
     }
 
     fn count(&mut self, class: SizeClass) {

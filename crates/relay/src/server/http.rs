@@ -40,42 +40,49 @@ const PAGE_BUFFER: usize = 16_384;
 
 /// A connection that has become a WebSocket, with its place among the connections and its count of
 /// memory. Pointers keep the tasks of idle links small.
-struct Opened {
-    socket: Box<Socket<Connection>>,
-    connected: Connected,
-    held: Held,
+pub(super) struct Opened {
+    pub(super) socket: Box<Socket<Connection>>,
+    pub(super) connected: Connected,
+    pub(super) held: Held,
 }
 
 /// Serves one accepted connection to its end. `from_proxy`: the peer is one of the configured
 /// proxies.
-pub(super) async fn serve<S: Store>(
+///
+/// Each part of a connection's life has a box of its own, so that an idle link holds the state of
+/// its conversation alone.
+pub(super) fn serve<S: Store>(
     relay: Arc<Relay<S>>,
     stream: Stream,
     from_proxy: bool,
     connected: Connected,
-) {
+) -> impl Future<Output = ()> + Send {
     let deadline = Instant::now() + Duration::from_millis(relay.shared.limits.handshake_ms);
-    // A box of its own, which a link does not hold.
-    let opening = Box::pin(open(&relay, stream, from_proxy, connected, deadline));
-    if let Some(Opened { socket, connected, held }) = opening.await {
-        link::serve(&relay, socket, connected, held, deadline).await;
+    let opening = Box::pin(open(relay, stream, from_proxy, connected, deadline));
+    async move {
+        if let Some((relay, opened)) = opening.await
+            && let Some(conversation) = Box::pin(link::begin(relay, opened, deadline)).await
+        {
+            let socket = Box::pin(conversation.run()).await;
+            Box::pin(link::say_goodbye(socket)).await;
+        }
     }
 }
 
 /// Serves a connection until it is a WebSocket. Returns `None` if it ended before that, as after a
 /// request for a page.
 async fn open<S: Store>(
-    relay: &Arc<Relay<S>>,
+    relay: Arc<Relay<S>>,
     stream: Stream,
     from_proxy: bool,
     mut connected: Connected,
     deadline: Instant,
-) -> Option<Opened> {
+) -> Option<(Arc<Relay<S>>, Opened)> {
     let limits = &relay.shared.limits;
     let patience = Duration::from_millis(limits.handshake_ms);
     let mut held = relay.memory.begin(connected.prefix());
     held.set(BEFORE_LINK + if relay.tls.is_some() { TLS_BEFORE_LINK } else { 0 });
-    let head = arrival::read_head(relay, stream, from_proxy, &mut connected);
+    let head = arrival::read_head(&relay, stream, from_proxy, &mut connected);
     let Ok(Some(stream)) = tokio::time::timeout_at(deadline, head).await else {
         tracing::debug!("a connection sent no request that the relay understands");
         return None;
@@ -93,7 +100,7 @@ async fn open<S: Store>(
         Request::Page => {
             held.set(BEFORE_LINK + PAGE_BUFFER as u64);
             // A page is small: a client that cannot take it in this time gets no more of it.
-            let _ = tokio::time::timeout(patience, page(relay, stream)).await;
+            let _ = tokio::time::timeout(patience, page(&relay, stream)).await;
             return None;
         }
     }
@@ -104,7 +111,8 @@ async fn open<S: Store>(
         return None;
     };
     connected.came_on(limits);
-    Some(Opened { socket: Box::new(socket), connected, held })
+    let socket = Box::new(socket);
+    Some((relay, Opened { socket, connected, held }))
 }
 
 /// Sends `text`, which is a whole HTTP response, and closes the connection.

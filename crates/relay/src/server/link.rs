@@ -3,8 +3,9 @@
 
 use super::close_reason::CloseReason;
 use super::connection::Connection;
+use super::http::Opened;
 use super::relay::Relay;
-use crate::admission::{Connected, Handshake};
+use crate::admission::{Connected, Handshake, Signal};
 use crate::memory::Held;
 use crate::random::SystemRandom;
 use crate::session::{Close, Output, RelaySession};
@@ -17,8 +18,10 @@ use deaddrop_websocket::{Ahead, End, LARGE_PARTIAL, Pace, Progress, Socket, WRIT
 use deaddrop_wire::item::{GoAway, Hello};
 use deaddrop_wire::{Item, Received};
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -29,34 +32,40 @@ const TAKEN_TOGETHER: usize = 64;
 /// even if its line is fast (spec/12-relay.md section 5).
 const DELIVER_BELOW: usize = 65_536;
 
-/// Makes the handshake on a WebSocket before `deadline`, serves the link to its end, and closes the
-/// WebSocket.
-pub(super) async fn serve<S: Store>(
-    relay: &Arc<Relay<S>>,
-    mut socket: Box<Socket<Connection>>,
-    connected: Connected,
-    held: Held,
+/// Makes the handshake on a WebSocket before `deadline`, and begins the conversation. Closes the
+/// WebSocket and returns `None` if that fails.
+pub(super) async fn begin<S: Store>(
+    relay: Arc<Relay<S>>,
+    opened: Opened,
     deadline: Instant,
-) {
-    let limits = &relay.shared.limits;
-    let shaking = Box::pin(shake_hands(relay, &mut socket, &connected));
+) -> Option<Box<Conversation<S>>> {
+    let Opened { mut socket, connected, held } = opened;
+    let shaking = shake_hands(&relay, &mut socket, &connected);
     let shaken = tokio::time::timeout_at(deadline, shaking).await;
     let Ok(Some((link, hello))) = shaken else {
         tracing::debug!("a handshake failed");
         // Tells a client that still listens that the relay meant to close.
-        let _ = tokio::time::timeout(Duration::from_millis(500), Box::pin(socket.close())).await;
-        return;
+        say_goodbye(socket).await;
+        return None;
     };
-    connected.established(limits);
+    connected.established(&relay.shared.limits);
     socket.set_max_message(MAX_RECORD_LEN);
     relay.counters.links.fetch_add(1, Ordering::Relaxed);
     tracing::debug!("a link began");
-    let mut conversation = Conversation::new(relay, socket, link, connected, held);
-    let ended = conversation.run(hello).await;
-    tracing::debug!("a link ended: {ended}");
-    let socket = conversation.leave();
-    // A client that does not take the goodbye in time gets none.
-    let _ = tokio::time::timeout(Duration::from_millis(500), Box::pin(socket.close())).await;
+    let mut conversation = Box::new(Conversation::new(relay, socket, link, connected, held));
+    match conversation.greet(hello) {
+        Ok(()) => Some(conversation),
+        Err(close) => {
+            tracing::debug!("a link ended: {}", conversation.note_close(close));
+            say_goodbye(conversation.socket).await;
+            None
+        }
+    }
+}
+
+/// Closes a WebSocket. A client that does not take the goodbye within half a second gets none.
+pub(super) async fn say_goodbye(socket: Box<Socket<Connection>>) {
+    let _ = tokio::time::timeout(Duration::from_millis(500), socket.close()).await;
 }
 
 /// Makes the handshake. Returns the link and the client's `Hello`, or `None` if the connection is
@@ -130,8 +139,9 @@ async fn next_message(socket: &mut Socket<Connection>) -> Option<Vec<u8>> {
     }
 }
 
-struct Conversation<'a, S> {
-    relay: &'a Arc<Relay<S>>,
+/// The conversation of a link: what is held while the link is idle.
+pub(super) struct Conversation<S> {
+    relay: Arc<Relay<S>>,
     connected: Connected,
     socket: Box<Socket<Connection>>,
     seal: SealHalf,
@@ -155,9 +165,9 @@ struct Conversation<'a, S> {
     is_paid: bool,
 }
 
-impl<'a, S: Store> Conversation<'a, S> {
+impl<S: Store> Conversation<S> {
     fn new(
-        relay: &'a Arc<Relay<S>>,
+        relay: Arc<Relay<S>>,
         socket: Box<Socket<Connection>>,
         link: LinkSession,
         connected: Connected,
@@ -165,12 +175,13 @@ impl<'a, S: Store> Conversation<'a, S> {
     ) -> Self {
         let now = relay.clock.now();
         let (seal, open) = link.split();
+        let session = RelaySession::new(Arc::clone(&relay.shared), connected.prefix(), now);
         Self {
             relay,
             socket,
             seal,
             open,
-            session: RelaySession::new(Arc::clone(&relay.shared), connected.prefix(), now),
+            session,
             connected,
             out: Output::default(),
             held,
@@ -185,18 +196,27 @@ impl<'a, S: Store> Conversation<'a, S> {
         }
     }
 
+    /// Handles the client's `Hello`, which came with the handshake.
+    fn greet(&mut self, hello: Hello) -> Result<(), Close> {
+        let first = Received { items: vec![hello.into()], ..Received::default() };
+        self.session.on_received(first, self.relay.clock.now(), &mut self.out)
+    }
+
+    /// Runs the conversation to its end. Returns the WebSocket, which is open still.
+    pub(super) async fn run(mut self: Box<Self>) -> Box<Socket<Connection>> {
+        let ended = self.converse().await;
+        tracing::debug!("a link ended: {ended}");
+        self.socket
+    }
+
     /// Runs the conversation and returns the reason for its end.
-    async fn run(&mut self, hello: Hello) -> CloseReason {
-        let relay = self.relay;
+    async fn converse(&mut self) -> CloseReason {
+        let relay = Arc::clone(&self.relay);
         let hints = self.session.hints();
-        let mut calls = FuturesUnordered::new();
-        let mut leaving = relay.leaving.subscribe();
+        // There is none while no call is under way: an idle link holds no room for calls.
+        let mut calls: Option<FuturesUnordered<_>> = None;
         let mut tick = tokio::time::interval(self.tick());
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let first = Received { items: vec![hello.into()], ..Received::default() };
-        if let Err(close) = self.session.on_received(first, relay.clock.now(), &mut self.out) {
-            return self.note_close(close);
-        }
         loop {
             if self.send().is_err() {
                 return CloseReason::KeysExhausted;
@@ -204,12 +224,12 @@ impl<'a, S: Store> Conversation<'a, S> {
             self.account();
             self.session.set_look_bytes(self.ahead.bytes());
             self.session.set_paused(!self.may_deliver(), &mut self.out);
-            let reader = self.session.reader().clone();
-            // An idle link holds no room for calls.
             for call in std::mem::take(&mut self.out.calls) {
-                let (reader, now) = (reader.clone(), relay.clock.now());
-                calls.push(Box::pin(async move { call.run(&relay.store, &reader, now).await }));
+                let (store, reader, now) = (&relay.store, self.session.reader().clone(), relay.clock.now());
+                let calls = calls.get_or_insert_default();
+                calls.push(Box::pin(async move { call.run(store, &reader, now).await }));
             }
+            calls = calls.filter(|calls| !calls.is_empty());
             self.is_paid = !self.session.owes() || self.session.pay(relay.clock.now());
             let (read, was_sending) = (self.may_read(), self.socket.is_sending());
             self.connected.note_use(self.session.is_reading(), self.session.used_ms(), &relay.shared.limits);
@@ -220,7 +240,7 @@ impl<'a, S: Store> Conversation<'a, S> {
                     Progress::Over(End::Closed) => return CloseReason::ClientLeft,
                     Progress::Over(_) => return self.note_close(Close::Breach),
                 },
-                Some(outcome) = calls.next(), if !calls.is_empty() => {
+                Some(outcome) = poll_fn(|context| poll_calls(&mut calls, context)), if calls.is_some() => {
                     let now = relay.clock.now();
                     if self.ahead.bytes() <= DELIVER_BELOW {
                         // A slow line gets what one look finds, and no more until that has left.
@@ -228,24 +248,27 @@ impl<'a, S: Store> Conversation<'a, S> {
                     }
                     let mut step = self.session.on_outcome(outcome, now, &mut self.out);
                     for _ in 0..TAKEN_TOGETHER {
-                        let Some(Some(outcome)) = calls.next().now_or_never() else { break };
+                        let next = poll_fn(|context| poll_calls(&mut calls, context));
+                        let Some(Some(outcome)) = next.now_or_never() else { break };
                         step = step.and(self.session.on_outcome(outcome, now, &mut self.out));
                     }
                     step
                 }
                 news = hints.next() => { self.session.on_news(news, relay.clock.now(), &mut self.out); Ok(()) }
-                () = self.connected.evicted() => return CloseReason::Evicted,
+                signal = self.connected.signal() => match signal {
+                    Signal::Evicted => return CloseReason::Evicted,
+                    Signal::Leave => {
+                        let limits = &relay.shared.limits;
+                        // The clock is read here because the link may have slept since the last tick.
+                        self.leave_by_ms = Some(relay.clock.now().ms.saturating_add(limits.drain_ms));
+                        self.out.items.push(GoAway { within_s: limits.go_away_s }.into());
+                        Ok(())
+                    }
+                },
                 _ = tick.tick() => match self.on_tick() {
                     Some(reason) => return reason,
                     None => Ok(()),
                 },
-                _ = leaving.changed(), if self.leave_by_ms.is_none() => {
-                    let limits = &relay.shared.limits;
-                    // The clock is read here because the link may have slept since the last tick.
-                    self.leave_by_ms = Some(relay.clock.now().ms.saturating_add(limits.drain_ms));
-                    self.out.items.push(GoAway { within_s: limits.go_away_s }.into());
-                    Ok(())
-                }
             };
             if let Err(close) = step {
                 return self.note_close(close);
@@ -380,10 +403,6 @@ impl<'a, S: Store> Conversation<'a, S> {
             }
         }
     }
-
-    fn leave(self) -> Box<Socket<Connection>> {
-        self.socket
-    }
 }
 
 /// Returns the length of the blob if the item delivers one, and else 0.
@@ -392,4 +411,12 @@ fn delivered_bytes(item: &Item) -> usize {
         Item::Deliver(deliver) => deliver.blob.as_bytes().len(),
         _ => 0,
     }
+}
+
+/// Polls for the next outcome of the calls; ready with `None` if there are no calls.
+fn poll_calls<F: Future>(
+    calls: &mut Option<FuturesUnordered<F>>,
+    context: &mut Context<'_>,
+) -> Poll<Option<F::Output>> {
+    calls.as_mut().map_or(Poll::Ready(None), |calls| calls.poll_next_unpin(context))
 }

@@ -12,7 +12,7 @@ use deaddrop_wire::Offer;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 /// A running relay: its store, its rules and its counters. All tasks of the server share it.
 pub(super) struct Relay<S> {
@@ -30,7 +30,6 @@ pub(super) struct Relay<S> {
     pub(super) counters: Counters,
     /// The signal that the store has failed.
     pub(super) failed: Notify,
-    pub(super) leaving: watch::Sender<bool>,
 }
 
 /// Counters of a running relay since its start. They say nothing about a person or a mailbox, so a

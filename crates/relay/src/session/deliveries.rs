@@ -183,7 +183,7 @@ impl RelaySession {
             let flights = sub.ack(&entry).map_err(|_| Close::Breach)?;
             let records: Vec<RecordId> = flights.iter().map(|flight| flight.record).collect();
             if records.is_empty() {
-                self.entries.add(1 + entry.also.len() as u64 / 16);
+                self.entries.add(1 + entry.also.len() / 16);
             } else {
                 self.entries.note_use();
             }

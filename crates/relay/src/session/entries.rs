@@ -7,17 +7,17 @@ use crate::bucket::Bucket;
 use crate::clock::Now;
 
 /// Bytes of a record without use that count as one entry: to open them takes about as long as a claim.
-const ENTRY_BYTES: u64 = 4_096;
+const ENTRY_BYTES: u32 = 4_096;
 
 /// The entries of one link that are not taken from the rates yet.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
     /// Number of entries of earlier records that are not paid for.
-    owed: u64,
+    owed: u32,
     /// Number of entries of the record that is being handled.
-    of_record: u64,
+    of_record: u32,
     /// Length of the record that is being handled, in bytes.
-    record_bytes: u64,
+    record_bytes: u32,
     /// Whether the record stored or confirmed a blob. Such a record has been paid for by the rates of puts.
     is_useful: bool,
     bucket: Bucket,
@@ -27,13 +27,14 @@ pub(super) struct Entries {
 
 impl Entries {
     /// Adds entries of the record that is being handled.
-    pub(super) const fn add(&mut self, entries: u64) {
+    pub(super) fn add(&mut self, entries: usize) {
+        let entries = u32::try_from(entries).unwrap_or(u32::MAX);
         self.of_record = self.of_record.saturating_add(entries);
     }
 
     /// Notes the length of the record that is handled next.
-    pub(super) const fn note_record(&mut self, bytes: u64) {
-        self.record_bytes = bytes;
+    pub(super) fn note_record(&mut self, bytes: usize) {
+        self.record_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
     }
 
     /// Notes that the record stores or confirms a blob.
@@ -63,8 +64,8 @@ impl Entries {
         }
         let (per_s, burst) = (shared.limits.entries_per_s.into(), shared.limits.entries_burst.into());
         let mut bucket = self.bucket;
-        let taken = bucket.take(self.owed, per_s, burst, now.ms);
-        match taken.and_then(|()| shared.take_entries(prefix, self.owed, now)) {
+        let taken = bucket.take(self.owed.into(), per_s, burst, now.ms);
+        match taken.and_then(|()| shared.take_entries(prefix, self.owed.into(), now)) {
             Ok(()) => {
                 self.bucket = bucket;
                 self.owed = 0;

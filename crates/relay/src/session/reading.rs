@@ -210,6 +210,9 @@ impl Reading {
 
     /// Frees the memory that an empty map keeps, because links are idle for most of their time.
     fn free_empty(&mut self) {
+        if self.turns.is_empty() {
+            self.turns = VecDeque::new();
+        }
         if self.claiming.is_empty() {
             self.claiming = BTreeMap::new();
         }

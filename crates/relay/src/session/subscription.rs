@@ -94,6 +94,10 @@ impl Sub {
             }
             !named
         });
+        // An idle subscription holds no buffer.
+        if self.in_flight.is_empty() {
+            self.in_flight = VecDeque::new();
+        }
         if let Some(catching) = &mut self.catching {
             catching.dying += acked.iter().filter(|flight| flight.record <= catching.upto).count();
         }
