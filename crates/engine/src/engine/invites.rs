@@ -92,10 +92,10 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         relay.ok_or(EngineError::NoRelay)
     }
 
-    /// Makes an invite that is valid for `days` days, stores it, and returns the number of its
-    /// contact. If an invite for this name was made and not published, continues with that invite,
-    /// or withdraws it if it would end earlier. A contact that has answered can be invited again: a
-    /// new session begins when it accepts.
+    /// Makes an invite whose last day is `days` days after `today`, stores it, and returns the
+    /// number of its contact. If an invite for this name was made and not published, continues with
+    /// that invite, or withdraws it if it would end earlier. A contact that has answered can be
+    /// invited again: a new session begins when it accepts.
     ///
     /// # Errors
     /// Fails with [`EngineError::InviteOpen`] if an invite for this name is published and open,
