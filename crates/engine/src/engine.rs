@@ -57,7 +57,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const FORMAT: u32 = 2;
 /// Number of blobs after a crash whose processing is counted in the vault before it begins, so that
 /// a blob that stops the process each time is found. A relay has at most so many blobs under way:
-/// the window.
+/// the window that the client's Hello asks for.
 const WATCHED_STARTS: u32 = 64;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {

@@ -43,8 +43,8 @@ pub struct ContactInfo {
     /// has to agree first. `false` while a session that the client has begun by itself waits: if
     /// `session_trouble` stays, the user has to do something.
     pub begins_again: bool,
-    /// The last day of the open invite for this contact, whose link
-    /// [`open_link`](crate::Engine::open_link) returns; `None` if no invite is open.
+    /// The last day of the open invite for this contact, published or not; `None` if no invite is
+    /// open. [`open_link`](crate::Engine::open_link) returns the link of a published one.
     pub invite_until: Option<Day>,
     /// The addresses of the relays on which mailboxes for the contact's messages lie or are to be
     /// made, each once; first that of the newest private mailbox, which the contact is told.

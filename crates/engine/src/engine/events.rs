@@ -88,7 +88,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.dead = true;
     }
 
-    /// Returns the number of the newest event; 0 if there was none yet.
+    /// Returns the number of the newest event, erased or not; 0 if there was none yet.
     pub const fn last_event(&self) -> u64 {
         self.next_event.saturating_sub(1)
     }

@@ -153,8 +153,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 
     /// Ends the open invites whose last day has passed on the *sure day*: the believed day without
-    /// days that no own relay has confirmed. Their secrets are erased, and their landing mailboxes
-    /// are deleted. Messages for the contacts stay.
+    /// days that no own relay has confirmed. Their secrets are erased, their landing mailboxes are
+    /// deleted, and the app is told ([`InviteExpired`](EventKind::InviteExpired)). Messages for the
+    /// contacts stay.
     ///
     /// # Errors
     /// Fails with the error of the vault.
@@ -281,7 +282,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 
     /// Accepts an invite: begins a session with the person who made it, stores it, and returns the
     /// number of the contact. The invite mailbox is emptied only after a relay has stored the first
-    /// message. Accepting the same invite again by the same name changes nothing.
+    /// message. Accepting the same invite again by the same name changes nothing. If no relay is
+    /// set, that of the link is set. [`Acceptance::allowed`] is allowed from then on, as by
+    /// [`allow_private`](Self::allow_private).
     ///
     /// # Errors
     /// Fails as [`check_accept`](Self::check_accept) does, with [`EngineError::Bundle`] if the

@@ -14,8 +14,9 @@ use rand_core::CryptoRng;
 const MAX_PRIVATE: usize = 4;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Sets the relay and moves all contacts to it: each gets a new private mailbox there. If the
-    /// process ends before all have moved, the next opening continues.
+    /// Sets the relay and moves all contacts to it: each whose newest private mailbox lies at
+    /// another relay gets a new one there. If the process ends before all have moved, the next
+    /// opening continues.
     ///
     /// # Errors
     /// Fails with [`EngineError::StillMoving`] if a contact would then have more than 4 private

@@ -150,7 +150,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 
     /// Notes that a relay has stored these envelopes durably, and will keep them for the days of
-    /// `lives`. The envelopes are erased; the items stay until their receipt.
+    /// `lives`. The envelopes are erased; numbered items stay until their receipt, and a control
+    /// message is gone.
     ///
     /// If an item was encrypted again for a newer address in the meantime, the new envelope stays
     /// and is put as well, because the older mailbox may be deleted before it is read.

@@ -151,7 +151,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 
     /// Continues to turn items of an earlier stream into drafts, for which one step had no room.
-    /// Returns whether there were any.
+    /// Returns `false` if no such work was left.
     pub(super) fn continue_renumbering(&mut self, step: &mut Step, id: u32) -> Result<bool, VaultError> {
         let Some(contact) = self.contacts.get_mut(&id).filter(|contact| contact.row.outgoing.renumbers)
         else {

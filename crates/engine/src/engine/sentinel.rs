@@ -31,7 +31,8 @@ pub(super) const MAX_SENTINELS: usize = 16;
 const LONGEST_APART_S: u64 = 86_400;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Whether [`renew_sentinel`](Self::renew_sentinel) has something to do.
+    /// Whether a new sentinel mailbox is to be added now, by
+    /// [`renew_sentinel`](Self::renew_sentinel).
     pub fn is_sentinel_due(&self, now: u64) -> bool {
         let Sentinel { row, moved, made, looked_at, losses } = &self.sentinel;
         let apart = APART_S.saturating_mul(1 << losses.min(&20)).min(LONGEST_APART_S);
