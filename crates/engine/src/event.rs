@@ -29,8 +29,8 @@ pub struct Event {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// A text was received. Each text is reported once. Texts that are not late come in the order
-    /// in which they were sent.
+    /// A text was received. Each text is reported once, with the exceptions in spec/14-client.md
+    /// section 8. Texts that are not late come in the order in which they were sent.
     MessageReceived {
         /// The text, byte for byte.
         text: String,
