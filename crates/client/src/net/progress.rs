@@ -110,8 +110,8 @@ impl Progress {
         self.lock().putting.clone()
     }
 
-    /// Removes all states that say that a private address was refused, because the user has allowed
-    /// another address.
+    /// Removes all states of sending that say that a private address was refused, because the user
+    /// has allowed one more address.
     pub(super) fn forget_private(&self) {
         self.lock().putting.retain(|_, dated| !matches!(dated.state, PutState::Private(_)));
     }
