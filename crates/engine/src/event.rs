@@ -127,7 +127,7 @@ pub enum EventKind {
     /// [`StaleReset`](Self::StaleReset) follows once the contact has sent something.
     Restored,
     /// Another copy of this vault, or another program, reads this vault's mailboxes. Use one copy
-    /// only.
+    /// only. Reported at most once a day.
     Displaced,
     /// A text came by a session that a new one has replaced. It was under way at that time, or
     /// somebody has an old state of the contact's vault. If more of such texts come, do not trust

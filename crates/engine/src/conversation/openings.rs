@@ -21,6 +21,7 @@ const HASTE_EVERY: Duration = Duration::from_secs(10);
 pub struct Openings(Mutex<BTreeMap<u32, Opening>>);
 
 #[derive(Debug)]
+/// The times at which putting links for one contact have begun.
 struct Opening {
     /// The time at which the newest link began.
     began: Moment,

@@ -57,7 +57,8 @@ pub trait Agenda {
 /// A change of the engine that a [`Schedule`] asks for. Contacts are named by their numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DutyStep {
-    /// End the invites whose last day has passed.
+    /// End the invites whose last day has passed: see
+    /// [`Engine::end_invites`](crate::Engine::end_invites).
     EndInvites,
     /// Seal the receipt to this contact. It cannot be sealed while the contact has to answer first.
     SealReceipt(u32),
@@ -77,7 +78,8 @@ pub enum DutyStep {
     ShowGaps(u64, BTreeSet<String>),
     /// Begin the day: see [`Engine::begin_day`](crate::Engine::begin_day).
     BeginDay,
-    /// Try the contacts' addresses again whose relays have refused them.
+    /// Try the refused addresses again of contacts that have no other address: see
+    /// [`Engine::retry_stale`](crate::Engine::retry_stale).
     RetryStale,
 }
 

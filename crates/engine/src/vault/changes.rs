@@ -21,6 +21,7 @@ pub(crate) struct Changes {
     later: Vec<RowKey>,
 }
 
+/// The new body of a row, with the row's expiry day.
 struct Body {
     /// The day after which the row is to be erased, counted from 1970-01-01; 0: never.
     expiry_day: u32,

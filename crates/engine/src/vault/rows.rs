@@ -41,7 +41,7 @@ pub(crate) struct PersonRow {
     pub(crate) contested: bool,
 }
 
-/// A conversation with one person, or in one group.
+/// A conversation with one person.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct ConversationRow {
     pub(crate) person: u32,
