@@ -126,7 +126,8 @@ enum Stage {
 }
 
 impl Inviter {
-    /// Prepares an invite to a contact of this name, at the relay that the engine names.
+    /// Prepares an invite to a contact of this name, at this relay; if the user moves to another
+    /// one before the link is open, there.
     pub(crate) fn new(name: String, relay: RelayAddress) -> Self {
         Self { name, relay, stage: Stage::Begin }
     }

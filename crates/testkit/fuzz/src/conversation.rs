@@ -211,8 +211,9 @@ impl World {
     }
 }
 
-/// Whether a message is of a turn that its receiver has forgotten: only turns that are older than
-/// the bound are forgotten, as a whole.
+/// Whether a message is of a turn that its receiver may have forgotten: the receiver's newest turn,
+/// sent or received, is more than twice [`MAX_CLOSED_CHAINS`] turns later. Only whole turns are
+/// forgotten.
 fn forgotten(to: &Side, message: &Message) -> bool {
     to.session.turn() > message.turn + 2 * u32::try_from(MAX_CLOSED_CHAINS).expect("small")
 }

@@ -33,7 +33,7 @@ const DAY: Day = Day::from_number(20_000);
 struct Client {
     session: Option<RelaySession>,
     calls: VecDeque<deaddrop_relay::session::Call>,
-    /// The number of the mailbox's reader for each subscription, as asked last.
+    /// For each subscription, the number of the read capability that was last shown for it.
     subscribed: BTreeMap<u32, u8>,
     /// The numbers of the blobs in flight, by subscription and tag.
     in_flight: BTreeMap<(u32, u32), u32>,
