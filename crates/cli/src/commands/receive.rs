@@ -41,6 +41,7 @@ pub async fn receive(output: Output, common: &Common, receive: &args::Receive) -
     printed
 }
 
+/// The printing of events by one run of `receive`, and its options.
 struct Printer<'a> {
     output: Output,
     client: &'a Client,

@@ -51,6 +51,7 @@ struct Copied {
     cursor: u64,
 }
 
+/// A person with a vault. `client` is open while the person is there; `counts` was seen last.
 pub struct Person {
     pub name: &'static str,
     home: PathBuf,

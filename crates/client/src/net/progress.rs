@@ -21,6 +21,7 @@ pub(crate) struct Dated<T> {
 #[derive(Default)]
 pub(crate) struct Progress(Mutex<States>);
 
+/// The states and records in a [`Progress`]. `links` holds those of reading links, by address.
 #[derive(Default)]
 struct States {
     links: BTreeMap<String, Dated<Connectivity>>,
