@@ -270,7 +270,7 @@ impl Group {
         self.ops == 0
     }
 
-    /// Whether a flush would change anything.
+    /// Whether a flush would change nothing: no record is put, replaced or erased.
     pub(crate) fn is_empty(&self) -> bool {
         self.puts.is_empty() && self.redo.is_empty() && self.erases.is_empty()
     }

@@ -143,7 +143,8 @@ impl SimDisk {
         self.locked().seen.clone()
     }
 
-    /// Returns the crash states before each sync since the last call, or since `recording`.
+    /// Returns the crash states before each sync since the last call, or since `recording`, in
+    /// order: one for each, or two (with the old length, then with the new) if the file was cut.
     pub fn take_syncs(&self) -> Vec<Torn> {
         std::mem::take(&mut self.locked().syncs)
     }

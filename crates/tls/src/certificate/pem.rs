@@ -30,7 +30,8 @@ impl Drop for KeyFile {
     }
 }
 
-/// Reads a whole file into memory that is wiped on drop.
+/// Reads a whole file into memory that is wiped on drop. Fails if it is empty, or longer than
+/// [`MAX_FILE`].
 pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, LoadError> {
     let fail = |error: std::io::Error| {
         let missing = error.kind() == std::io::ErrorKind::NotFound;
