@@ -164,7 +164,8 @@ impl Contact {
     }
 
     /// Whether the session that sends, or one that the peer may be using, is lost: its rows are
-    /// gone or damaged. Begin a [`reset`](Self::reset), or send a new invite.
+    /// gone or damaged. Begin a [`reset`](Self::reset), or send a new invite. A contact without
+    /// sessions is not lost.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.sessions.is_lost()

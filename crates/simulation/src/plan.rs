@@ -27,7 +27,7 @@ pub(crate) enum Op {
     Cut { person: PersonId, messages: u64, is_silent: bool },
     /// Each message of a person takes `ms` milliseconds longer.
     Slow { person: PersonId, ms: u64, for_ms: u64 },
-    /// A person reaches no relay.
+    /// A person reaches no relay: open connections break, and new ones do not open.
     Unreachable { person: PersonId, for_ms: u64 },
     /// The disk of a person has only `room` bytes left.
     FullVault { person: PersonId, room: usize, for_ms: u64 },
@@ -35,13 +35,16 @@ pub(crate) enum Op {
     FullStore { relay: RelayId, room: usize, for_ms: u64 },
     /// The clock of a person is wrong by this many days; a positive number is ahead.
     PersonClock { person: PersonId, days: i64, for_ms: u64 },
-    /// The clock of a relay is wrong by this many days; a positive number is ahead.
+    /// The clock of a relay is wrong by this many days, or fewer ([`Plan::bounded_skew`]); a
+    /// positive number is ahead.
     RelayClock { relay: RelayId, days: i64, for_ms: u64 },
-    /// A relay holds back some of its items.
+    /// A relay drops its items of one kind. When that ends, its links end, and the items come over
+    /// new ones. Deliveries are not dropped beside a move ([`Plan::has_move_beside`]).
     Withhold { relay: RelayId, what: Withheld, for_ms: u64 },
-    /// A copy of a vault is made.
+    /// A copy of a vault is made, if its client runs and all of its contacts are established.
     Copy(PersonId),
-    /// The last copy of a vault is put back, if it has the present contacts.
+    /// The last copy of a vault is put back, on the same conditions and if it has the present
+    /// contacts.
     PutBack { person: PersonId, down_ms: u64 },
     /// A stranger, who is no contact of a person, makes a mailbox at a relay, uses it in four times
     /// `visits` visits, empties it and deletes it.

@@ -45,7 +45,8 @@ pub(crate) struct Stranger {
     gone: BTreeSet<u32>,
     /// Blobs in `stored` that were acked by a reader from whom the other one had taken the mailbox.
     acked_stale: BTreeSet<u32>,
-    /// The reader who took the mailbox last; `None` if none did, or if that one has left.
+    /// The reader who took the mailbox last; `None` if none did since the relay's process began, or
+    /// if that one has left.
     present: Option<RawId>,
     readers: BTreeMap<RawId, ReaderState>,
     /// The blobs that were delivered to either reader. Cleared when a reader begins to empty the
@@ -71,6 +72,7 @@ enum Phase {
     Over,
 }
 
+/// One reader's subscription to the mailbox, as this reader knows it.
 #[derive(Default)]
 struct ReaderState {
     req: u32,

@@ -118,6 +118,7 @@ pub(crate) struct Inviter {
     stage: Stage,
 }
 
+/// The progress of an [`Inviter`].
 enum Stage {
     Begin,
     /// The link over which the mailbox is made is being opened.

@@ -75,6 +75,7 @@ impl Rows {
     }
 }
 
+/// One of the two people: the contact for the other one, and what this one has read and sent.
 struct Person {
     identity: &'static IdentityKeyPair,
     contact: Contact,
@@ -92,6 +93,7 @@ struct Person {
     earlier: Option<(Rows, BTreeSet<u64>)>,
 }
 
+/// The two people, and the time.
 struct World {
     people: [Person; 2],
     said: u64,

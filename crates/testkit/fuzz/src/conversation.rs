@@ -25,6 +25,7 @@ struct Party {
     earlier: Option<(Rows, Vec<bool>)>,
 }
 
+/// The two sides of one session, and the source of their randomness.
 struct World {
     parties: [Option<Party>; 2],
     random: ChaCha20Rng,

@@ -39,6 +39,7 @@ struct Client {
     in_flight: BTreeMap<(u32, u32), u32>,
 }
 
+/// A relay's store with two clients, and what the test knows of the blobs and rights in it.
 struct World {
     store: KeptStore<MemoryBacking>,
     shared: Arc<SessionContext>,
