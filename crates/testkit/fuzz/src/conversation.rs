@@ -82,8 +82,8 @@ impl World {
         party.side.rows.are_of(&party.side.session);
     }
 
-    /// Returns the index of a message that a side has sent, chosen by the input: 0 is the newest.
-    /// `None` if there is none.
+    /// Returns the index of a message that a side has sent; `None` if it has sent none. A byte of
+    /// the input chooses: 0 stands for the newest, 1 for the one before it, and so on.
     fn recent(&mut self, by: usize, input: &mut Input<'_>) -> Option<usize> {
         let back = usize::from(input.u8());
         let sent = self.party(by)?.side.sent.len();
