@@ -198,7 +198,8 @@ impl Connected {
         self.eviction.wait().await;
     }
 
-    /// Resolves when this connection has lost its place to another before its handshake was over.
+    /// Resolves when this connection has lost its place to another before its handshake was over,
+    /// and otherwise never.
     pub(crate) fn evicted_half_open(&self) -> impl Future<Output = ()> + Send + use<> {
         let eviction = Arc::clone(&self.eviction);
         async move { eviction.wait_half_open().await }

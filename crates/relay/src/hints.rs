@@ -58,7 +58,8 @@ impl Hints {
         self.notify.notify_one();
     }
 
-    /// Waits until there is a hint, and takes all hints.
+    /// Waits until there is a hint, and takes all hints. The future may be dropped before it
+    /// resolves; no hint is lost.
     pub async fn next(&self) -> News {
         loop {
             let heard = self.notify.notified();

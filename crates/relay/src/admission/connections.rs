@@ -54,7 +54,8 @@ impl Eviction {
         }
     }
 
-    /// Resolves when the connection has lost its place before it became a link.
+    /// Resolves when the connection has lost its place before it became a link, and otherwise
+    /// never.
     pub(crate) async fn wait_half_open(&self) {
         self.wait().await;
         if self.is_link.load(Ordering::Acquire) {
@@ -213,8 +214,9 @@ impl Connections {
         self.resting.worst().or_else(reading).or_else(silent)
     }
 
-    /// Returns the oldest subscribed link of the prefix that holds most subscribed links; `None` if
-    /// this prefix holds at most its share of the connections.
+    /// Returns the oldest subscribed link of the prefix that holds most subscribed links (for
+    /// loopback and the proxies see [`Ranked::largest_beyond`]); `None` if this prefix holds at
+    /// most its share of the connections, or if there is no subscribed link.
     fn reading_beyond_share(&self, limits: &Limits) -> Option<Id> {
         let kept = kept_for_proxies(usize_of(limits.connections), limits);
         let prefix =

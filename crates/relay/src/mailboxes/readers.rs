@@ -31,6 +31,7 @@ pub(crate) struct Found {
     pub(crate) key: RecordKey,
     pub(crate) medium: Medium,
     pub(crate) via: u8,
+    /// The blob, if it was in memory or was read since; `None` until then.
     pub(crate) hot: Option<Blob>,
 }
 
@@ -49,8 +50,9 @@ pub(crate) struct AckStep {
 
 impl Mailboxes {
     /// Makes `reader` the reader of a mailbox. Returns also the job that writes the mailbox's
-    /// record, if the claim has changed it. Fails if the right does not exist, or if the mailbox
-    /// was taken from a connected reader a short time ago.
+    /// record, if the claim has changed it. Fails if the right does not exist, or if a connected
+    /// reader with another token holds the mailbox and the last takeover was less than
+    /// `takeover_ms` ago.
     pub(crate) fn claim(
         &mut self,
         claim: &Claim,
@@ -144,7 +146,7 @@ impl Mailboxes {
     }
 
     /// Marks acked blobs as dying, and returns the step that erases them. The step also waits for
-    /// blobs that are dying already. Fails if the mailbox is gone, if it has another reader, or if
+    /// blobs that are dying already. Fails if the mailbox is gone, if it has another fence, or if
     /// the store has stopped.
     pub(crate) fn ack(
         &mut self,

@@ -127,8 +127,8 @@ async fn page<S: Store>(relay: &Arc<Relay<S>>, stream: PeekedStream) {
 }
 
 /// Returns the status and the text of the page `/health`: whether puts are accepted, and if not,
-/// the reason. The age of the oldest dead byte is left out while it is below half of its limit,
-/// because on a relay with little to do it would tell when a mailbox was read.
+/// the reason. The age of the oldest dead byte is not told exactly while it is at most half of its
+/// limit, because on a relay with little to do it would tell when a mailbox was read.
 fn health(census: &Census, limits: &Limits) -> (StatusCode, String) {
     let (status, mut text) = match Health::of(census, limits) {
         Health::Ok => (StatusCode::OK, "ok\n".to_owned()),

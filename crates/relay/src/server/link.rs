@@ -130,6 +130,7 @@ async fn next_message(socket: &mut Socket<Connection>) -> Option<Vec<u8>> {
     }
 }
 
+/// The conversation on one link after its handshake, with the connection that it owns.
 struct Conversation<'a, S> {
     relay: &'a Arc<Relay<S>>,
     connected: Connected,
@@ -139,6 +140,8 @@ struct Conversation<'a, S> {
     session: RelaySession,
     out: Output,
     held: Held,
+    /// Time in milliseconds from which silence is counted: the last record, or the last check at
+    /// which bytes waited to be sent or a message of the client was incomplete.
     heard_ms: u64,
     /// Finds out whether the client takes enough of the bytes that wait for it.
     write_pace: Pace,
@@ -149,7 +152,9 @@ struct Conversation<'a, S> {
     /// Time in milliseconds at which the client's incomplete message was first seen; `None` while
     /// there is none.
     partial_since_ms: Option<u64>,
+    /// Time in milliseconds of the last call of [`RelaySession::look_again`], at first the start.
     looked_ms: u64,
+    /// Time in milliseconds at which the relay ends the link because it stops; `None` until then.
     leave_by_ms: Option<u64>,
     /// Whether the client's records so far are paid for ([`RelaySession::pay`]).
     is_paid: bool,
@@ -328,9 +333,9 @@ impl<'a, S: Store> Conversation<'a, S> {
     }
 
     /// Whether the link may read from its connection. Reading pauses while the client owes entries
-    /// ([`RelaySession::pay`]), and while requests and answers of this link hold too much memory.
-    /// Deliveries do not count, because a client on a slow line must be heard while a delivery is on
-    /// its way.
+    /// ([`RelaySession::pay`]), while `link_requests` calls wait for the store, and while requests
+    /// and answers of this link hold too much memory. Deliveries do not count, because a client on
+    /// a slow line must be heard while a delivery is on its way.
     fn may_read(&self) -> bool {
         let limits = &self.relay.shared.limits;
         let caused = self.session.held_bytes() + self.socket.unsent_reply_bytes() as u64;
@@ -349,8 +354,8 @@ impl<'a, S: Store> Conversation<'a, S> {
         self.socket.partial_bytes() > LARGE_PARTIAL
     }
 
-    /// Whether all links together hold `buffer_bytes` of memory, and those of this link's prefix
-    /// more than their share.
+    /// Whether all links together hold `buffer_bytes` of memory or more, and those of this link's
+    /// prefix more than their share.
     fn is_over_share(&self) -> bool {
         self.held.is_over_share(self.relay.shared.limits.buffer_bytes)
     }
@@ -361,7 +366,7 @@ impl<'a, S: Store> Conversation<'a, S> {
     }
 
     /// Returns the interval at which the time limits of the link are checked: a quarter of the
-    /// shortest of them, at least 20 ms and at most 1 s.
+    /// shortest of `idle_ms`, `stall_ms` and `drain_ms`, at least 20 ms and at most 1 s.
     fn tick(&self) -> Duration {
         let limits = &self.relay.shared.limits;
         let shortest = [limits.idle_ms, limits.stall_ms, limits.drain_ms].into_iter().min().unwrap_or(1_000);

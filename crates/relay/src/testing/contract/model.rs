@@ -35,7 +35,7 @@ pub(super) struct ModelMailbox {
     closed_from: Option<SizeClass>,
     /// Number of the reader's connection, and its token; `None` if there is no reader.
     reader: Option<(u64, u8)>,
-    /// Number of changes of reader so far.
+    /// Number of claims, releases and rekeys so far.
     turn: u64,
     taken_ms: Option<u64>,
 }
