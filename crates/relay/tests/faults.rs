@@ -110,6 +110,7 @@ struct FaultyStore {
     seen: Mutex<Seen>,
 }
 
+/// The facts about earlier requests from which the faults are made.
 #[derive(Default)]
 struct Seen {
     /// The newest fence that a claim got, of each mailbox.

@@ -7,7 +7,8 @@ use crate::record::MAX_BODY;
 
 /// The layout of a store. It is fixed when the store is created, except `max_segments`:
 /// [`set_max_segments`](crate::Shred::set_max_segments) changes that until the store is closed,
-/// [`change_max_segments`](crate::Shred::change_max_segments) for good.
+/// [`change_max_segments`](crate::Shred::change_max_segments) for good; and except
+/// `passphrase_cost`, which [`change_unlock`](crate::Shred::change_unlock) changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     /// Number of bytes of one segment: a multiple of 4,096 between [`MIN_SEGMENT_BYTES`] and

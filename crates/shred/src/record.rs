@@ -69,9 +69,9 @@ impl fmt::Debug for Record {
 pub struct Batch {
     /// Records to store.
     pub puts: Vec<Record>,
-    /// Records to erase, atomically with the puts. Their keys on disk are destroyed one commit
-    /// later (S6), at the latest by [`settle`](crate::Shred::settle), which a writer calls within
-    /// [`SETTLE_WITHIN`](crate::writer::SETTLE_WITHIN).
+    /// Records to erase, atomically with the puts. The keys that seal them are destroyed on the
+    /// disk one commit later (S6), at the latest by [`settle`](crate::Shred::settle), which a
+    /// writer calls within [`SETTLE_WITHIN`](crate::writer::SETTLE_WITHIN).
     pub erases: Vec<RecordKey>,
 }
 
@@ -122,8 +122,8 @@ pub struct Stats {
     /// stay counted as long as the store is open; the next opening counts only those whose segments were not used
     /// again.
     pub damaged_slots: u64,
-    /// Number of records that the last commit replaced or erased, and whose keys the next commit
-    /// destroys.
+    /// Number of records that batches of the last commit replaced or erased: the next commit
+    /// destroys the keys that seal them.
     pub pending_erases: u32,
     /// Number of bytes of dead records that may still be on the disk, sealed under keys that are
     /// destroyed. After [`open_read_only`](crate::Shred::open_read_only): those that it found.

@@ -84,13 +84,14 @@ impl<D: Disk> Shred<D> {
         self.commit_alone(job, rng)
     }
 
-    /// Erases records, each independent of the others: when this returns, their keys are destroyed
-    /// on stable storage, and those of the versions that were replaced before. A crash before that
-    /// may have erased some. Absent and repeated keys are passed over.
+    /// Erases the records of these names, each independent of the others: when this returns, the
+    /// keys that seal them are destroyed on stable storage, and those of the versions that were
+    /// replaced before. A crash before that may have erased some. Names that are absent or repeated
+    /// are passed over.
     ///
     /// # Errors
     /// Fails with [`CommitError`], never with `Full`; with `TooLarge` if there are more than
-    /// [`MAX_BATCH_OPS`] keys.
+    /// [`MAX_BATCH_OPS`] names.
     pub fn erase(&mut self, keys: &[RecordKey]) -> Result<(), CommitError> {
         if keys.len() > MAX_BATCH_OPS {
             return Err(CommitError::TooLarge);

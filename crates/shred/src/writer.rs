@@ -114,10 +114,10 @@ impl<D: Disk + 'static> Writer<D> {
     /// Queues a batch and, beside it, records to erase at once, each independent of the others. An
     /// erase of a record that the batch stores or erases has no effect. `done` is called on the
     /// writer's thread (for a job that is refused before queueing: on the caller's), after all of
-    /// it is on stable storage and the keys of `immediate_erases` are destroyed, or after it
-    /// failed. The calls for queued jobs come in the order of submission. A callback must be quick
-    /// and must not wait for this writer. If it panics, the writer continues. Bodies are sealed on
-    /// the calling thread.
+    /// it is on stable storage and the keys that seal the records of `immediate_erases` are
+    /// destroyed, or after it failed. The calls for queued jobs come in the order of submission. A
+    /// callback must be quick and must not wait for this writer. If it panics, the writer
+    /// continues. Bodies are sealed on the calling thread.
     pub fn submit(
         &self,
         batch: Batch,
@@ -155,11 +155,12 @@ impl<D: Disk + 'static> Writer<D> {
         self.submit_and_wait(batch, Vec::new())
     }
 
-    /// Erases records at once and waits until their keys are destroyed.
+    /// Erases the records of these names at once, and waits until the keys that seal them are
+    /// destroyed.
     ///
     /// # Errors
     /// Fails with [`CommitError`], never with `Full`; with `TooLarge` if there are more than
-    /// [`MAX_BATCH_OPS`](crate::record::MAX_BATCH_OPS) keys.
+    /// [`MAX_BATCH_OPS`](crate::record::MAX_BATCH_OPS) names.
     pub fn erase(&self, keys: Vec<RecordKey>) -> Result<(), CommitError> {
         self.submit_and_wait(Batch::default(), keys).map(|_| ())
     }

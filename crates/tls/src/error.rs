@@ -71,7 +71,7 @@ pub enum CertificateError {
         "the server's certificate is not valid yet: check the date of this machine; if it is right, wait or tell the operator"
     )]
     NotYetValid,
-    /// No trusted authority signed the certificate.
+    /// No trusted authority signed the certificate, or the chain to one lacks a certificate.
     #[error(
         "the server's certificate is not signed by an authority that is trusted here: the operator must send the whole chain; for an authority of your own, give its certificate file"
     )]

@@ -294,7 +294,8 @@ impl LinkModel {
     }
 
     /// Applies a call that the store has just run to the model, and returns what the outcome must
-    /// bring. `verdicts` are those of the store for a call of puts, else empty.
+    /// bring; fails if the model does not expect the call. `verdicts` are those of the store for a
+    /// call of puts, else empty.
     pub fn decide(
         &mut self,
         call: &CallHead,

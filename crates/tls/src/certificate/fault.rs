@@ -69,7 +69,7 @@ pub enum LoadFault {
         "the file holds no private key (a section that begins with -----BEGIN PRIVATE KEY-----): check the path"
     )]
     NoKey,
-    /// The key file holds a certificate in place of a private key.
+    /// The key file holds a certificate and no private key.
     #[error("the file holds a certificate and no private key: check that the two paths are not swapped")]
     CertificateInKeyFile,
     /// The key file holds several private keys.
