@@ -12,9 +12,9 @@ pub(crate) enum Notice {
     NotAccepted,
     /// WebSockets came without the header Upgrade.
     WithoutUpgrade,
-    /// Half-open connections lost their places.
+    /// Connections on which no handshake was over yet lost their places to others.
     HalfOpenEnded,
-    /// Links lost their places.
+    /// Links lost their places to other connections.
     LinksEnded,
     /// Connections got no place.
     ConnectionsRefused,

@@ -223,7 +223,7 @@ pub struct Peeked {
 pub struct Stored {
     /// Number of the blob.
     pub record: RecordId,
-    /// The `via` of the sender's grant, at the time of the put.
+    /// The `via` of the sender's grant (the owner's number for this sender) at the time of the put.
     pub via: u8,
     /// The blob.
     pub blob: Blob,

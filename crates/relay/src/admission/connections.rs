@@ -1,6 +1,8 @@
 //! The choice of the connection that ends when there is no room for another, as a value
 //! (spec/12-relay.md section 7.2, also for the words below). A *place* is one of the limited number
-//! of connections; *progress* renews a connection's age.
+//! of connections; *progress* renews a connection's age; a connection is *half-open* until the
+//! handshake of its link is over. The *oldest* of a kind is the one whose progress is longest ago,
+//! of the prefix that holds most of this kind.
 
 use super::Prefix;
 use super::ranked::{Id, Ranked, Turn};

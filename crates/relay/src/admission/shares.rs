@@ -52,6 +52,7 @@ pub(crate) struct Shares {
     order: VecDeque<Prefix>,
 }
 
+/// The bucket of one prefix, and the amount that it took from the shared one recently.
 #[derive(Clone, Copy, Debug, Default)]
 struct Recent {
     own: Bucket,

@@ -1,4 +1,5 @@
-//! The requests of readers: claim, release, peek, ack (spec/12-relay.md sections 4.4 and 5).
+//! The requests of readers: claim, release, peek, ack (spec/12-relay.md sections 4.4 and 5). A blob
+//! is *dying* while its erase is under way.
 
 use super::Mailboxes;
 use super::attached::Attached;
@@ -43,6 +44,7 @@ pub(crate) struct AckStep {
     pub(crate) handle: Handle,
     pub(crate) medium: Medium,
     pub(crate) job: Job,
+    /// Numbers of the blobs that the job erases.
     pub(crate) dying: Vec<RecordId>,
     /// The job that writes the mailbox's record, if reading has changed it.
     pub(crate) renewal: Option<Job>,

@@ -44,9 +44,13 @@ pub(super) struct Reading {
     /// Maximum number of bytes of blobs of the next look, raised to the length of the largest blob
     /// and lowered to [`LOOK_BYTES`].
     pub(super) look_bytes: usize,
+    /// Maximum number of blobs in flight: the client's window, lowered to the limit of the relay.
     window_blobs: usize,
+    /// Maximum number of bytes of blobs in flight, as `window_blobs`.
     window_bytes: usize,
+    /// Number of blobs in flight on the link.
     pub(super) blobs: usize,
+    /// Number of bytes of the blobs in flight on the link.
     pub(super) bytes: usize,
     /// The subscribe requests without a `CaughtUp`, by their internal number: the client's number
     /// of the request, and how many of its mailboxes have not caught up (0 until the store has
