@@ -154,7 +154,8 @@ struct Conversation<'a, S> {
     partial_since_ms: Option<u64>,
     /// Time in milliseconds of the last call of [`RelaySession::look_again`], at first the start.
     looked_ms: u64,
-    /// Time in milliseconds at which the relay ends the link because it stops; `None` until then.
+    /// Time in milliseconds at which the relay ends the link because it stops; `None` until it is
+    /// ordered to stop.
     leave_by_ms: Option<u64>,
     /// Whether the client's records so far are paid for ([`RelaySession::pay`]).
     is_paid: bool,
