@@ -61,6 +61,7 @@ pub async fn run(output: Output, common: &Common, chat: &args::Chat) -> Result<(
     Ok(())
 }
 
+/// A chat with one contact, under way.
 struct Talk<'a> {
     output: Output,
     name: &'a str,

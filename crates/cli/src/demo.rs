@@ -26,7 +26,10 @@ use self::{
 use crate::{args, failure::Failure, output::Output, signals, transcript::Transcript};
 
 /// Runs the demonstration. Afterwards ends its relay and, without `--keep`, removes its files,
-/// whatever the outcome.
+/// whatever the outcome. The exit code is that of a failure if a replay's figures are not clean
+/// ([`replay::Figures::is_clean`]), also if the replay ended early. Fails if the transcript or
+/// `--me` cannot be used, if the relay or the people cannot be made or do not come together, if a
+/// step of the story fails, if output cannot be written, or if the process is asked to end.
 pub async fn run(output: Output, args: &args::Demo) -> Result<ExitCode, Failure> {
     // Everything that can be refused is refused before anything is started.
     let transcript = match &args.transcript {

@@ -27,7 +27,8 @@ pub struct Home {
 
 impl Home {
     /// Returns the folder that `--home` names, or the default: `$XDG_DATA_HOME/deaddrop`, else
-    /// `~/.local/share/deaddrop`. Fails if the environment names none of these.
+    /// `$HOME/.local/share/deaddrop`. A variable that is no absolute path counts as not set. Fails
+    /// if there is no default.
     pub fn find(asked: Option<&Path>) -> Result<Self, Failure> {
         if let Some(folder) = asked {
             return Ok(Self { folder: folder.to_owned() });
@@ -59,8 +60,8 @@ impl Home {
         })
     }
 
-    /// Opens the vault in the folder and connects in the background. Warns the user on stderr if
-    /// others may change the folder, or if the disk has damaged the vault.
+    /// Opens the vault in the folder and connects in the background. Warns the user on stderr as
+    /// [`note_modes`](Self::note_modes) does, and if the disk has damaged the vault.
     pub async fn open(&self, common: &Common, mut config: Config) -> Result<Client, Failure> {
         config.tls_verify = tls_verify(common)?;
         let unlock = self.unlock(common)?;
@@ -79,7 +80,8 @@ impl Home {
     }
 
     /// Returns the passphrase or the key file that opens the vault in this folder. Asks for the
-    /// passphrase if no option gives it.
+    /// passphrase if neither an option nor the environment gives it. Fails if there is no vault, or
+    /// if `--passphrase-file` is given for a vault without passphrase.
     pub fn unlock(&self, common: &Common) -> Result<Unlock, Failure> {
         if !self.has_vault()? {
             return Err(Failure::of(
@@ -147,8 +149,8 @@ impl Home {
         }
     }
 
-    /// Warns the user on stderr if other users of this machine may change the folder, or read the
-    /// vault's file.
+    /// Warns the user on stderr if other users of this machine may change the folder, or read or
+    /// change the vault's file.
     #[cfg(unix)]
     pub fn note_modes(&self, output: Output) {
         use std::os::unix::fs::PermissionsExt;

@@ -35,7 +35,9 @@ use crate::{
 /// input must not hold the process.
 const SHUTDOWN: Duration = Duration::from_millis(500);
 
-/// Runs a command line, whose first argument is the program's name.
+/// Runs a command line, whose first argument is the program's name. Returns 0 on success, also if
+/// the reader of the output has gone; 2 if the command line cannot be parsed; 1 on any other
+/// failure. The hidden command `relay` has the exit codes of a relay.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let cli = match Cli::try_parse_from(&args) {

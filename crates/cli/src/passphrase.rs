@@ -27,8 +27,8 @@ impl Passphrase {
     }
 
     /// Reads the passphrase from the first line of `file` if it is given, else takes it from
-    /// [`VARIABLE`], else asks the user. Fails if it is empty or too long, or if there is no
-    /// terminal to ask.
+    /// [`VARIABLE`], else asks the user. Fails if it is empty, too long or not UTF-8, if the user
+    /// has typed two different ones, or if there is no terminal to ask.
     pub fn obtain(file: Option<&Path>, ask: Ask) -> Result<Self, Failure> {
         if let Some(path) = file {
             return Self::from_file(path);

@@ -32,7 +32,7 @@ pub fn from_environment() -> Result<Option<Zeroizing<String>>, Failure> {
 }
 
 /// Reads the token from the first line of `file` if it is given, else takes it from [`VARIABLE`],
-/// else asks the user.
+/// else asks the user. Fails if it is empty or too long, or if there is no terminal to ask.
 pub fn obtain(file: Option<&Path>) -> Result<Zeroizing<String>, Failure> {
     if let Some(path) = file {
         return from_file(path);

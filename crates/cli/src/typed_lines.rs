@@ -21,7 +21,8 @@ const MAX_LINE: usize = MAX_TEXT + 1;
 /// A line of the input, without its line end.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum TypedLine {
-    /// A line that can be sent, or is a command.
+    /// A line of UTF-8 with at most [`MAX_LINE`] bytes: a command or a text. A text that does not
+    /// begin with `/` can be one byte longer than may be sent.
     Text(String),
     /// A line that cannot be sent: its number, from 1, and the reason.
     Unusable(u64, Unusable),
@@ -32,7 +33,7 @@ pub(crate) enum TypedLine {
 pub(crate) enum Unusable {
     /// The line is not UTF-8.
     NotText,
-    /// The line has more bytes than a text may have.
+    /// The line has more than [`MAX_LINE`] bytes.
     TooLong,
 }
 
@@ -104,7 +105,7 @@ impl<R: AsyncBufRead + Unpin> LineReader<R> {
 }
 
 /// Reads the lines of standard input in a task of its own, and sends them over the returned
-/// channel, which ends with the input.
+/// channel, which ends with the input, or with the failure of an input that cannot be read.
 pub(crate) fn typed_lines() -> mpsc::Receiver<Result<TypedLine, Failure>> {
     let (to, typed) = mpsc::channel(TYPED_AHEAD);
     tokio::spawn(async move {

@@ -72,7 +72,7 @@ impl Relay {
         Self { address, day, stop }
     }
 
-    /// Sets the day of the relay's clock, and waits until the relay has looked at it.
+    /// Sets the day of the relay's clock, and waits for 100 ms, in which the relay looks at it.
     async fn set_day(&self, day: Day) {
         self.day.store(day.number(), Ordering::SeqCst);
         sleep(Duration::from_millis(100)).await;

@@ -55,7 +55,8 @@ impl Plan {
         who == FINN || self.away.iter().any(|(away, days)| *away == who && days.contains(&day))
     }
 
-    /// Plays all days. Panics with a report if a text was lost, shown twice, or not told delivered.
+    /// Plays all days. Panics with a report if a text was lost, shown twice, or not told delivered,
+    /// or another check of [`verdict`] fails.
     async fn play(self) {
         let seed = std::env::var("DEADDROP_WEEKS_SEED").map_or(self.seed, |seed| seed.parse().unwrap());
         let folder = tempfile::tempdir().unwrap();

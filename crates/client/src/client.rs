@@ -1,4 +1,5 @@
 //! The client of one person: [`Client`] has a method for each thing that an app can ask for.
+//! The *error of the vault* is one of the variants of [`ClientError`] that begin with `Vault`.
 
 mod sync;
 mod waiting;
@@ -31,8 +32,9 @@ pub struct Client {
 }
 
 impl Client {
-    /// Creates a new person: makes a vault in a folder that holds none, and opens it. `relay` is
-    /// the relay on which new mailboxes are made; it need not be reachable.
+    /// Creates a new person: makes a vault in a folder that holds none or does not exist, and
+    /// opens it. `relay` is the relay on which new mailboxes are made; it need not be reachable.
+    /// If it is `None`, the relay of the first invite that is accepted becomes that relay.
     ///
     /// # Errors
     /// Fails with [`OpenError`]; nothing that is there is overwritten, and what was made is removed.
@@ -112,7 +114,7 @@ impl Client {
     /// Sets the relay on which new mailboxes are made. Existing mailboxes stay: see [`move_to_relay`](Self::move_to_relay).
     ///
     /// # Errors
-    /// Fails with [`ClientError::VaultStopped`] after the vault failed.
+    /// Returns the error of the vault.
     pub async fn set_relay(&self, relay: RelayAddress) -> Result<(), ClientError> {
         self.shared.step(move |engine, _| engine.set_relay(&relay)).await
     }
@@ -147,8 +149,7 @@ impl Client {
     /// invite was made, calling again with the same name continues.
     ///
     /// # Errors
-    /// Fails with [`ClientError`]; with [`WrongClock`](ClientError::WrongClock) if the clocks of
-    /// this machine and of the relay differ, because the invite would end too early or too late.
+    /// Fails with [`ClientError`]. [`ClientError::WrongClock`]: it would end on a wrong day.
     pub async fn invite(&self, name: &str) -> Result<String, ClientError> {
         let days = self.shared.config.invite_days.min(MAX_INVITE_DAYS);
         let contact = net::make_invite(&self.shared, name, days).await?;
@@ -159,7 +160,7 @@ impl Client {
     /// Returns the link of an open invite once more; [`ContactInfo::invite_until`] tells whether there is one.
     ///
     /// # Errors
-    /// Fails with [`ClientError::UnknownContact`] or [`ClientError::NoInvite`].
+    /// Returns [`ClientError::UnknownContact`], [`ClientError::NoInvite`] or the vault's error.
     pub fn invite_link(&self, name: &str) -> Result<String, ClientError> {
         Ok(self.shared.look(|engine| engine.open_link(name))??.as_str().to_owned())
     }
@@ -178,7 +179,7 @@ impl Client {
 
     /// Accepts an invite, whose link may be mangled by mail programs as
     /// [`read_pasted_invite`](crate::read_pasted_invite) describes. The session is durable when
-    /// this returns; the first message leaves by itself. With the name of a contact that sent a new
+    /// this returns, and the inviter is told by itself. With the name of a contact that sent a new
     /// invite, a new session begins: messages that were not delivered are sent again in it.
     ///
     /// # Errors
@@ -216,7 +217,7 @@ impl Client {
     /// Declines all requests of a contact. It may ask again.
     ///
     /// # Errors
-    /// Fails with [`ClientError::UnknownContact`] or [`ClientError::NothingAsked`].
+    /// Returns [`ClientError::UnknownContact`], [`ClientError::NothingAsked`] or the vault's error.
     pub async fn decline(&self, name: &str) -> Result<(), ClientError> {
         let name = name.to_owned();
         self.shared.step(move |engine, _| engine.decline(&name)).await
@@ -421,7 +422,7 @@ impl Client {
     /// Returns the safety number to compare with a contact, the same on both sides.
     ///
     /// # Errors
-    /// Fails with [`ClientError::UnknownContact`] or [`ClientError::NoSession`].
+    /// Returns [`ClientError::UnknownContact`], [`ClientError::NoSession`] or the vault's error.
     pub fn safety_number(&self, name: &str) -> Result<SafetyNumber, ClientError> {
         Ok(self.shared.look(|engine| engine.safety_number(name))??)
     }
@@ -438,7 +439,7 @@ impl Client {
     /// Ends the connections, waiting at most 2 s for what is being sent, and closes the vault.
     ///
     /// # Errors
-    /// Fails with [`ClientError::VaultStopped`] when the disk failed.
+    /// Returns the error of the vault; the client is closed all the same, as after a drop.
     pub async fn close(mut self) -> Result<(), ClientError> {
         self.shared.closing.send_replace(true);
         let _ = (&mut self.supervisor).await;

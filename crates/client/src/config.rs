@@ -46,18 +46,22 @@ pub struct Config {
     /// The range of the random time that a receipt waits, so that it reveals little about when the user is there, and so that one
     /// receipt serves many messages.
     pub receipt_delay: Range<Duration>,
-    /// The time for which a message is held back if one before it is missing although everything that lay at the relays has been
-    /// read. After that it is shown, and the missing message is late if it comes. At most [`MAX_GAP_WAIT`].
+    /// The time for which a message is held back if one before it is missing although everything
+    /// that lay at the relays has been read. After that it is shown, and the missing message is
+    /// late if it comes. A time above [`MAX_GAP_WAIT`] counts as that.
     pub gap_wait: Duration,
     /// The first and the longest wait between two tries to connect; jitter is added.
     pub backoff: Range<Duration>,
-    /// The time of silence after which a link over which messages for a contact are put is closed;
-    /// at most a minute.
+    /// The time without an answer of the relay after which a link over which messages for a contact
+    /// are put is closed, whether puts wait for answers or none is left. It should be at most a
+    /// minute; a longer time is not refused.
     pub putter_idle: Duration,
     /// The maximum time to open one connection, and for one answer of a relay while an invite is
-    /// made or accepted. A line of 2 KB/s connects in 4 s.
+    /// made or accepted. After that the relay counts as one that cannot be reached. A line of
+    /// 2 KB/s connects in 4 s.
     pub patience: Duration,
-    /// The number of days for which an invite can be used; at most [`MAX_INVITE_DAYS`].
+    /// The number of days for which an invite can be used. A number above [`MAX_INVITE_DAYS`]
+    /// counts as that.
     pub invite_days: u32,
     /// The rule about addresses that are not public, to which a contact or an invite may lead.
     pub private_addresses: PrivateAddresses,

@@ -24,7 +24,8 @@ pub struct WrongClock {
     pub relay: Day,
 }
 
-/// The error of a vault that was not opened or created. Nothing on the disk was changed.
+/// The error of a vault that was not opened or created, or whose size limit was not changed.
+/// Nothing on the disk was changed, except perhaps the limit itself if the disk failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -40,7 +41,7 @@ pub enum OpenError {
     /// The vault was made without a passphrase, and its key file is missing.
     #[error("the vault's key file is missing; if the vault has a passphrase, give it")]
     KeyFileMissing,
-    /// Another process has the vault open.
+    /// Another process, or another client of this one, has the vault open or is just creating it.
     #[error("the vault is in use by another process; close that one first")]
     InUse,
     /// The given cost of one guess of the passphrase is out of bounds.
@@ -56,7 +57,7 @@ pub enum OpenError {
     /// A newer version of this program wrote the vault: update.
     #[error("the vault was written by a newer version; update this program")]
     NewerVersion,
-    /// The vault is damaged.
+    /// The vault is damaged, or the file in its place is no vault.
     #[error("the vault is damaged; nothing was changed in it")]
     Corrupt,
     /// The file system keeps old bytes when a file is overwritten, so nothing could be erased.
@@ -65,10 +66,10 @@ pub enum OpenError {
     /// The operating system returns no random bytes.
     #[error("the operating system gives no random bytes; nothing is done without them")]
     NoRandomness,
-    /// The disk is full, or files may not grow. Nothing was made.
+    /// The disk is full, files may not grow, or the vault is full. Nothing was made.
     #[error("the disk is full: the vault could not be written; free some space and try again")]
     DiskFull,
-    /// Other users of the machine may read the vault's key file.
+    /// Other users of the machine may read or change the vault's key file.
     #[error(
         "other users of this machine may read or change the vault's key file; make it readable by its owner alone (mode 0600)"
     )]
@@ -78,7 +79,8 @@ pub enum OpenError {
     Io,
 }
 
-/// The error of an operation of a client that failed and changed nothing.
+/// The error of a call of a [`Client`](crate::Client). The call has changed nothing, unless the
+/// call's or the variant's documentation says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
@@ -99,17 +101,18 @@ pub enum ClientError {
     /// A name can be taken for that of a contact.
     #[error("the name looks like that of another contact; choose one that cannot be taken for it")]
     NameLooksAlike,
-    /// The text is longer than the protocol allows.
+    /// The text is longer than [`MAX_TEXT`](crate::MAX_TEXT) bytes.
     #[error("the text is longer than 60,000 bytes; send it in parts")]
     TextTooLong,
     /// No relay is set.
     #[error("no relay is set; set one first")]
     NoRelay,
-    /// Contacts have not moved from earlier relays to the present one yet.
+    /// A contact has four mailboxes already from moves before, because it has not used the newest
+    /// ones yet.
     #[error("contacts have not moved from earlier relays yet; try again when they have")]
     StillMoving,
-    /// The relay is the one on which new mailboxes are made, or a contact has no mailbox on another
-    /// relay.
+    /// The relay is the one on which new mailboxes are made, an open invite leads to it, or all
+    /// mailboxes of a contact are on it.
     #[error(
         "mailboxes are needed on this relay; set another one first, and withdraw the open invites that were made on it"
     )]
@@ -125,7 +128,7 @@ pub enum ClientError {
         "the relay answers, but it and this program speak no version of the protocol in common; one of the two must be updated"
     )]
     NoCommonVersion,
-    /// The machine's clock and the relay's show different days.
+    /// The days of the machine's clock and of the relay are more than two days from each other.
     #[error(transparent)]
     WrongClock(#[from] WrongClock),
     /// The relay refuses for now: it is busy, or makes no new mailboxes.
@@ -180,7 +183,8 @@ pub enum ClientError {
     /// There is no session with this contact yet.
     #[error("the contact has not accepted the invite yet")]
     NoSession,
-    /// Another reader has taken over a mailbox; what waits in it is not read.
+    /// Another reader, such as another copy of this vault, has taken over a mailbox; what waits in
+    /// it is not read.
     #[error("another copy of this vault, or another program, reads your mailboxes; use one copy only")]
     Displaced,
     /// The call did not end within the time allowed. Its work continues.

@@ -88,8 +88,8 @@ impl OfflineClient {
         Some(self.engine.mailboxes_at(&self.relay).len())
     }
 
-    /// Delivers a blob from the contact's mailbox with this number, and the relay's word that it is
-    /// destroyed. Returns `None` if the vault fails.
+    /// Delivers a blob from the client's own mailbox with this number, into which the contact puts,
+    /// and the relay's word that it is destroyed. Returns `None` if the vault fails.
     #[must_use]
     pub fn deliver(&mut self, mailbox: u32, blob: &[u8], today: Day) -> Option<()> {
         self.engine.delivered(MailboxName { contact: CONTACT, mailbox }, blob, today).ok()?;
@@ -110,8 +110,10 @@ impl OfflineClient {
         }
     }
 
-    /// Makes the receipts that are due, and takes up to `most` envelopes out for a relay, which
-    /// stores them (`taken`) or refuses them. Returns the envelopes; `None` if the vault fails.
+    /// Makes the receipts that the client owes, and returns up to `most` of the envelopes that
+    /// wait, oldest first; `None` if the vault fails. The relay stores them (`taken`), or refuses
+    /// them as being for an address that it does not know: then they are encrypted again for the
+    /// same address, and later calls return these.
     #[must_use]
     pub fn put(&mut self, most: usize, taken: bool, today: Day) -> Option<Vec<Vec<u8>>> {
         for id in self.engine.receipts_due() {
@@ -138,7 +140,7 @@ impl OfflineClient {
         self.engine.begin_day(today).ok()
     }
 
-    /// Returns all events; `None` if the vault cannot be read.
+    /// Returns all events, oldest first; `None` if the vault cannot be read.
     #[must_use]
     pub fn events(&self) -> Option<Vec<Event>> {
         self.engine.events_after(0, usize::MAX).ok()

@@ -158,8 +158,8 @@ fn open_with(home: &Path, unlock: &deaddrop_shred::Unlock) -> Result<Shred<FileD
     Shred::open(disk, unlock, &mut SystemRandom).map_err(open_error)
 }
 
-/// Returns the key or passphrase in the form that the store takes. Fails if there is no vault, or
-/// no key file.
+/// Returns the key or passphrase in the form that the store takes. Fails if there is no vault, or,
+/// for [`Unlock::KeyFile`], no key file that can be used.
 fn of_store(home: &Path, unlock: &Unlock) -> Result<deaddrop_shred::Unlock, OpenError> {
     if !vault_file(home).exists() {
         return Err(OpenError::Absent);

@@ -36,7 +36,7 @@ pub enum PasteError {
     /// The link was made by a newer version.
     #[error("the link needs a newer version of this program; update")]
     NewerVersion,
-    /// The text holds two links that differ.
+    /// The text holds links that differ, or several of which one cannot be read.
     #[error("there are two different links in this; give one of them")]
     TwoLinks,
     /// The text is the address of a relay, but an invite is expected.
@@ -65,7 +65,10 @@ impl From<LinkError> for PasteError {
     }
 }
 
-/// Reads an invite link from a pasted text.
+/// Reads an invite link from a pasted text, which may hold other words around it, and the same link
+/// several times. Undoes line breaks, quoting, HTML entities, quoted-printable, percent-encoding
+/// and invisible characters within the link. Also reads the address of an invite's page
+/// (`https://`).
 ///
 /// # Errors
 /// Fails with [`PasteError`].
@@ -78,7 +81,8 @@ pub fn read_pasted_invite(text: &str) -> Result<InviteLink, PasteError> {
     )
 }
 
-/// Reads the address of a relay from a pasted text.
+/// Reads the address of a relay from a pasted text, which may be changed as
+/// [`read_pasted_invite`] describes.
 ///
 /// # Errors
 /// Fails with [`PasteError`].
@@ -92,9 +96,10 @@ pub fn read_pasted_relay(text: &str) -> Result<RelayAddress, PasteError> {
 }
 
 /// Returns the one link in `found`, which may be there several times. Fails with
-/// [`PasteError::TwoLinks`] if links differ. If there is none, fails with `other_kind`, the error
-/// of a text that holds a link of the other kind, or else with [`PasteError::NotALink`]. `text`
-/// writes a link for the comparison.
+/// [`PasteError::TwoLinks`] if links differ, or one of several cannot be read; with the error of a
+/// single one that cannot be read. If there is none, fails with `other_kind`, the error of a text
+/// that holds a link of the other kind, or else with [`PasteError::NotALink`]. `text` writes a link
+/// for the comparison.
 fn one_of<T>(
     found: Vec<Result<T, PasteError>>,
     other_kind: Option<PasteError>,
@@ -227,9 +232,10 @@ impl Place {
     }
 }
 
-/// Returns exactly `len` characters after the `#`, which may be broken into several lines.
-/// Characters after them are ignored. `emphasis` is the number of underscores in front of the link:
-/// as many may follow it.
+/// Returns exactly `len` characters after the `#`, which may be broken into several lines. What
+/// follows them is ignored if it is separated by white space or a character that is not base64url;
+/// otherwise the link is too long, and damaged or of a newer version. `emphasis` is the number of
+/// underscores in front of the link: as many may follow it.
 fn fragment(rest: &str, len: usize, emphasis: usize) -> Result<Zeroizing<String>, PasteError> {
     let rest = rest.trim_start();
     let end = rest.find(|c: char| !is_base64url(c) && !c.is_whitespace()).unwrap_or(rest.len());

@@ -28,9 +28,10 @@ const FLOOD_BYTES: usize = 256 << 20;
 /// Maximum growth of the memory of this process, with the client in it, in KiB: 32 MiB.
 const GROWTH_KIB: u64 = 32_768;
 
+/// The bytes that a hostile relay sends without end, up to [`FLOOD_BYTES`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Play {
-    /// The head of a response to the upgrade that never ends.
+    /// The head of the response to the WebSocket upgrade, which never ends.
     EndlessHead,
     /// WebSocket frames after the upgrade that carry no message: the first byte of each, and the
     /// length of its payload.
@@ -155,8 +156,9 @@ fn frame(first: u8, len: usize) -> Vec<u8> {
     bytes
 }
 
-/// Answers every request with Done, and then delivers up to 20,000 blobs and confirms no Ack.
-/// Returns the number of blobs that the client took until it left.
+/// Answers Create, Put and Subscribe, then delivers up to 20,000 blobs and confirms no Ack. Returns
+/// the number of blobs that were delivered until the client left; `None` if it left before the link
+/// was open, or sent something that cannot be read.
 async fn deliver_without_end(mut stream: TcpStream) -> Option<usize> {
     let mut request = Vec::new();
     while !request.windows(4).any(|end| end == b"\r\n\r\n") {

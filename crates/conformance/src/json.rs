@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 /// Number of bytes from which on a run of equal bytes is written as `{repeat, count}`, so that
 /// files stay short.
 const LONG_RUN: usize = 64;
-/// Maximum number of bytes of one byte string, so that a short file cannot ask for much memory.
+/// Maximum number of bytes up to the end of a run in one byte string, so that a short file cannot
+/// ask for much memory. Bytes that are written in full are not limited.
 const MAX_BYTES: usize = 1 << 20;
 
 /// A value of a vector file: JSON without null, fractions and negative numbers.
@@ -40,14 +41,14 @@ impl Object {
         Self(Vec::new())
     }
 
-    /// Adds a field.
+    /// Adds a field behind the others. The object must not have one of this name.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Json>) -> Self {
         self.0.push((name.to_owned(), value.into()));
         self
     }
 
-    /// Adds a field that is a byte string.
+    /// Adds a field like [`with`](Self::with): a byte string, in the form of [`hex()`].
     #[must_use]
     pub fn hex(self, name: &str, bytes: impl AsRef<[u8]>) -> Self {
         self.with(name, hex(bytes))
@@ -258,7 +259,8 @@ impl Json {
     /// Parses a text as JSON.
     ///
     /// # Errors
-    /// Fails if the text is no JSON of the kinds above, or names a field twice.
+    /// Fails if the text is no JSON, has a value that is no [`Json`], or names a field of one
+    /// object twice.
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
     }

@@ -22,22 +22,22 @@ pub struct Family {
     pub failures: Vec<Failure>,
 }
 
-/// A file that does not hold.
+/// A file that differs from the generated one, is missing, or belongs to no case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// Path below the folder of vectors.
     pub file: String,
-    /// The field that differs, or another description of the fault.
+    /// The name of the first field that differs, or a description of another fault.
     pub field: String,
 }
 
 /// The reason for which vectors cannot be made or read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file cannot be read or written.
+    /// This file or folder cannot be read, written, made or removed.
     #[error("{path} cannot be read or written", path = .0.display())]
     Io(PathBuf, #[source] io::Error),
-    /// A case does not fit its operation: a fault of this program.
+    /// The case of this name (`FAMILY/NAME`) does not fit its operation: a fault of this program.
     #[error("case {0} cannot be computed")]
     Case(String, #[source] BadField),
 }
@@ -55,10 +55,11 @@ pub fn all() -> Result<Vec<(Case, String)>, Error> {
 }
 
 /// Writes the files of all vectors below `dir`, and returns their number. Folders of families are
-/// replaced.
+/// replaced, with all that is in them; other files and folders stay.
 ///
 /// # Errors
-/// Fails with [`Error`] when a case does not fit its operation or a file cannot be written.
+/// Fails with [`Error::Case`], and has then changed nothing, or with [`Error::Io`] if a folder
+/// cannot be replaced or a file cannot be written.
 pub fn generate(dir: &Path) -> Result<usize, Error> {
     let all = all()?;
     for family in families(&all) {
@@ -75,10 +76,14 @@ pub fn generate(dir: &Path) -> Result<usize, Error> {
     Ok(all.len())
 }
 
-/// Recomputes every file below `dir` from its inputs, and compares it with what this program generates.
+/// Recomputes the files in those folders of `dir` that have the name of a family, each from its
+/// inputs, and compares them with what this program generates. Other folders are not read. Returns
+/// one entry for each family, in their order.
 ///
 /// # Errors
-/// Fails with [`Error`] when a file cannot be read. A file that differs is a [`Failure`] instead.
+/// Fails with [`Error::Io`] if a file or folder cannot be read, and with [`Error::Case`] if a case
+/// does not fit its operation. A file that differs, is missing or has no case is a [`Failure`]
+/// instead.
 pub fn run(dir: &Path) -> Result<Vec<Family>, Error> {
     let all = all()?;
     let mut results = Vec::new();
@@ -106,8 +111,8 @@ pub fn run(dir: &Path) -> Result<Vec<Family>, Error> {
     Ok(results)
 }
 
-/// Returns the fault of a file's bytes; `None` if there is none. The file must hold by itself (its
-/// results follow from its inputs) and equal the generated text.
+/// Returns the fault of a file's bytes, as in [`Failure::field`]; `None` if there is none. The
+/// results in the file must follow from its inputs, and its text must equal `generated`.
 #[must_use]
 pub fn check(bytes: &[u8], generated: &str) -> Option<String> {
     let Ok(text) = std::str::from_utf8(bytes) else { return Some("not UTF-8".to_owned()) };

@@ -31,7 +31,7 @@ pub fn hash(text: &str, parts: &[&[u8]]) -> [u8; 32] {
     sha256(&[&label(text), &parts.concat()])
 }
 
-/// Computes `pad(bytes, len)` (chapter 00, "Notation").
+/// Computes `pad(bytes, len)` (chapter 00, "Notation"). `bytes` must be shorter than `len`.
 #[must_use]
 pub fn pad(bytes: &[u8], len: usize) -> Vec<u8> {
     let mut padded = bytes.to_vec();

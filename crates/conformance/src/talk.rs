@@ -32,7 +32,7 @@ impl Talk {
     }
 
     /// Answers every line of `input` with a line of `output`, until the input ends. A line that
-    /// cannot be answered gets an error as its answer.
+    /// cannot be answered gets an error as its answer; a blank line gets none.
     ///
     /// # Errors
     /// Fails with the error of reading or writing.

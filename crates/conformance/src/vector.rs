@@ -38,11 +38,12 @@ pub fn compute(case: &Case) -> Result<Json, BadField> {
     Ok(file.into())
 }
 
-/// Recomputes the results in a file from the inputs in it. Returns the name of the first field that
-/// differs; `None` if none does.
+/// Recomputes the results in a file from the inputs in it: `expect`, then `intermediate`, then
+/// `output`. Returns the name of the first field that differs, with those of the objects that it
+/// is in (`output.NAME`); `None` if none does.
 ///
 /// # Errors
-/// Fails with [`BadField`] when the file lacks a field.
+/// Fails with [`BadField`] when the file lacks a field or the inputs do not fit the operation.
 pub fn recompute(file: &Object) -> Result<Option<String>, BadField> {
     let outcome = ops::run(file.text("operation")?, file.object("input")?)?;
     if file.text("expect")? != outcome.expect {
@@ -57,7 +58,8 @@ pub fn recompute(file: &Object) -> Result<Option<String>, BadField> {
     Ok(None)
 }
 
-/// Returns the name of the first field in which two objects differ; `None` if they are equal.
+/// Returns the name of the first field in which two objects differ, for a field of an inner object
+/// as `OUTER.INNER`; `None` if they are equal. The order of fields counts.
 #[must_use]
 pub fn difference(one: &Object, other: &Object) -> Option<String> {
     let mut pairs = one.0.iter().zip(&other.0);

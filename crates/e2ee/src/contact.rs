@@ -34,19 +34,20 @@ use reset_bundle::{PeerBundle, PendingReset};
 use sessions::{Generation, Origin, SessionEntry, Sessions};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-/// Number of the last turn in which a switch to another session is not reported to the users. Two
-/// people who invited each other at once, or whose resets crossed, agree on one session within the
-/// first five turns, 0 to 4.
+/// Number of the last turn of the session that sends in which a switch from it to another session
+/// is not reported to the user. Two people who invited each other at once, or whose resets crossed,
+/// agree on one session within the first five turns, 0 to 4.
 const LAST_YOUNG_TURN: u32 = 4;
 /// The relation of a new session from an invite to the sessions that a contact already has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvitePolicy {
-    /// The existing sessions stay in use: two people may invite each other at the same time. If the
-    /// peer has ever replied in a session, this has the same effect as
-    /// [`StartOver`](Self::StartOver).
+    /// The existing sessions stay in use: two people may invite each other at the same time. If a
+    /// session with the peer was ever [`Standing::Established`], or if the contact is verified,
+    /// this has the same effect as [`StartOver`](Self::StartOver).
     KeepSessions,
-    /// The two people start over, on a new device or after a loss: existing sessions are
-    /// superseded, and the contact is no longer verified.
+    /// The two people start over, on a new device or after a loss: the existing sessions that the
+    /// peer has replied in become [`SessionUse::Superseded`], and the contact is no longer
+    /// verified.
     StartOver,
 }
 
@@ -88,11 +89,12 @@ pub struct Contact {
     peer_bundles: Vec<PeerBundle>,
     last_reset: Option<Hour>,
     /// The day on which the newest own bundle was made; `None` if one is due because none was made
-    /// yet, or because a session was reset or the two people started over since.
+    /// yet, or because either side reset a session or the two people started over since.
     bundle_made: Option<Day>,
-    /// Whether the peer has begun a turn since the newest own bundle was made.
+    /// Whether a message that begins a new turn of the peer was read, in any session, since the
+    /// newest own bundle was made. The first message of a new session does not count.
     bundle_answered: bool,
-    /// Whether the peer has ever replied in a session, even if that session no longer exists.
+    /// Whether a session was ever [`Standing::Established`], even if it no longer exists.
     peer_ever_answered: bool,
 }
 
@@ -142,7 +144,7 @@ impl Contact {
         self.verified
     }
 
-    /// Returns the ids of the sessions, also of those that were lost.
+    /// Returns the ids of all sessions in no fixed order, also of those that were lost.
     pub fn sessions(&self) -> impl Iterator<Item = SessionId> {
         self.sessions.iter().map(|entry| entry.id)
     }
@@ -162,7 +164,8 @@ impl Contact {
     }
 
     /// Whether the session that sends, or one that the peer may be using, is lost: its rows are
-    /// gone or damaged. Begin a [`reset`](Self::reset), or send a new invite.
+    /// gone or damaged. Begin a [`reset`](Self::reset), or send a new invite. A contact without
+    /// sessions is not lost.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.sessions.is_lost()
@@ -297,8 +300,9 @@ impl Contact {
     }
 
     /// Opens an envelope with the session to which it belongs, or accepts it as a soft reset; a
-    /// hard reset is only reported ([`ContactEvent::ResetRequested`]). Acknowledge the envelope
-    /// only after the changes are stored.
+    /// hard reset is only reported ([`ContactEvent::ResetRequested`]). An envelope that cannot be
+    /// read but is worth an event gives a result without content. Acknowledge the envelope only
+    /// after the changes are stored.
     ///
     /// # Errors
     /// Fails with [`DecryptError::Junk`], [`DecryptError::Duplicate`] or

@@ -63,7 +63,8 @@ pub enum Standing {
     /// The responder has no reply to its first turn yet: the initiator is authenticated against
     /// classical attackers only.
     Unconfirmed,
-    /// Both sides are authenticated, against a quantum attacker too.
+    /// The initiator has read a message of turn 1, or the responder one of turn 2. Both sides are
+    /// authenticated, against a quantum attacker too.
     Established,
 }
 

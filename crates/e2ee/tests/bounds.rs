@@ -169,8 +169,8 @@ fn skipped_keys_are_bounded_by_age() {
     turn(&mut one, &mut two);
 }
 
-/// With a wrong clock, no key lasts longer than twice [`MAX_SKIP_AGE`]: a key of a day that is
-/// further ahead than that is dropped.
+/// With a wrong clock, no key lasts longer than twice [`MAX_SKIP_AGE`]: a key of a day that is more
+/// than [`MAX_SKIP_AGE`] days ahead is dropped.
 #[test]
 fn skipped_keys_of_a_day_that_lies_far_ahead_are_dropped() {
     for (ahead, dropped) in [(MAX_SKIP_AGE, false), (MAX_SKIP_AGE + 1, true)] {

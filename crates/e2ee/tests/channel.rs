@@ -64,6 +64,7 @@ struct Message {
     read: bool,
 }
 
+/// One side of a session, with the rows that its app has stored.
 struct Side {
     identity: IdentityKeyPair,
     session: Session,

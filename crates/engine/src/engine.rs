@@ -57,12 +57,14 @@ use std::collections::{BTreeMap, BTreeSet};
 const FORMAT: u32 = 2;
 /// Number of blobs after a crash whose processing is counted in the vault before it begins, so that
 /// a blob that stops the process each time is found. A relay has at most so many blobs under way:
-/// the window.
+/// the window that the client's Hello asks for.
 const WATCHED_STARTS: u32 = 64;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Makes a new person, with a new identity, in an empty vault. `relay` is the relay on which
-    /// mailboxes are to be made; `None`: none is set yet. `now` is in seconds since 1970-01-01.
+    /// Makes a new person, with a new identity, in a vault that must be empty, which is not
+    /// checked. `relay` is the relay on which mailboxes are to be made; `None`: none is set yet.
+    /// `now` is in seconds since 1970-01-01; its day is the first that is believed, if it is
+    /// [plausible](Day::is_plausible).
     ///
     /// # Errors
     /// Fails with the error of the vault.
@@ -181,18 +183,20 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(engine)
     }
 
-    /// Adds the row to the step that marks the vault as open. If an opening finds this row, the
-    /// process before it has crashed.
+    /// Adds to the step the row that marks the vault as open. If an opening finds this row, the
+    /// vault was not [closed](Self::close) before.
     fn mark_running(&self, step: &mut step::Step) -> Result<(), VaultError> {
         step.changes.put(key(Table::Running, 0, 0), &true)
     }
 
-    /// Begins a day: erases rows whose last day is over, drops old keys of sessions, ends invites,
-    /// and sends messages again that have no receipt and have expired at the relay. Called once a
-    /// day.
+    /// Begins a day: erases rows whose last day is over, drops old keys of sessions, ends invites
+    /// whose last day has passed, and encrypts items again that have no receipt and whose blob has
+    /// expired at the relay. [`open`](Self::open) does so for its day; after that the caller does
+    /// when the believed day has changed.
     ///
     /// # Errors
-    /// Fails with the error of the vault. The work can be repeated then.
+    /// Fails with the error of the vault. A part of the work may be done then; after
+    /// [`VaultError::Full`] or [`VaultError::Busy`] the call can be repeated.
     pub fn begin_day(&mut self, today: Day) -> Result<(), VaultError> {
         let mut step = self.step();
         step.changes.erase_later(self.vault.expired(today).into_iter());

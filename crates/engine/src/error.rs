@@ -70,8 +70,8 @@ pub enum EngineError {
     /// No relay is set on which mailboxes could be made.
     #[error("no relay is set")]
     NoRelay,
-    /// A contact has too many mailboxes at earlier relays, because it does not use the newer ones
-    /// yet.
+    /// A contact has 4 private mailboxes already, the newest at an earlier relay, because it does
+    /// not use the newer ones yet.
     #[error("contacts have not moved from earlier relays yet")]
     StillMoving,
     /// The relay cannot be given up: it is the one that is set, an open invite leads there, or a
@@ -84,7 +84,8 @@ pub enum EngineError {
     /// The bundle of the invite was refused, for this reason.
     #[error("the invite was refused")]
     Bundle(#[source] BundleError),
-    /// The person who made the invite is a contact already, under another name.
+    /// The person who made the invite is a contact already, under another name, and has answered
+    /// under it; or the invite was accepted under another name.
     #[error("there is a contact with this identity already")]
     AlreadyContact,
     /// The invite was made by another identity than the one that the contact has.

@@ -29,8 +29,8 @@ pub struct Event {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// A text was received. Each text is reported once. Texts that are not late come in the order
-    /// in which they were sent.
+    /// A text was received. Each text is reported once, with the exceptions in spec/14-client.md
+    /// section 8. Texts that are not late come in the order in which they were sent.
     MessageReceived {
         /// The text, byte for byte.
         text: String,
@@ -127,7 +127,7 @@ pub enum EventKind {
     /// [`StaleReset`](Self::StaleReset) follows once the contact has sent something.
     Restored,
     /// Another copy of this vault, or another program, reads this vault's mailboxes. Use one copy
-    /// only.
+    /// only. Reported at most once a day.
     Displaced,
     /// A text came by a session that a new one has replaced. It was under way at that time, or
     /// somebody has an old state of the contact's vault. If more of such texts come, do not trust

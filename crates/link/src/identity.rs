@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 pub(crate) const PUBLIC_LEN: usize = x25519::KEY_LEN + kem::ENCAPSULATION_KEY_LEN;
 
 secret_bytes! {
-    /// The seed from which a relay derives its keys. The operator must keep it.
+    /// The seed from which a relay derives its keys. If the operator loses it, the relay's
+    /// fingerprint is lost with it.
     pub struct RelaySeed[32];
 }
 

@@ -1,7 +1,8 @@
 //! The address of a mailbox for one sender: a relay and a send capability (spec/11-capabilities.md
 //! section 4).
 //!
-//! `deaddrop-e2ee` carries these bytes as the opaque address of a bundle and of a Hello.
+//! `deaddrop-e2ee` carries these bytes as the opaque address of a bundle and of its
+//! `Content::Hello`.
 
 use crate::capability::SendCapability;
 use deaddrop_wire::{Fingerprint, RelayAddress};

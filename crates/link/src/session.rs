@@ -184,9 +184,9 @@ impl core::fmt::Debug for OpenHalf {
     }
 }
 
-/// Packs items into plaintexts of records, not yet padded. An item begins a new record if joining
-/// the current one would pad more bytes than a record of its own. Fails if an item does not fit
-/// into a record, or has too long a list.
+/// Packs items into plaintexts of records, not yet padded. An item begins a new record if the
+/// current one, padded, would grow by more bytes than a record of its own has, or would exceed a
+/// limit of a record. Fails if an item does not fit into a record, or has too long a list.
 fn pack(items: &[Item]) -> Result<Vec<Vec<u8>>, SealError> {
     let mut records = Vec::new();
     let mut current: Vec<u8> = Vec::new();

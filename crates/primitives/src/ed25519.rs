@@ -1,4 +1,4 @@
-//! Ed25519 (RFC 8032) with strict verification: no low-order keys, no non-canonical encodings, no
+//! Ed25519 (RFC 8032) with strict verification: no low-order keys, no non-canonical signatures, no
 //! malleability.
 
 use crate::secret::wipe_stack;
@@ -67,7 +67,8 @@ impl core::fmt::Debug for SecretKey {
 }
 
 /// Verifies a signature strictly: also refuses a public key or an R of low order, an R that is not
-/// canonical, and an s that is not below the group order.
+/// canonical, and an s that is not below the group order. A public key whose y is not reduced is
+/// not refused for that.
 ///
 /// # Errors
 /// Fails with [`BadSignature`] for a bad key, a bad encoding or a wrong signature.

@@ -41,8 +41,8 @@ const FLOOR_AT_ONCE: usize = 256;
 const FLOOR_MIB: usize = 64;
 /// The floor writes one blob for each `FLOOR_PART` blobs that pass through the relay.
 const FLOOR_PART: u32 = 10;
-/// Number of slices of each tenth of the run. The floor is measured between slices, because the
-/// speed of the machine changes from minute to minute.
+/// Maximum number of slices of each tenth of the run. The floor is measured between slices, because
+/// the speed of the machine changes from minute to minute.
 const SLICES: u32 = 25;
 
 /// One mailbox with its sender and its reader, each on a link of its own.

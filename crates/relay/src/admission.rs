@@ -3,8 +3,8 @@
 //! Decisions depend on the network of a peer (its *prefix*), on the stage of its connection, and on
 //! the requests from that network in the last ten minutes. They do not depend on anything that a
 //! peer says about itself. All of this is in memory. C1 is the first message of a client in the
-//! handshake of a link, S1 the relay's answer; a *place* is one of the limited number of
-//! connections.
+//! handshake of a link, S1 the relay's answer; a connection is *half-open* until this handshake is
+//! over; a *place* is one of the limited number of connections.
 
 mod connections;
 mod prefix;
@@ -31,6 +31,7 @@ pub(crate) struct Admission {
     gate: Mutex<Gate>,
 }
 
+/// The changing state of an [`Admission`]: connections, rates and counts.
 #[derive(Default)]
 struct Gate {
     connections: Connections,

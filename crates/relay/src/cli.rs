@@ -131,7 +131,8 @@ enum Command {
 }
 
 /// Runs the program `deaddrop-relay` with these arguments, the first of which is the program's
-/// name.
+/// name. Returns its exit code: 0 after success and after help, 2 if the arguments do not parse,
+/// and 1 after every other failure.
 pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(args) {
         Ok(arguments) => arguments,
@@ -417,8 +418,8 @@ async fn bind(config: &RelayConfig) -> Result<Listeners, Failure> {
     Ok(listeners)
 }
 
-/// Returns the table of all limits with their ranges, defaults and meanings, in the form of the
-/// specification.
+/// Returns a table of all limits with their defaults, in the order of [`Limits::TABLE`]: for each
+/// limit one row of Markdown. Ranges and meanings are left out.
 #[must_use]
 pub fn limits_table() -> String {
     Limits::TABLE.iter().map(|row| format!("| `{}` | {} |\n", row.name, row.default)).collect()

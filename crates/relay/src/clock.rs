@@ -74,7 +74,7 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoDay {
-    /// The system's clock is outside of the years of this build, and no other day is known.
+    /// The system's clock is outside of the years of this build, and no day within them is stored.
     #[error(
         "the system's clock is wrong: it is outside of the years in which this build can run, so nothing that the \
                  relay stores could be dated; set the clock, then start again"
@@ -121,7 +121,9 @@ impl Belief {
     /// right.
     ///
     /// # Errors
-    /// Fails with [`NoDay`] when neither the stored day nor the system's clock can be believed.
+    /// Fails with [`NoDay::StoredDay`] when the stored day is after the years of this build,
+    /// whatever the clock says; and with [`NoDay::SystemClock`] when the clock is outside of these
+    /// years and no day within them is stored.
     pub fn begin(stored: Option<Calendar>, system: Day, trusted: bool) -> Result<Self, NoDay> {
         let calendar = match stored {
             Some(Calendar { day, .. }) if day > Day::LAST_PLAUSIBLE => return Err(NoDay::StoredDay),
@@ -240,7 +242,7 @@ impl Clock {
     /// remembers; `trusted` is the operator's word that the system's clock is right.
     ///
     /// # Errors
-    /// Fails with [`NoDay`] when neither the stored day nor the system's clock can be believed.
+    /// Fails with [`NoDay`] as [`Belief::begin`] does.
     pub fn start(stored: Option<Calendar>, trusted: bool) -> Result<Self, NoDay> {
         Self::start_with(Arc::new(SystemTimeSource::start()), stored, trusted)
     }
@@ -248,7 +250,7 @@ impl Clock {
     /// Starts like [`start`](Self::start), with the time of `source` in place of the system's.
     ///
     /// # Errors
-    /// Fails with [`NoDay`] when neither the stored day nor the source's clock can be believed.
+    /// Fails with [`NoDay`] as [`Belief::begin`] does, with the clock of `source`.
     pub fn start_with(
         source: Arc<dyn TimeSource>,
         stored: Option<Calendar>,

@@ -30,7 +30,8 @@ pub const STORE: &str = "store.shred";
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RelayConfig {
-    /// Address to listen on; `127.0.0.1:0` takes a free port. Not used if only `unix` is given.
+    /// Address (host and port) to listen on; port 0 takes a free one. Without it the relay listens
+    /// on the unix socket alone if `unix` is given, and else on `127.0.0.1:0`.
     pub listen: Option<String>,
     /// Path of a unix socket to listen on, for a proxy on this machine.
     pub unix: Option<PathBuf>,
@@ -163,12 +164,12 @@ impl DataDir {
         Self { path: path.into() }
     }
 
-    /// Makes a new relay in the directory: keys, store, and last the configuration, which shows
-    /// that everything is there.
+    /// Makes a new relay in the directory, which is made if it does not exist: keys, store, and
+    /// last the configuration, which shows that everything is there.
     ///
     /// # Errors
     /// Fails with [`DataDirError`] when the directory is not empty or a file cannot be written.
-    /// Files that were there are not touched.
+    /// Files that were there are not touched; those that were written before the failure stay.
     pub fn init(&self, size: StoreSize, rng: &mut (impl CryptoRng + ?Sized)) -> Result<(), DataDirError> {
         make_directory(&self.path)?;
         if fs::read_dir(&self.path).map_err(|_| DataDirError::Io)?.next().is_some() {
@@ -187,17 +188,20 @@ impl DataDir {
     /// Reads the configuration from the file `instead`, or else from the directory's own.
     ///
     /// # Errors
-    /// Fails with [`DataDirError`] when the file is missing or does not parse.
+    /// Fails with [`DataDirError`] when the file cannot be read or does not parse, and also when
+    /// the directory has no configuration of its own.
     pub fn config(&self, instead: Option<&Path>) -> Result<RelayConfig, DataDirError> {
         let text = self.config_text(instead)?;
         toml::from_str(&text).map_err(|_| DataDirError::BadConfig)
     }
 
-    /// Describes the first fault of the configuration with its line, but without the text of the
-    /// line, which may hold the token. Returns `None` if there is no fault.
+    /// Describes the first fault of the configuration (of the file `instead`, or else of the
+    /// directory's own) with its line, but without the text of the line, which may hold the token.
+    /// Returns `None` if there is no fault.
     ///
     /// # Errors
-    /// Fails with [`DataDirError`] when the file cannot be read.
+    /// Fails with [`DataDirError`] when the file cannot be read, and also when the directory has no
+    /// configuration of its own.
     pub fn config_fault(&self, instead: Option<&Path>) -> Result<Option<String>, DataDirError> {
         let text = self.config_text(instead)?;
         Ok(toml::from_str::<RelayConfig>(&text).err().map(|error| describe(&error, &text)))
@@ -241,7 +245,7 @@ impl DataDir {
         KeptStore::over(shred, &self.store_key()?, limits, rng).map_err(DataDirError::Ready)
     }
 
-    /// Opens the record store, locked against other processes.
+    /// Opens the record store, locked against other processes and other handles of this one.
     ///
     /// # Errors
     /// Fails with [`DataDirError`] when the key cannot be read or the store cannot be opened.

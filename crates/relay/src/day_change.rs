@@ -22,8 +22,9 @@ pub struct DayChange {
     to: Calendar,
     mailboxes: u64,
     blobs: u64,
-    /// Records of the mailboxes whose lease ends later than one that begins on the new day, with
-    /// the lease shortened to that. Empty unless the new day is earlier.
+    /// Records of the mailboxes whose lease ends later than one that begins on the new day, or that
+    /// may be unused for longer than a new mailbox, with these days shortened to those of a new
+    /// one. Empty unless the new day is earlier.
     cut: Vec<Record>,
 }
 
@@ -81,13 +82,15 @@ impl DayChange {
         plan
     }
 
-    /// Whether the new day is later than the one that the store remembers.
+    /// Whether the new day is later than the one that the store remembers; `false` if it remembers
+    /// none.
     #[must_use]
     pub fn is_forward(&self) -> bool {
         self.before.is_some_and(|before| self.to.day > before.day)
     }
 
-    /// Returns the numbers of mailboxes and of blobs that have expired on the new day.
+    /// Returns the numbers of mailboxes and of blobs that have expired on the new day, whether or
+    /// not expiry pauses then. The blobs of these mailboxes count, too.
     #[must_use]
     pub const fn expires(&self) -> (u64, u64) {
         (self.mailboxes, self.blobs)

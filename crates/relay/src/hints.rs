@@ -60,8 +60,8 @@ impl Hints {
         self.waker.wake();
     }
 
-    /// Waits until there is a hint, and takes all hints. One task waits at a time: the last one that
-    /// did is woken.
+    /// Waits until there is a hint, and takes all hints. The future may be dropped before it
+    /// resolves; no hint is lost. One task waits at a time: the last one that polled is woken.
     pub fn next(&self) -> impl Future<Output = News> + Send + '_ {
         poll_fn(|context| {
             self.waker.register(context.waker());

@@ -40,8 +40,9 @@ pub struct Report {
 pub struct MailboxReport {
     /// Length of the lease in days.
     pub lease_days: u32,
-    /// Last day of the lease, counted from 1970-01-01. Reading moves this day in steps of seven
-    /// days.
+    /// Last day of the lease, counted from 1970-01-01. A subscription or an ack, when less than
+    /// half of the lease is left, moves this day on by whole weeks until a full lease is ahead
+    /// again.
     pub lease_ends: u32,
     /// Maximum number of blobs that the mailbox holds.
     pub quota_blobs: u32,
@@ -51,7 +52,7 @@ pub struct MailboxReport {
     pub fixed: bool,
     /// Whether the blobs are kept in memory only; then they are not in this report.
     pub volatile: bool,
-    /// Whether any blob was ever put into the mailbox, or any reader has read it.
+    /// Whether any blob was ever put into the mailbox, or any reader has subscribed to it.
     pub used: bool,
     /// The blobs, oldest first.
     pub blobs: Vec<BlobReport>,

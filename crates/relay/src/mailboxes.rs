@@ -126,7 +126,8 @@ impl Mailboxes {
         self.overdue += 1;
     }
 
-    /// Notes that the store has failed. No request is decided after this.
+    /// Notes that the store has failed. After this no create, change, put, ack or sweep is decided.
+    /// Claims, releases and looks go on.
     pub(crate) fn stop(&mut self) {
         self.stopped = true;
     }

@@ -59,7 +59,7 @@ impl Held {
     }
 
     /// Whether all links together hold `limit` bytes or more, and those of this prefix more than
-    /// their share: `limit` divided by the number of prefixes that hold any.
+    /// their share: `limit` divided by the number of prefixes that hold a whole [`GRAIN`] or more.
     pub(crate) fn is_over_share(&self, limit: u64) -> bool {
         if self.memory.all.load(Ordering::Relaxed) < limit {
             return false;

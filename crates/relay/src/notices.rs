@@ -12,9 +12,9 @@ pub(crate) enum Notice {
     NotAccepted,
     /// WebSockets came without the header Upgrade.
     WithoutUpgrade,
-    /// Half-open connections lost their places.
+    /// Connections on which no handshake was over yet lost their places to others.
     HalfOpenEnded,
-    /// Links lost their places.
+    /// Links lost their places to other connections.
     LinksEnded,
     /// Connections got no place.
     ConnectionsRefused,
@@ -22,11 +22,12 @@ pub(crate) enum Notice {
     HandshakesRefused,
     /// TLS handshakes came too fast.
     TlsRefused,
-    /// Creates came too fast.
+    /// Creates or changes of mailboxes came too fast.
     CreatesRefused,
     /// Networks, or all links together, put too many bytes.
     PutsRefused,
-    /// Links sent too many entries.
+    /// Networks, or all links together, sent more entries than the limits allow
+    /// (`entries_per_s_per_prefix`, `all_entries_per_s`), so links were not read for a while.
     LinksPaused,
     /// Requests were refused because the store is at a limit.
     Busy,

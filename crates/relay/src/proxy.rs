@@ -23,9 +23,11 @@ pub enum Named {
 }
 
 impl Proxies {
-    /// Returns the address of the client behind a configured proxy: from the header of the PROXY
-    /// protocol (`named`), or from the head of the HTTP request. Returns `None` if the proxy does
-    /// not tell the address: the connection then counts for the proxies themselves.
+    /// Returns the address of the client behind a configured proxy, from which the connection must
+    /// have come: from the header of the PROXY protocol (`named`); or, if there is no header or it
+    /// names another configured proxy, from the head of the HTTP request (`head`). Returns `None`
+    /// if the proxy does not tell the address: the connection then counts for the proxies
+    /// themselves.
     #[must_use]
     pub fn client(&self, named: Named, head: &[u8]) -> Option<IpAddr> {
         match named {

@@ -8,6 +8,7 @@ mod delegate_io;
 mod http;
 mod link;
 mod listeners;
+mod opened;
 mod paths;
 mod peeked_stream;
 mod relay;

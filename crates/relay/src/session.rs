@@ -1,6 +1,7 @@
 //! The conversation of one link as a value: items and outcomes go in, items and calls come out
 //! (spec/12-relay.md section 5). To *look* into a mailbox is to ask the store for its blobs (a
-//! peek).
+//! peek). An *entry* is the unit in which requests beside accepted puts and useful acks are paced:
+//! one item, or one element of the list of a subscribe, unsubscribe or ack (section 7.4).
 //!
 //! Sans-I/O: a request to the store leaves as a [`Call`]; its result comes back as an [`Outcome`],
 //! in any order.
@@ -93,7 +94,9 @@ impl RelaySession {
         &self.reader
     }
 
-    /// Returns the number of bytes of memory that the requests without an outcome count for.
+    /// Returns the number of bytes of memory that the calls without an outcome count for: puts,
+    /// creates, changes, claims and acks. Looks ([`peeked_bytes`](Self::peeked_bytes)) and releases
+    /// count for none.
     #[must_use]
     pub const fn held_bytes(&self) -> u64 {
         self.held_bytes
@@ -113,7 +116,7 @@ impl RelaySession {
     }
 
     /// Returns the milliseconds without a record after which the client is taken for lost: 2.5
-    /// times the ping interval of the relay's `Hello`.
+    /// times the ping interval of the relay's `Hello`; until that is sent, of the longest interval.
     #[must_use]
     pub fn silence_ms(&self) -> u64 {
         u64::from(self.ping_s) * 2_500
@@ -126,8 +129,9 @@ impl RelaySession {
         self.reading.has_subscriptions()
     }
 
-    /// Returns the time in milliseconds of the last use of the link: its start, a put, the start of
-    /// a subscription, or the end of the last one.
+    /// Returns the time in milliseconds of the last use of the link: its start, a put (also a
+    /// refused one), the start of a subscription, or the end of a subscription after which the link
+    /// has none.
     #[must_use]
     pub const fn used_ms(&self) -> u64 {
         self.used_ms
@@ -152,8 +156,8 @@ impl RelaySession {
         self.entries.pay(&self.shared, self.prefix, now)
     }
 
-    /// Notes that a record of `bytes` bytes has come. Called before the record is handled, because
-    /// opening it takes time, whatever its content is.
+    /// Notes that a record of `bytes` bytes, as it was sealed, has come. Called before the record
+    /// is handled, because opening it takes time, whatever its content is.
     pub fn note_record(&mut self, bytes: usize) {
         self.entries.note_record(bytes);
     }
@@ -218,8 +222,8 @@ impl RelaySession {
         self.pump(out);
     }
 
-    /// Sets the time of the last use to `now` if a subscription has begun or the last one has
-    /// ended. Called after each step.
+    /// Sets the time of the last use to `now` if, since the last call, a subscription has begun or
+    /// the link has lost its only one. Called after each step.
     const fn note_reading(&mut self, now: Now) {
         if self.reading.take_use() {
             self.used_ms = now.ms;

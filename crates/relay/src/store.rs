@@ -25,11 +25,13 @@ use std::sync::Arc;
 
 /// A store of mailboxes. A caller may drop every future: the store finishes what it has begun.
 pub trait Store: Send + Sync + 'static {
-    /// Creates mailboxes. A repeated create finds the same mailbox and is `Done`. If the store
+    /// Creates mailboxes. A repeated create (its owner and its reader are those of one mailbox,
+    /// whatever else differs) finds that mailbox, changes nothing and is `Done`. If the store
     /// remembers no calendar, it remembers that of `now` with the first mailbox.
     fn create(&self, new: Vec<NewMailbox>, now: Now) -> impl Future<Output = Vec<Verdict>> + Send;
 
-    /// Changes mailboxes, each by the right of its owner.
+    /// Changes mailboxes, each by the right of its owner. A change to a state that the mailbox has
+    /// already is `Done`.
     fn change(&self, changes: Vec<(OwnId, Change)>, now: Now) -> impl Future<Output = Vec<Verdict>> + Send;
 
     /// Stores blobs, each in the mailbox of its sender. Returns one verdict for each, in order. A
@@ -38,8 +40,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Makes `reader` the only reader of these mailboxes: fences of earlier readers become invalid,
     /// and these readers are told. The reader stays connected while the store can upgrade its
-    /// hints. A claim counts as a use of the mailbox and renews its lease; a crash may undo both
-    /// until an owner's change of the mailbox is answered.
+    /// hints. A claim counts as a use of the mailbox and renews its lease like [`Change::Renew`],
+    /// unless the lease is fixed; a crash may undo both until an owner's change of the mailbox is
+    /// answered.
     fn claim(
         &self,
         claims: Vec<Claim>,
@@ -56,8 +59,8 @@ pub trait Store: Send + Sync + 'static {
     fn peek(&self, peek: Peek, now: Now) -> impl Future<Output = Result<Peeked, Stale>> + Send;
 
     /// Destroys blobs, each list under the fence of its reader, and answers when they are
-    /// destroyed. Blobs that do not exist count as destroyed. A list that destroys a blob is a use of
-    /// the mailbox.
+    /// destroyed. Blobs that do not exist count as destroyed. A list that destroys a blob is a use
+    /// of the mailbox and renews its lease, as a claim does.
     fn ack(
         &self,
         acks: Vec<(Handle, Fence, Vec<RecordId>)>,
@@ -65,7 +68,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Vec<Result<(), NotAcked>>> + Send;
 
     /// Remembers the calendar of `now`, and destroys at most `limit` blobs and mailboxes that have
-    /// expired by it. Returns whether there may be more.
+    /// expired by it; a mailbox goes with all its blobs, even if they exceed the limit. Returns
+    /// whether there may be more, so that the caller sweeps again.
     fn sweep(&self, now: Now, limit: usize) -> impl Future<Output = bool> + Send;
 
     /// Returns the counts of the store, for limits and for the operator. They say nothing about a
@@ -89,7 +93,7 @@ pub enum Verdict {
     /// The store as a whole is at a limit, has no room, or must zero dead bytes first. Nothing has
     /// changed.
     Busy,
-    /// The store has failed: the operation may or may not have happened. The process ends.
+    /// The store has failed: the operation may or may not have happened. The caller ends the relay.
     Stopped,
 }
 
@@ -100,7 +104,8 @@ pub struct NewMailbox {
     pub own: OwnId,
     /// Id of the right to read the mailbox.
     pub read: MailboxId,
-    /// Ids of the rights to put into the mailbox, each with its `via`.
+    /// Ids of the rights to put into the mailbox, each with its `via`. Of several with the same id
+    /// the first counts.
     pub sends: Vec<SendGrant>,
     /// Class that says the length of the lease.
     pub lease: LeaseClass,
@@ -115,11 +120,13 @@ pub struct NewMailbox {
 pub enum Change {
     /// Add a sender, or change the `via` of one that the mailbox has.
     Grant(SendGrant),
-    /// Remove a sender.
+    /// Remove a sender. Nothing changes if the mailbox has no such sender.
     Revoke(SendId),
-    /// Renew the lease from today.
+    /// Renew the lease if less than half of it is left: move its last day by whole weeks until a
+    /// full lease from today is covered. Otherwise nothing changes. This is no use of the mailbox.
     Renew,
-    /// Replace the right to read by the one with this id. The present reader is displaced.
+    /// Replace the right to read by the one with this id. The present reader is displaced. Nothing
+    /// changes if this is the present right.
     Rekey(MailboxId),
     /// Delete the mailbox with its blobs.
     Delete,
@@ -130,8 +137,8 @@ pub enum Change {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fence(pub u64);
 
-/// Number of a blob, in the order of commits. No number is used twice, except that numbers of
-/// volatile blobs may be used again after a restart.
+/// Number of a blob, in the order of commits. In one mailbox no number is used twice, except that
+/// numbers of volatile blobs may be used again after a restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordId(pub u64);
 
@@ -162,7 +169,8 @@ pub struct Claimed {
     pub handle: Handle,
     /// Fence of this claim.
     pub fence: Fence,
-    /// Number of the newest blob in the mailbox; `None` if it holds none.
+    /// Number of the newest blob in the mailbox; `None` if it holds none. Blobs that are being
+    /// destroyed do not count.
     pub newest: Option<RecordId>,
 }
 
@@ -171,8 +179,8 @@ pub struct Claimed {
 pub enum NotClaimed {
     /// The right to read does not exist, whatever the reason.
     Refused,
-    /// A connected reader holds the mailbox, and it was taken from another one less than
-    /// `takeover_ms` ago.
+    /// A connected reader with another token (or with zeros) holds the mailbox, and the mailbox was
+    /// taken from a connected reader less than `takeover_ms` ago.
     Contended,
 }
 
@@ -202,8 +210,8 @@ pub struct Peeked {
     pub blobs: Vec<Stored>,
     /// Numbers of the blobs of [`Peek::in_flight`] that are destroyed.
     pub gone: Vec<RecordId>,
-    /// Whether there are more blobs that the reader has not got. If so and `blobs` is empty, the
-    /// first of them does not fit.
+    /// Whether there are more blobs that the reader has not got. Blobs that could not be read do
+    /// not count. If `true` and `blobs` is empty, the first of them does not fit.
     pub more: bool,
     /// Whether some blobs could not be read now. Further looks pass over these until a look has
     /// found all others; the next look tries them again.
@@ -215,7 +223,7 @@ pub struct Peeked {
 pub struct Stored {
     /// Number of the blob.
     pub record: RecordId,
-    /// The `via` of the sender's grant, at the time of the put.
+    /// The `via` of the sender's grant (the owner's number for this sender) at the time of the put.
     pub via: u8,
     /// The blob.
     pub blob: Blob,
@@ -226,11 +234,11 @@ pub struct Stored {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stale(pub SubscriptionEnd);
 
-/// The reason for which an ack destroyed nothing.
+/// The reason for which a store does not confirm an ack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotAcked {
-    /// The fence is no longer the mailbox's, for this reason.
+    /// The fence is no longer the mailbox's, for this reason. Nothing was destroyed.
     Stale(SubscriptionEnd),
-    /// The store has failed.
+    /// The store has failed: the blobs may or may not be destroyed.
     Stopped,
 }

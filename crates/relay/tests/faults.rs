@@ -38,7 +38,7 @@ enum Fault {
     AckNotDurable,
     /// A put is answered before the blob is on stable storage.
     PutNotDurable,
-    /// A change is answered before it is on stable storage.
+    /// A call of the store's method `change` is answered before it is on stable storage.
     ChangeNotDurable,
     /// The disk syncs nothing.
     NothingSynced,
@@ -110,13 +110,14 @@ struct FaultyStore {
     seen: Mutex<Seen>,
 }
 
+/// The facts about earlier requests from which the faults are made.
 #[derive(Default)]
 struct Seen {
     /// The newest fence that a claim got, of each mailbox.
     fences: HashMap<Handle, Fence>,
     puts: HashSet<(SendId, Vec<u8>)>,
-    /// The bytes on stable storage before the last request, if the fault is that a crash now loses
-    /// that request.
+    /// The bytes on stable storage before the last request that writes, if the fault is that a
+    /// crash now loses that request.
     before: Option<Vec<u8>>,
 }
 

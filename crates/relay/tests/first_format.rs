@@ -15,8 +15,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const SECTOR: usize = 512;
-/// Offset in the store's file of the bodies of the first segment: behind the cells (40,960 bytes),
-/// a segment header (4,096) and 256 slots of 128 bytes.
+/// Offset in the store's file of the bodies of the first segment: behind superblocks and cells
+/// (40,960 bytes), a segment header (4,096) and 256 slots of 128 bytes.
 const BODIES: usize = 40_960 + 4_096 + 256 * 128;
 const FILES: [&str; 2] = ["identity.key", "store.key"];
 

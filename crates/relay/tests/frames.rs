@@ -26,7 +26,7 @@ const UPGRADE: &[u8] = b"GET /v1 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nU
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 /// Maximum number of bytes that one flood sends.
 const FLOOD_BYTES: usize = 256 << 20;
-/// Maximum time that one flood takes.
+/// Time after which a flood begins no further write, and maximum time of one write.
 const FLOOD_TIME: Duration = Duration::from_secs(5);
 /// Number of KiB by which the resident memory of the relay may grow under any flood. The allocator
 /// keeps some memory that was freed, so it is not 0.
@@ -49,7 +49,8 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Sends `once`, and then `again` repeatedly, without reading, until the relay ends the connection
-/// or [`FLOOD_BYTES`] or [`FLOOD_TIME`] is reached. Returns the number of bytes that were sent.
+/// or [`FLOOD_BYTES`] or [`FLOOD_TIME`] is reached. Returns the number of bytes that were sent
+/// after `once`.
 async fn flood(stream: &mut (impl tokio::io::AsyncWrite + Unpin), once: &[u8], again: &[u8]) -> usize {
     let many = again.repeat(65_536 / again.len() + 1);
     let mut sent = 0;
@@ -66,8 +67,8 @@ async fn flood(stream: &mut (impl tokio::io::AsyncWrite + Unpin), once: &[u8], a
     sent
 }
 
-/// Returns the kinds of frames that make work and carry no content: a name, the frame that is sent
-/// first (or none), and the frame that is repeated.
+/// Returns the kinds of frames that make work and carry little or no content: a name, the frame
+/// that is sent first (or none), and the frame that is repeated.
 fn kinds() -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
     let start = frame(0x02, &[]);
     vec![

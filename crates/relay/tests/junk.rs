@@ -37,7 +37,8 @@ fn broken(mut bytes: Vec<u8>, random: &mut impl Rng) -> Vec<u8> {
     bytes
 }
 
-/// Sends `bytes` over a new connection, and expects that the relay closes it.
+/// Sends `bytes` over a new connection and closes its own direction. Expects that the relay then
+/// closes the connection.
 async fn say(address: &RelayAddress, bytes: &[u8]) {
     let place = address.url().trim_start_matches("ws://").trim_end_matches('/').to_owned();
     let mut stream = TcpStream::connect(place).await.unwrap();

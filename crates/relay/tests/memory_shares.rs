@@ -67,7 +67,7 @@ async fn hoard(relay: RelayAddress, number: u32, stuck: Arc<AtomicU32>) {
 /// The result of sending a record slowly.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
-    /// The relay ended the link before the record was whole.
+    /// The relay ended the link before the record was whole, or before its puts were done.
     Closed,
     /// The relay took the whole record, and its puts were done.
     Done,

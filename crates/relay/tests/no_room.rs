@@ -13,7 +13,7 @@ use disks::*;
 use std::sync::Arc;
 
 /// Makes mailboxes from number 10 on and puts blobs into them until the store has no room, not even
-/// for a change of a mailbox.
+/// for a further sender of a mailbox.
 async fn fill(store: &impl Store) {
     let mut number = 0;
     for mailbox in 10..100 {

@@ -11,7 +11,9 @@ use std::fs::File;
 use std::process::Stdio;
 use std::time::Duration;
 
-/// The rates: no link of this test can pay for a second list before the test ends.
+/// The rates: two lists of 4,096 entries are more than a link may send at once, and three are more
+/// than a prefix may. A list beyond that is answered, and then the link is not read until the test
+/// ends.
 const LIMITS: &str = "\
 proxies = [\"127.0.0.1\"]
 [limits]

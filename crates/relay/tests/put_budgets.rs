@@ -18,7 +18,8 @@ const AT_ONCE: u32 = 16;
 /// holds, and fewer than the mailboxes of all its links hold.
 const BUDGET: u64 = 1_000;
 
-/// Numbers of answers to the puts of all hostile links, by kind.
+/// Numbers of answers to the puts of all hostile links: Done, Busy with a `retry_s` of at least an
+/// hour, and all others.
 #[derive(Default)]
 struct Counts {
     done: AtomicU64,

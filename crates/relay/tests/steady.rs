@@ -29,8 +29,8 @@ const PIECE: usize = 16;
 struct Sealed {
     pieces: HashMap<[u8; PIECE], usize>,
     destroyed: Vec<Option<Instant>>,
-    /// Whether a piece begins with the three bytes that the index is made of: a fast filter for the
-    /// search.
+    /// For each number of three bytes, big-endian: whether a piece begins with these bytes. A fast
+    /// filter for the search.
     begins: Vec<bool>,
 }
 

@@ -91,8 +91,9 @@ impl Floor {
     }
 }
 
-/// Keeps `pending` calls in flight until `count` are answered. Returns the time in seconds, and
-/// adds the latency of each call, in seconds, to `times`.
+/// Keeps `pending` calls in flight until `count` are answered. `submit` begins the call with this
+/// number (from 0), whose callback is called at the answer. Returns the time in seconds, and adds
+/// the latency of each call, in seconds, to `times`.
 fn keep_in_flight(
     count: u64,
     pending: u64,

@@ -20,6 +20,7 @@ const SECTOR: u64 = 512;
 const PENDING: u64 = 256;
 const ROUNDS: usize = 150;
 
+/// A way to store the salt and the head of a record, of which the bench measures the writes.
 struct Layout {
     name: &'static str,
     /// Number of bytes of a slot in its table. No slot may cross a sector, or a torn write could

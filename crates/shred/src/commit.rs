@@ -243,8 +243,8 @@ struct Plan {
 }
 
 impl Group {
-    /// Makes an empty commit. Its bodies continue in the segment `open`, behind the written ones,
-    /// on a fresh page (S8); with `None` they begin a free segment.
+    /// Makes a commit without jobs. Its bodies continue in the segment `open`, behind the written
+    /// ones, on a fresh page (S8); with `None` they begin a free segment.
     pub(crate) fn new(open: Option<u32>, segments: &[Segment]) -> Self {
         let open = open.and_then(|number| {
             let segment = segments.get(size(number))?;
@@ -270,7 +270,7 @@ impl Group {
         self.ops == 0
     }
 
-    /// Whether a flush would change anything.
+    /// Whether a flush would change nothing: no record is put, replaced or erased.
     pub(crate) fn is_empty(&self) -> bool {
         self.puts.is_empty() && self.redo.is_empty() && self.erases.is_empty()
     }

@@ -14,7 +14,8 @@ pub trait Disk: Send + Sync {
     /// Fills `buffer` with the bytes from `offset` on. Fails with `UnexpectedEof` if it reaches
     /// past the end.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
-    /// Overwrites the bytes from `offset` on. The disk grows when the write ends past its end.
+    /// Overwrites the bytes from `offset` on. The disk grows when the write ends past its end;
+    /// bytes between the old end and `offset` are then zeros.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
     /// Returns once everything written so far, and the length, is on stable storage.
     fn sync(&self) -> io::Result<()>;
@@ -22,9 +23,9 @@ pub trait Disk: Send + Sync {
     fn length(&self) -> io::Result<u64>;
     /// Cuts off the bytes behind `length`; the next `sync` makes that durable.
     fn set_length(&self, length: u64) -> io::Result<()>;
-    /// Gives the finished store its name. Called once by `create`, after the store is synced. Fails
-    /// with `AlreadyExists` if something else has got the name meanwhile. Disks without names have
-    /// nothing to do.
+    /// Gives the finished store its name. [`Shred::create`](crate::Shred::create) calls it once,
+    /// after the store is synced. Fails with `AlreadyExists` if something else has got the name
+    /// meanwhile. Disks without names have nothing to do.
     fn publish(&self) -> io::Result<()> {
         Ok(())
     }

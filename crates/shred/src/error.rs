@@ -3,20 +3,23 @@
 //!
 //! Rules S1 to S16 are the table at the end of spec/13-shred.md.
 
-/// The reason for which a store was not created. Nothing that was there before has been touched.
+/// The reason for which a store was not created. Nothing that was there before has been touched,
+/// except a file that had the name of the store with `.new` appended: it may be gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CreateError {
-    /// A file has this name already.
+    /// Something has this name already, or the disk is not empty.
     #[error("there is something under this name already; open it or choose another name")]
     Exists,
-    /// The geometry or the passphrase cost is outside its bounds.
+    /// The geometry or the passphrase cost is outside its bounds, or this machine does not have the
+    /// memory that the passphrase takes.
     #[error("the sizes asked for are outside their bounds")]
     BadGeometry,
-    /// Another process is creating a store under this name.
+    /// Another process, or another handle of this one, is creating a store under this name.
     #[error("another process is creating this store; wait for it")]
     InUse,
-    /// Network and copy-on-write file systems keep old bytes where no one can overwrite them (S14).
+    /// The file system keeps old bytes where no one can overwrite them (S14): it is a network or a
+    /// copy-on-write one, or its journal takes the contents of files.
     #[error("this file system cannot really delete; choose a local, non-copy-on-write one")]
     UnsupportedFileSystem,
     /// The disk is full, or the file may not grow.
@@ -58,8 +61,9 @@ pub enum OpenError {
     /// Another process, or another handle of this one, has the store open for writing.
     #[error("the store is in use by another process; close that one first")]
     InUse,
-    /// Another process replaced keys or shortened the file during each of several tries to open the
-    /// store read-only.
+    /// Another process changed the store during each of several tries to open it read-only, and
+    /// during the last one so that no state could be read: keys or length changed, or it looked
+    /// damaged.
     #[error("the store is being changed by another process; try again")]
     Busy,
     /// This machine does not have the memory that checking the passphrase takes.
@@ -68,7 +72,8 @@ pub enum OpenError {
     /// The store was written by a newer version, or with options this version does not know.
     #[error("the store was written by a newer version; update this program")]
     UnsupportedFormat,
-    /// Network and copy-on-write file systems keep old bytes where no one can overwrite them (S14).
+    /// The file system keeps old bytes where no one can overwrite them (S14): it is a network or a
+    /// copy-on-write one, or its journal takes the contents of files.
     #[error("this file system cannot really delete; move the store to a local, non-copy-on-write one")]
     UnsupportedFileSystem,
     /// The disk failed or may not be read or written.
@@ -88,14 +93,17 @@ pub enum CommitError {
     /// are zeroed. Erases still succeed.
     #[error("the disk is too slow to zero what is dead in time; try again later")]
     Busy,
-    /// A limit of [`record`](crate::record) is exceeded; smaller batches will pass.
+    /// A limit of [`record`](crate::record), or [`Geometry::max_body`](crate::Geometry::max_body),
+    /// is exceeded, or the batch needs too many segments. Smaller batches will pass, unless one
+    /// body alone is too long.
     #[error("the batch or a record in it is over the limits")]
     TooLarge,
     /// A key appears twice in one batch.
     #[error("a key appears twice in one batch")]
     DuplicateKey,
-    /// The disk failed in this call or before: it is unknown how much of this commit is on the
-    /// disk, until the store is opened again (S13).
+    /// The disk failed in this call or before, or the thread of the [`Writer`](crate::Writer) has
+    /// ended: it is unknown how much of this commit is on the disk, until the store is opened again
+    /// (S13).
     #[error("the disk failed and the store has stopped; close it and open it again")]
     Stopped,
 }

@@ -32,13 +32,13 @@ struct Names {
 
 impl FileDisk {
     /// Creates a new file for a new store. The file gets the name `path` only when `Shred::create`
-    /// has finished; until then the name is `path` with `.new` appended. Missing directories are
-    /// made, readable by the owner only.
+    /// has finished; until then the name is `path` with `.new` appended. A file that has that name
+    /// already loses its content. Missing directories are made, readable by the owner only.
     ///
     /// # Errors
-    /// Fails with `Exists` when the name is taken, with `InUse` when another process creates a
-    /// store there, with `UnsupportedFileSystem` when the file system keeps old bytes, and with
-    /// `Full` or `Io` when the file cannot be made.
+    /// Fails with `Exists` when the name `path` is taken, with `InUse` when another process, or
+    /// another handle of this one, is creating a store there, with `UnsupportedFileSystem` when the
+    /// file system keeps old bytes, and with `Full` or `Io` when the file cannot be made.
     pub fn create(path: impl AsRef<Path>) -> Result<Self, CreateError> {
         let proper = path.as_ref().to_path_buf();
         let mut temporary = OsString::from(&proper);
@@ -75,12 +75,13 @@ impl FileDisk {
         Ok(disk)
     }
 
-    /// Opens an existing store, locked against other writers.
+    /// Opens the file of a store, locked against other writers. Its content is not looked at:
+    /// [`Shred::open`](crate::Shred::open) does that.
     ///
     /// # Errors
-    /// Fails with `Absent` or `NotAStore` when there is no file of this name, with `InUse` when
-    /// another writer has the lock, with `UnsupportedFileSystem` when the file system keeps old
-    /// bytes, else with `Io`.
+    /// Fails with `Absent` when nothing has this name, with `NotAStore` when it is not a file, with
+    /// `InUse` when another writer has the lock, with `UnsupportedFileSystem` when the file system
+    /// keeps old bytes, else with `Io`.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let file = open_with(path.as_ref(), OpenOptions::new().read(true).write(true))?;
         match file.try_lock() {
@@ -94,11 +95,12 @@ impl FileDisk {
         Ok(Self { file, unfinished: Mutex::new(None) })
     }
 
-    /// Opens an existing store for looking only: no lock, no writing, on any file system.
+    /// Opens the file of a store for [`Shred::open_read_only`](crate::Shred::open_read_only): no
+    /// lock, no writing, on any file system. Its content is not looked at.
     ///
     /// # Errors
-    /// Fails with `Absent`, `NotAStore` or `Io` when there is no file of this name or it cannot be
-    /// read.
+    /// Fails with `Absent` when nothing has this name, with `NotAStore` when it is not a file, and
+    /// with `Io` when it cannot be opened.
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let file = open_with(path.as_ref(), OpenOptions::new().read(true))?;
         Ok(Self { file, unfinished: Mutex::new(None) })

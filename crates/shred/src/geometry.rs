@@ -7,14 +7,16 @@ use crate::record::MAX_BODY;
 
 /// The layout of a store. It is fixed when the store is created, except `max_segments`:
 /// [`set_max_segments`](crate::Shred::set_max_segments) changes that until the store is closed,
-/// [`change_max_segments`](crate::Shred::change_max_segments) for good.
+/// [`change_max_segments`](crate::Shred::change_max_segments) for good; and except
+/// `passphrase_cost`, which [`change_unlock`](crate::Shred::change_unlock) changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     /// Number of bytes of one segment: a multiple of 4,096 between [`MIN_SEGMENT_BYTES`] and
     /// [`MAX_SEGMENT_BYTES`].
     pub segment_bytes: u32,
-    /// Number of slots (records) of one segment: a multiple of 32. Segment bytes divided by the usual size of a record
-    /// is a good value.
+    /// Number of slots (records) of one segment: a multiple of 32, at least 32. The slot tables
+    /// (128 bytes a slot) must leave room for bodies. Segment bytes divided by the usual size of a
+    /// record is a good value.
     pub slots_per_segment: u32,
     /// Number of segments written out (as zeros) at creation: at least 1, at most `max_segments` -
     /// [`RESERVED_SEGMENTS`]. With 1, the first put waits until a second is written, because a
@@ -130,8 +132,8 @@ impl Extent {
     }
 }
 
-/// A record that is erased or replaced: the place of its slot, and the offset and length of its
-/// body.
+/// A record that is erased or replaced: the place of its slot, and the offset (from the start of
+/// the segment) and length of its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DeadRecord {
     pub(crate) at: SlotAt,

@@ -104,7 +104,7 @@ impl Index {
         self.records.get(key).map(|located| located.entry(*key))
     }
 
-    /// Returns all records, oldest commit first.
+    /// Returns all records, lowest order number first.
     pub(crate) fn entries(&self) -> Vec<Entry> {
         let mut all: Vec<Entry> = self.records.iter().map(|(key, located)| located.entry(*key)).collect();
         all.sort_unstable_by_key(|entry| entry.order);

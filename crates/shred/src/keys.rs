@@ -55,8 +55,9 @@ pub enum Unlock {
     Passphrase(Passphrase),
 }
 
-/// The cost of one guess of a passphrase (Argon2id, RFC 9106). Chosen when a store is created and written into it: every store
-/// opens at its own cost.
+/// The cost of one guess of a passphrase (Argon2id, RFC 9106). Chosen when a store is created, or
+/// by [`change_unlock`](crate::Shred::change_unlock), and written into the store: every store opens
+/// at its own cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PassphraseCost {
     /// Memory in KiB, from 8 for each lane to [`PassphraseCost::MAX_MEMORY_KIB`].

@@ -18,7 +18,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use zeroize::Zeroizing;
 
 /// A cheap, cloneable, concurrent view of a store. It shows complete commits, never one in the
-/// making.
+/// making. A reader from [`open_read_only`](crate::Shred::open_read_only) shows the state at that
+/// opening, whatever the other process commits.
 ///
 /// A reader keeps the disk, and with it the lock of a file, open as long as it lives.
 pub struct Reader<D> {
@@ -50,8 +51,9 @@ impl<D: Disk> Reader<D> {
     /// hold keys use [`read_secret`](Self::read_secret).
     ///
     /// # Errors
-    /// Fails with [`ReadError`] when the record is absent or damaged, or the disk fails. A record that another process
-    /// is erasing is not found.
+    /// Fails with [`ReadError`] when the record is absent or damaged, or the disk fails. A record
+    /// that another process has erased since [`open_read_only`](crate::Shred::open_read_only) is
+    /// absent.
     pub fn read(&self, key: &RecordKey) -> Result<Vec<u8>, ReadError> {
         self.core.read(key)
     }
@@ -70,20 +72,21 @@ impl<D: Disk> Reader<D> {
         self.core.published().entry(key)
     }
 
-    /// Returns all records in commit order, as of now.
+    /// Returns all records as of now, by their order numbers ([`Entry::order`]), lowest first.
     #[must_use]
     pub fn entries(&self) -> std::vec::IntoIter<Entry> {
         self.core.published().entries().into_iter()
     }
 
-    /// Returns the records that `is_wanted` accepts, in no order, as of now. Cheaper than [`entries`](Self::entries)
-    /// where few of many are.
+    /// Returns the records that `is_wanted` accepts, in no order, as of now. Cheaper than
+    /// [`entries`](Self::entries) if few of many records are wanted.
     #[must_use]
     pub fn entries_where(&self, is_wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
         self.core.published().entries_where(is_wanted)
     }
 
-    /// Returns the records whose keys begin with `prefix`, in the order of their keys, as of now. Looks at no others.
+    /// Returns the records whose keys begin with `prefix`, in the order of their keys, as of now:
+    /// none if `prefix` has more than 16 bytes. Looks at no others.
     #[must_use]
     pub fn entries_with_prefix(&self, prefix: &[u8]) -> Vec<Entry> {
         self.core.published().entries_with_prefix(prefix)

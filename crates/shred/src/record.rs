@@ -9,8 +9,9 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 /// Maximum number of bytes of the body of one record (S16). A store whose segments are small holds less: see
 /// [`Geometry::max_body`](crate::Geometry::max_body).
 pub const MAX_BODY: usize = 1 << 20;
-/// Maximum number of operations (puts and erases) in one batch, and in one commit (S16). An order
-/// number has 12 bits for the index of a put in its commit.
+/// Maximum number of operations (puts and erases) in one batch, and of independent erases beside it
+/// (S16). A commit of several callers has at most as many in all. An order number has 12 bits for
+/// the index of a put in its commit.
 pub const MAX_BATCH_OPS: usize = 4_096;
 /// Maximum number of body bytes in one batch, and in one commit (S16).
 pub const MAX_BATCH_BYTES: usize = 8 << 20;
@@ -62,22 +63,24 @@ impl fmt::Debug for Record {
 
 /// Operations that take effect together or not at all, whatever crashes.
 ///
-/// A key may appear once. Erasing a key that is not there is not an error.
+/// A key may appear only once in puts and erases together. Erasing a key that is not there is not
+/// an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     /// Records to store.
     pub puts: Vec<Record>,
-    /// Records to erase, atomically with the puts. Their keys on disk are destroyed one commit
-    /// later (S6), at the latest by [`settle`](crate::Shred::settle), which a writer calls within
-    /// [`SETTLE_WITHIN`](crate::writer::SETTLE_WITHIN).
+    /// Records to erase, atomically with the puts. The keys that seal them are destroyed on the
+    /// disk one commit later (S6), at the latest by [`settle`](crate::Shred::settle), which a
+    /// writer calls within [`SETTLE_WITHIN`](crate::writer::SETTLE_WITHIN).
     pub erases: Vec<RecordKey>,
 }
 
 /// Answer to a batch that is on stable storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Committed {
-    /// Order number of the first put of the batch; the others follow one by one. Order numbers rise over the whole life
-    /// of a store and are never used twice.
+    /// Order number of the first put of the batch; the others follow one by one. Order numbers rise
+    /// over the whole life of a store and are never used twice. After a batch without puts the
+    /// number means nothing.
     pub first_order: u64,
 }
 
@@ -104,13 +107,14 @@ pub struct Stats {
     pub records: u64,
     /// Number of body bytes of live records.
     pub live_bytes: u64,
-    /// Number of segments in the file.
+    /// Number of segments in the file, without those at its end that wait to be cut off.
     pub segments: u32,
     /// Number of segments in the file that have a header and no used slot.
     pub free_segments: u32,
     /// Maximum number of segments of the file, as it is set now.
     pub max_segments: u32,
-    /// Number of slots whose record was erased.
+    /// Number of slots whose record was erased, replaced or moved, and whose segments were not used
+    /// again since.
     pub dead_slots: u64,
     /// Number of slots that a recovery rolled back.
     pub void_slots: u64,
@@ -118,16 +122,17 @@ pub struct Stats {
     /// stay counted as long as the store is open; the next opening counts only those whose segments were not used
     /// again.
     pub damaged_slots: u64,
-    /// Number of records that the last commit replaced or erased, and whose keys the next commit
-    /// destroys.
+    /// Number of records that batches of the last commit replaced or erased: the next commit
+    /// destroys the keys that seal them.
     pub pending_erases: u32,
-    /// Number of bytes of dead records that may still be on the disk, sealed under keys that are destroyed. A look at a
-    /// store that another process may have open counts the bytes that it finds.
+    /// Number of bytes of dead records that may still be on the disk, sealed under keys that are
+    /// destroyed. After [`open_read_only`](crate::Shred::open_read_only): those that it found.
     pub dead_bytes: u64,
-    /// Age of the oldest dead byte, as of the last upkeep; `None` if there is none. Bytes that were
-    /// found dead at the opening count from then.
+    /// Age of the oldest dead byte, as of the last upkeep; `None` if there is none, and after
+    /// [`open_read_only`](crate::Shred::open_read_only). Bytes that were found dead at the opening
+    /// count from then.
     pub oldest_dead: Option<Duration>,
-    /// Whether the data key is being replaced: records under the old one are left.
+    /// Whether the data key is being replaced: the old one is not destroyed yet.
     pub is_replacing_key: bool,
 }
 

@@ -43,7 +43,7 @@ pub(crate) struct Recovery {
     /// Whether the last commit says that no dead byte is left, and nothing was found that speaks
     /// against that.
     pub(crate) is_clean: bool,
-    /// The parts of the body areas that no live record covers.
+    /// The parts of the body areas that no live record covers; empty if `is_clean`.
     pub(crate) gaps: Vec<Gap>,
     /// Bodies that the last two complete commits stored, as (segment, offset, length): they are
     /// written again (S7).
@@ -241,8 +241,9 @@ impl Recovery {
     }
 }
 
-/// Adds slots without a record to `counts`, and the void and dead ones of them to their segments,
-/// whose `used` then covers them. Slots of segments that are not ready are skipped.
+/// Adds slots without a record to `counts`, and the void and dead ones of them to their segments.
+/// The `used` of each segment then covers all of them, the damaged ones, too. Slots of segments
+/// that are not ready are skipped.
 fn tally(segments: &mut [Segment], counts: &mut Counts, slots: impl Iterator<Item = (SlotAt, Word)>) {
     for (at, word) in slots {
         let Some(segment) = segments.get_mut(size(at.segment)).filter(|segment| segment.is_ready()) else {
@@ -279,7 +280,8 @@ pub(crate) fn read_cells(disk: &impl Disk, keys: &Keyring) -> Result<Vec<Cell>, 
     Ok(cells)
 }
 
-/// Returns the commit that a crash interrupted, if one was (S5). By S1 only the last one can be.
+/// Returns the number of the last commit if it is not complete: a crash interrupted it (S5; by S1
+/// only the last one can be), or an earlier recovery has rolled it back.
 fn torn_commit(
     disk: &impl Disk,
     layout: &Layout,

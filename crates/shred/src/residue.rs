@@ -27,8 +27,9 @@ pub struct Residue {
 /// found.
 const PAST_GENERATIONS: u32 = 4;
 
-/// Tries every slot position of every segment with the store's own key, whatever index, commit cells, marks and
-/// headers say, and counts what opens. Writes nothing and takes no lock.
+/// Tries every slot position of every segment with the store's own key, whatever index, commit
+/// cells, marks and headers say, and counts what opens. In a segment that was used again, tries its
+/// present generation and the four before. Writes nothing and takes no lock.
 ///
 /// # Errors
 /// Fails with [`OpenError`] when the store cannot be opened with `unlock`, or the disk fails.

@@ -23,7 +23,7 @@ pub(crate) struct Found {
     pub(crate) head: Head,
 }
 
-/// The segments and slots of a file, by their content.
+/// The segments and slots of a file, by their content. Each list is in the order of the file.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
     pub(crate) segments: Vec<Segment>,
@@ -33,12 +33,13 @@ pub(crate) struct Scan {
     pub(crate) damaged: Vec<SlotAt>,
     /// Runs of slots that read as zeros, in front of slots of the same segment that do not.
     pub(crate) holes: Vec<Range>,
-    /// For each segment, the number of slots up to the last one that was certainly used; 0 if none
-    /// was.
+    /// For each segment, the number of slots up to and including the last one that is live, dead or
+    /// void; 0 if none is. A damaged one does not count, because it may never have been used.
     pub(crate) ends: Vec<u32>,
 }
 
-/// The content of one slot, all its copies taken together: a copy that opens counts.
+/// The content of one slot, all its copies taken together: live if one opens, else dead if one is
+/// dead, else void if one is void, empty if all are empty, and damaged otherwise.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Seen {
     Empty,

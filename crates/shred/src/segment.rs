@@ -26,8 +26,9 @@ pub(crate) enum Condition {
     Ready,
     /// The segment was never formatted: the file grew and then the power failed. It holds nothing.
     Raw,
-    /// No header copy verifies, yet the segment is not empty. It is never used; only recovery writes there, the bytes
-    /// it relies on.
+    /// No header copy verifies, yet the segment is not empty. Nothing is ever put there. Recovery
+    /// may write the bytes there again on which it relies, and the end of a replacement of the data
+    /// key zeroes the slot tables.
     Damaged,
 }
 
@@ -45,7 +46,8 @@ pub(crate) struct Segment {
     pub(crate) live: u32,
     /// Number of bytes of the bodies of live slots.
     pub(crate) live_bytes: u32,
-    /// Number of the last commit that destroyed a record of this segment.
+    /// Number of the last commit that destroyed a record of this segment; 0 if none did. After an
+    /// opening, for every segment, the number of the last commit before it.
     pub(crate) last_death: u64,
     /// Number of slots that are marked as dead.
     pub(crate) dead: u32,
@@ -149,8 +151,8 @@ fn encode(keys: &StoreKeys, segment: u32, generation: u32) -> Vec<u8> {
     padded(copy, SECTOR).repeat(PAGE / SECTOR)
 }
 
-/// Writes the header of a segment with its next generation. The caller syncs before the slot table
-/// is zeroed.
+/// Writes the header of a segment with this generation. A caller that begins a new generation syncs
+/// before it zeroes the slot tables.
 pub(crate) fn begin_generation(
     disk: &impl Disk,
     layout: &Layout,

@@ -21,7 +21,7 @@ const VOID: &[u8; 16] = b"shred: voided.\n\0";
 pub(crate) enum Word {
     /// All bytes are zero: the slot was never used.
     Empty,
-    /// The record was erased.
+    /// The record was erased, replaced or moved.
     Dead,
     /// The record was rolled back.
     Void,

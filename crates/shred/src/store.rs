@@ -42,7 +42,8 @@ pub struct Shred<D> {
     open_segment: Option<u32>,
     /// Number of the next commit.
     next: u64,
-    /// The records that the last commit replaced or erased. The next one destroys them (S6).
+    /// The records that batches of the last commit replaced or erased. The next commit destroys
+    /// their keys (S6).
     pending: Vec<DeadRecord>,
     /// Whether the last commit is an empty one, which proves all commits before it complete.
     settled: bool,
@@ -50,7 +51,8 @@ pub struct Shred<D> {
     max_segments: u32,
     /// The segment that is being added; `None` if none is.
     growth: Option<Growth>,
-    /// Time at which the volume was last found full; `None` once a segment could be added again.
+    /// Time since the opening at which the volume was last found full; `None` if it may have space:
+    /// nothing failed since a segment was added, the file was cut or the limit was set.
     full_at: Option<Duration>,
     /// The end of the file that is being given back to the file system; `None` if none is.
     cut: Option<Cut>,
@@ -82,13 +84,14 @@ impl<D: Disk> Shred<D> {
         self.commit_alone(job, rng)
     }
 
-    /// Erases records, each independent of the others: when this returns, their keys are destroyed
-    /// on stable storage, and those of older versions. A crash before that may have erased some.
-    /// Absent keys are passed over.
+    /// Erases the records of these names, each independent of the others: when this returns, the
+    /// keys that seal them are destroyed on stable storage, and those of the versions that were
+    /// replaced before. A crash before that may have erased some. Names that are absent or repeated
+    /// are passed over.
     ///
     /// # Errors
     /// Fails with [`CommitError`], never with `Full`; with `TooLarge` if there are more than
-    /// [`MAX_BATCH_OPS`] keys.
+    /// [`MAX_BATCH_OPS`] names.
     pub fn erase(&mut self, keys: &[RecordKey]) -> Result<(), CommitError> {
         if keys.len() > MAX_BATCH_OPS {
             return Err(CommitError::TooLarge);
@@ -155,7 +158,7 @@ impl<D: Disk> Shred<D> {
         self.reader.entry(key)
     }
 
-    /// Returns all records in commit order, as of now.
+    /// Returns all records as of now, by their order numbers ([`Entry::order`]), lowest first.
     #[must_use]
     pub fn entries(&self) -> std::vec::IntoIter<Entry> {
         self.reader.entries()

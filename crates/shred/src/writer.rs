@@ -29,8 +29,8 @@ pub use work::SCRUB_AT_CLOSING;
 pub const SETTLE_WITHIN: Duration = Duration::from_millis(50);
 
 /// A store on a thread of its own, which commits the queued jobs of many callers, one flush at a
-/// time. Share it by reference (or `Arc`). Dropping it commits the queued jobs, settles and joins
-/// the thread.
+/// time. Share it by reference (or `Arc`). Dropping it does the same as [`close`](Self::close), and
+/// tells no failure.
 ///
 /// The queue has no bound of its own: the callers must bound their jobs in flight.
 pub struct Writer<D: Disk + 'static> {
@@ -50,7 +50,8 @@ impl<D: Disk + 'static> fmt::Debug for Writer<D> {
 }
 
 impl<D: Disk + 'static> Writer<D> {
-    /// Starts the thread. `rng` is locked and read once for each batch that stores something.
+    /// Starts the thread. `rng` is read once for each batch that stores something, and for each
+    /// step of upkeep that copies records.
     ///
     /// # Errors
     /// Fails if the system gives no thread.
@@ -110,11 +111,13 @@ impl<D: Disk + 'static> Writer<D> {
         self.steps.clone()
     }
 
-    /// Queues a batch and, beside it, records to erase at once, each independent of the others.
-    /// `done` is called on the writer's thread (for a job that is refused before queueing: on the
-    /// caller's), after all of it is on stable storage and the erased keys are destroyed; calls
-    /// come in the order of submission. A callback must be quick and must not wait for this writer.
-    /// If it panics, the writer continues. Bodies are sealed on the calling thread.
+    /// Queues a batch and, beside it, records to erase at once, each independent of the others. An
+    /// erase of a record that the batch stores or erases has no effect. `done` is called on the
+    /// writer's thread (for a job that is refused before queueing: on the caller's), after all of
+    /// it is on stable storage and the keys that seal the records of `immediate_erases` are
+    /// destroyed, or after it failed. The calls for queued jobs come in the order of submission. A
+    /// callback must be quick and must not wait for this writer. If it panics, the writer
+    /// continues. Bodies are sealed on the calling thread.
     pub fn submit(
         &self,
         batch: Batch,
@@ -152,10 +155,12 @@ impl<D: Disk + 'static> Writer<D> {
         self.submit_and_wait(batch, Vec::new())
     }
 
-    /// Erases records at once and waits until their keys are destroyed.
+    /// Erases the records of these names at once, and waits until the keys that seal them are
+    /// destroyed.
     ///
     /// # Errors
-    /// Fails with [`CommitError`], never with `Full`.
+    /// Fails with [`CommitError`], never with `Full`; with `TooLarge` if there are more than
+    /// [`MAX_BATCH_OPS`](crate::record::MAX_BATCH_OPS) names.
     pub fn erase(&self, keys: Vec<RecordKey>) -> Result<(), CommitError> {
         self.submit_and_wait(Batch::default(), keys).map(|_| ())
     }
@@ -166,8 +171,10 @@ impl<D: Disk + 'static> Writer<D> {
         self.reader.clone()
     }
 
-    /// Commits the queued jobs, settles, zeroes dead bytes for at most [`SCRUB_AT_CLOSING`], and joins the thread.
-    /// Returns the number of dead bytes that are left, whose keys are destroyed; the next opening zeroes them.
+    /// Commits the queued jobs, settles ([`Shred::settle`]), zeroes dead bytes for at most
+    /// [`SCRUB_AT_CLOSING`], and joins the thread. Returns the number of dead bytes that are left,
+    /// whose keys are destroyed; the upkeep after the next opening zeroes them. A writer without a
+    /// thread (for tests) zeroes all of them, without a limit of time.
     ///
     /// # Errors
     /// Fails with `Stopped` when the disk has failed.

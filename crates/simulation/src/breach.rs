@@ -4,7 +4,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Check {
-    /// Every accepted text is shown.
+    /// Every accepted text is shown, and every blob of a stranger that a relay has stored is there
+    /// when the stranger empties the mailbox.
     Lost,
     /// After a vault was put back to an older copy, texts arrive, or the users are told that a step
     /// is needed.
@@ -13,16 +14,17 @@ pub enum Check {
     Twice,
     /// Texts are shown in their order, or marked as late.
     Order,
-    /// Only texts that were sent are shown, and only to the person to whom they were sent.
+    /// Only texts that were sent are shown, and only to the person to whom they were sent; and no
+    /// client goes to a relay that is not of the run.
     Forged,
     /// The receiver's vault holds each text that is reported as delivered.
     FalselyDelivered,
     /// A vault opens again after a crash, and no call fails for another reason than the faults of the run.
     Vault,
-    /// A relay's store opens again after a crash.
+    /// A relay's store opens again after a crash, and fails only if its disk was made to fail.
     Store,
-    /// No relay takes a client of the run for hostile, and no client goes to a relay that is not of
-    /// the run.
+    /// No relay takes a client or stranger of the run for hostile, and the links of invites are
+    /// well-formed.
     Protocol,
     /// A mailbox holds no more than its quota.
     Quota,
@@ -32,7 +34,7 @@ pub enum Check {
     Expiry,
     /// Acked blobs are destroyed: none can be read on a relay's disk, or is delivered again.
     Residue,
-    /// Relays hold no blobs at the end.
+    /// Relays hold no blobs at the end, unless a vault was put back.
     NotEmpty,
     /// A quiet system has no work due, and a system with work due makes progress.
     Stuck,

@@ -89,7 +89,8 @@ impl DiskBay {
         SimDisk::from_bytes(self.disk().sim.seen())
     }
 
-    /// Whether [`fail_after`](Self::fail_after) was called since the last power cut.
+    /// Whether [`fail_after`](Self::fail_after) was called on the present disk: since the last
+    /// power cut and the last [`replace`](Self::replace).
     pub(crate) fn is_failing(&self) -> bool {
         self.disk().fails.load(Ordering::Relaxed)
     }
@@ -101,7 +102,8 @@ impl DiskBay {
         disk.sim.fail_from(disk.sim.ops() + ops);
     }
 
-    /// Limits the disk to the bytes that it holds now and `more` bytes; `None` ends the limit.
+    /// Limits the disk to the bytes that it holds now and `more` bytes; `None` ends the limit, and
+    /// so does another disk in its place.
     pub(crate) fn set_room(&self, more: Option<usize>) {
         let disk = self.disk();
         match more {

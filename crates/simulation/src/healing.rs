@@ -16,8 +16,9 @@ use deaddrop_engine::EventKind;
 const PATIENCE_MS: u64 = 2 * 3_600_000;
 
 impl World {
-    /// Lets each pair send four texts each way, once in a run, after a vault was put back and
-    /// everything has settled: these texts must arrive. Returns whether texts were sent.
+    /// Lets each pair of which one invites the other in the plan send four texts each way: these
+    /// texts must arrive. Called when everything has settled. Returns `false`, and does nothing, if
+    /// it was done before in the run, or if no vault was put back.
     pub(crate) fn probe(&mut self) -> bool {
         if self.probed_ms.is_some() || self.people.iter().all(|one| one.put_back_ms.is_none()) {
             return false;
@@ -41,8 +42,9 @@ impl World {
         if self.plan.is_patient() { PATIENCE_MS } else { 0 }
     }
 
-    /// Checks that both users know that a step is needed where texts do not flow, once patient
-    /// users have waited long enough. From then on the users take the step.
+    /// Checks [`PATIENCE_MS`] after the texts of [`probe`](Self::probe) that where texts do not
+    /// flow, each user who can be told knows that a step is needed. From then on the users take the
+    /// step. Does nothing before, and in a run without patient users.
     pub(crate) fn check_told(&mut self) -> Checked {
         let is_time = self.probed_ms.is_some_and(|probed| self.sim.now_ms >= probed + PATIENCE_MS);
         if !is_time || self.people.iter().all(|one| !one.user.is_patient) {

@@ -87,8 +87,8 @@ impl Ledger {
 
     /// Notes that an app shows a text, and returns its number. `order` tells whether the text is
     /// marked as late; `None` for texts without an order. With `again`, the text may have been
-    /// shown before. Fails if the text was not sent, is shown twice, or is out of order and not
-    /// marked.
+    /// shown before. Fails if the text was not sent; and, unless an excuse covers it, if it is
+    /// shown twice, or out of order and not marked.
     pub(crate) fn give(
         &mut self,
         (from, to): (PersonId, PersonId),
@@ -125,7 +125,8 @@ impl Ledger {
     }
 
     /// Notes that the sender is told that a message is delivered. Fails with
-    /// [`Check::FalselyDelivered`] if the receiver's vault has not held it.
+    /// [`Check::FalselyDelivered`] if the receiver's vault has not held it, unless it is excused.
+    /// Ignores a message that is none of the texts.
     pub(crate) fn deliver(&mut self, from: PersonId, to: PersonId, message: &MessageId) -> Checked {
         let found =
             self.texts.iter_mut().enumerate().find(|(_, text)| {

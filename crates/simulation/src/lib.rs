@@ -38,7 +38,8 @@ pub fn run(seed: u64, planted: Option<Planted>, keeps_lines: bool) -> Outcome {
 }
 
 /// Plays the run of a seed with only these entries of its plan (its actions and faults), numbered
-/// from 0 in the order of time. The outcome contains the lines of its history.
+/// from 0 in the order of time; numbers that the plan does not have are passed over. The outcome
+/// contains the lines of its history.
 #[must_use]
 pub fn run_entries(seed: u64, entries: &[usize], planted: Option<Planted>) -> Outcome {
     world::play(&Plan::of(seed).keeping(entries), planted, true)
@@ -46,7 +47,8 @@ pub fn run_entries(seed: u64, entries: &[usize], planted: Option<Planted>) -> Ou
 
 /// Shortens a run that breaks the promise `check`: leaves out entries of its plan as long as the
 /// same promise is broken. Returns the numbers of the entries that are left, for [`run_entries`].
-/// `tell` is called after each run that this takes, and at the end.
+/// `tell` is called after each run that this takes, and once more at the end if nothing more can be
+/// left out ([`Shortening::is_shortest`]).
 pub fn shorten(
     seed: u64,
     planted: Option<Planted>,

@@ -79,7 +79,7 @@ fn rate(played: u64, begun: Instant) -> f64 {
     played / begun.elapsed().as_secs_f64().max(0.001)
 }
 
-/// Prints the history of a run, and whether it broke a promise.
+/// Prints the history of a run, and whether it broke a promise. The exit code is a failure if so.
 fn show(outcome: &Outcome) -> ExitCode {
     for line in &outcome.lines {
         print(&format!("{line}\n"));
@@ -96,7 +96,8 @@ fn show(outcome: &Outcome) -> ExitCode {
     }
 }
 
-/// Prints the shortened history of a run that breaks a promise, and how to play it again.
+/// Prints the shortened history of a run that breaks a promise, and how to play it again. The exit
+/// code is always a failure.
 fn explain(seed: u64, planted: Option<Planted>, breach: &Breach) -> ExitCode {
     print(&format!("{breach}\nshortening ...\n"));
     let entries =

@@ -50,8 +50,9 @@ impl Network {
         }
     }
 
-    /// Breaks a connection of a person at the message after the next `messages` ones, over all
-    /// connections. With `is_silent`, no end is told.
+    /// Lets the next `messages` messages pass on the connections of a person, in both directions
+    /// together, and breaks the connection of the message after them, which is lost. With
+    /// `is_silent`, no end is told.
     pub(crate) fn cut_after(&mut self, person: PersonId, messages: u64, is_silent: bool) {
         self.cuts.insert(person, (messages, is_silent));
     }

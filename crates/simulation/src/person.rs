@@ -268,8 +268,8 @@ impl Person {
         }
     }
 
-    /// Puts the last copy of the vault back, if it has the present contacts, and uses the copy up.
-    /// Returns whether it did.
+    /// Puts the last copy of the vault back and uses the copy up, if the client runs, all of its
+    /// contacts are established, and the copy has just these contacts. Returns whether it did.
     pub(crate) fn put_back(&mut self, sim: &mut Sim, down_ms: u64) -> bool {
         let Some(contacts) = self.established() else { return false };
         let Some((bytes, copied_ms, _)) = self.copy.take_if(|(_, _, known)| *known == contacts) else {
@@ -287,7 +287,8 @@ impl Person {
         true
     }
 
-    /// Returns the number of batches that all clients of the person gave to the vault.
+    /// Returns the number of batches and erasures that all clients of the person gave to the vault,
+    /// stored or not.
     pub(crate) fn stored(&self) -> u64 {
         self.writes.load(Ordering::Relaxed)
     }

@@ -17,15 +17,17 @@ pub(crate) enum Op {
     Send { from: PersonId, to: PersonId, count: u32, is_long: bool },
     /// A client is closed in good order and opened again.
     Close { person: PersonId, down_ms: u64 },
-    /// The power of a client is cut, at once, or after this many more writes to its disk.
+    /// The power of a client is cut, at once, or after this many more writes and syncs of its disk;
+    /// then it starts again within 20 seconds, and `down_ms` has no effect.
     KillPerson { person: PersonId, writes: Option<u64>, down_ms: u64 },
-    /// The power of a relay is cut, at once, or after this many more writes to its disk.
+    /// The power of a relay is cut, at once, or after this many more writes and syncs of its disk;
+    /// then it starts again within 20 seconds, and `down_ms` has no effect.
     KillRelay { relay: RelayId, writes: Option<u64>, down_ms: u64 },
     /// A connection of a person breaks after this many messages. With `is_silent`, no end is told.
     Cut { person: PersonId, messages: u64, is_silent: bool },
     /// Each message of a person takes `ms` milliseconds longer.
     Slow { person: PersonId, ms: u64, for_ms: u64 },
-    /// A person reaches no relay.
+    /// A person reaches no relay: open connections break, and new ones do not open.
     Unreachable { person: PersonId, for_ms: u64 },
     /// The disk of a person has only `room` bytes left.
     FullVault { person: PersonId, room: usize, for_ms: u64 },
@@ -33,15 +35,19 @@ pub(crate) enum Op {
     FullStore { relay: RelayId, room: usize, for_ms: u64 },
     /// The clock of a person is wrong by this many days; a positive number is ahead.
     PersonClock { person: PersonId, days: i64, for_ms: u64 },
-    /// The clock of a relay is wrong by this many days; a positive number is ahead.
+    /// The clock of a relay is wrong by this many days, or fewer ([`Plan::bounded_skew`]); a
+    /// positive number is ahead.
     RelayClock { relay: RelayId, days: i64, for_ms: u64 },
-    /// A relay holds back some of its items.
+    /// A relay drops its items of one kind. When that ends, its links end, and the items come over
+    /// new ones. Deliveries are not dropped beside a move ([`Plan::has_move_beside`]).
     Withhold { relay: RelayId, what: Withheld, for_ms: u64 },
-    /// A copy of a vault is made.
+    /// A copy of a vault is made, if its client runs and all of its contacts are established.
     Copy(PersonId),
-    /// The last copy of a vault is put back.
+    /// The last copy of a vault is put back, on the same conditions and if it has the present
+    /// contacts.
     PutBack { person: PersonId, down_ms: u64 },
-    /// A stranger, who is no contact of a person, uses a mailbox of a relay.
+    /// A stranger, who is no contact of a person, makes a mailbox at a relay, uses it in four times
+    /// `visits` visits, empties it and deletes it.
     Stranger { relay: RelayId, visits: u32 },
     /// A user asks the client to try everything now.
     Retry(PersonId),
@@ -137,8 +143,8 @@ impl Plan {
         plan
     }
 
-    /// Whether the users take no steps after a vault was put back until they must have been told of
-    /// them: in the runs of even seeds.
+    /// Whether the users take no steps until they must have been told of them after a vault was put
+    /// back: in the runs of even seeds whose plan puts a vault back.
     pub(crate) fn is_patient(&self) -> bool {
         let is_put_back = self.ops.iter().any(|(_, op)| matches!(op, Op::PutBack { .. }));
         is_put_back && self.seed.is_multiple_of(2)
@@ -154,7 +160,7 @@ impl Plan {
         if has_others { days.min(2) } else { days }
     }
 
-    /// Whether a person moves to another relay during entry number `at`, or up to 15 minutes
+    /// Whether any person moves to another relay during entry number `at`, or up to 15 minutes
     /// before: the mailboxes at the earlier relay may still exist then.
     pub(crate) fn has_move_beside(&self, at: usize) -> bool {
         const SHORTLY_MS: u64 = 15 * MINUTE_MS;

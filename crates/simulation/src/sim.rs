@@ -134,7 +134,8 @@ impl Sim {
         self.rng.random_range(0..bound.max(1))
     }
 
-    /// Whether this planted fault is the one of the run, and strikes now: once in `one_in` times.
+    /// Whether this planted fault is the one of the run, and strikes now: by chance, once in
+    /// `one_in` times on average.
     pub(crate) fn strikes(&mut self, planted: Planted, one_in: u64) -> bool {
         self.planted == Some(planted) && self.below(one_in) == 0
     }

@@ -29,7 +29,8 @@ const UNUSED_DAYS: u32 = 1;
 pub(crate) struct Stranger {
     number: u8,
     pub(crate) relay: RelayId,
-    /// Number of visits that are left before the mailbox is emptied.
+    /// Number of visits that are left before the mailbox is emptied. Those that wait for the
+    /// mailbox to be made do not count.
     visits: u32,
     phase: Phase,
     last_req: u32,
@@ -44,14 +45,16 @@ pub(crate) struct Stranger {
     gone: BTreeSet<u32>,
     /// Blobs in `stored` that were acked by a reader from whom the other one had taken the mailbox.
     acked_stale: BTreeSet<u32>,
-    /// The reader who has the mailbox; `None` if no reader has it.
+    /// The reader who took the mailbox last; `None` if none did since the relay's process began, or
+    /// if that one has left.
     present: Option<RawId>,
     readers: BTreeMap<RawId, ReaderState>,
-    /// The blobs that the reader who empties the mailbox was given.
+    /// The blobs that were delivered to either reader. Cleared when a reader begins to empty the
+    /// mailbox, so that from then on they are those that this reader was given.
     seen: BTreeSet<u32>,
     /// The number of the relay's process that the links belong to.
     incarnation: u32,
-    /// The relay's day at which the stranger first asked for the mailbox.
+    /// The relay's day on which the stranger first asked for the mailbox to be made; `None` before.
     created: Option<Day>,
     /// Whether a put was answered with Done.
     is_used: bool,
@@ -69,6 +72,7 @@ enum Phase {
     Over,
 }
 
+/// One reader's subscription to the mailbox, as this reader knows it.
 #[derive(Default)]
 struct ReaderState {
     req: u32,
@@ -134,8 +138,9 @@ impl Stranger {
         )
     }
 
-    /// Takes the items that the relay has sent; then creates the mailbox, or puts, reads, acks or
-    /// leaves at random. Fails with the promise that the relay has broken.
+    /// Takes the items that the relay has sent. Then creates the mailbox; or puts, reads, acks or
+    /// leaves at random; or, after the last of these visits, empties the mailbox and deletes it.
+    /// Fails with the promise that the relay has broken.
     pub(crate) fn visit(&mut self, serving: &mut Serving, sim: &mut Sim) -> Checked {
         if self.incarnation != serving.incarnation() {
             // All links are gone with the process.
@@ -229,8 +234,8 @@ impl Stranger {
         self.say(reader, Subscribe { req, mailboxes }, serving, sim)
     }
 
-    /// Lets one reader take the mailbox, while the other one acks the blobs that it was given, as
-    /// if it did not know.
+    /// Lets one reader, chosen by chance, take the mailbox, while the other one acks the blobs that
+    /// it was given, as if it did not know. Does nothing if the chosen one is subscribed already.
     fn take_over(&mut self, serving: &mut Serving, sim: &mut Sim) -> Checked {
         let [reader, other] = shuffled(sim);
         if self.readers.contains_key(&reader) {

@@ -86,8 +86,9 @@ impl Sim {
         self.close(conn, false);
     }
 
-    /// Closes a connection by one end. The other end learns it behind the messages under way. With `by_relay`, the
-    /// relay closes.
+    /// Closes a connection by one end: with `by_relay` by the relay, otherwise by the client. The
+    /// other end learns it behind the messages under way, or not at all if the connection has
+    /// broken silently.
     pub(crate) fn close(&mut self, conn: ConnId, by_relay: bool) {
         let Some(connection) = self.network.connections.get_mut(&conn) else { return };
         connection.is_cut = true;

@@ -35,7 +35,8 @@ pub struct Outcome {
     pub breach: Option<Breach>,
     /// A hash of the history, equal for equal runs.
     pub hash: u64,
-    /// Number of milliseconds that passed in the run.
+    /// Number of milliseconds of virtual time that passed. If no promise was broken, the days in
+    /// which all leases end, once for each relay, are included.
     pub ms: u64,
     /// Number of events that happened.
     pub events: u64,

@@ -48,7 +48,8 @@ pub struct Line {
 }
 
 impl Line {
-    /// Starts a line: listens at `listen`, and passes on each connection to `server`.
+    /// Starts a line: listens at `listen`, and passes on each connection to `server`. Panics if it
+    /// cannot listen there.
     pub fn start(listen: SocketAddr, server: SocketAddr, rates: Rates) -> Self {
         let socket = Socket::new(Domain::for_address(listen), Type::STREAM, None).unwrap();
         socket.set_nonblocking(true).unwrap();
@@ -73,15 +74,16 @@ impl Line {
         Self { address, connections, _tasks: tasks }
     }
 
-    /// Returns the number of connections that were opened through the line so far.
+    /// Returns the number of connections that the line has accepted so far, also of those that have
+    /// ended or that the server refused.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 }
 
-/// One direction of the line, shared by all connections: bytes of a piece, its time, and the lock
-/// of the turn.
+/// One direction of the line, shared by all connections: the largest number of bytes of a piece,
+/// the time that such a piece takes, and the lock with which connections take turns.
 #[derive(Debug)]
 struct Direction {
     piece: usize,

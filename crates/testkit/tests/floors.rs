@@ -48,8 +48,8 @@ fn tree(package: &str, extra: &[&str]) -> BTreeSet<String> {
     text.lines().skip(1).filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 
-/// Returns a description of the first dependency in `depends_on` that `package` may not have;
-/// `None` if there is none.
+/// Returns a description of the first crate of the workspace in `depends_on` on which `package` may
+/// not depend; `None` if there is none, or if `package` is not in [`FLOORS`].
 fn breach(package: &str, depends_on: &BTreeSet<String>) -> Option<String> {
     let allowed = FLOORS.iter().find(|floor| floor.0 == package)?.2;
     let ours = depends_on.iter().filter_map(|name| name.strip_prefix("deaddrop-"));

@@ -92,8 +92,8 @@ impl Modules {
     }
 
     /// Returns the module that defines the name at the end of `path`, seen from the module `own`;
-    /// `None` for a name from outside of the crate. `depth` is the number of re-exports followed so
-    /// far.
+    /// `None` for a name from outside of the crate, and after 16 re-exports. `depth` is the number
+    /// of re-exports followed so far.
     fn resolve(&self, own: &ModulePath, path: &[String], depth: usize) -> Option<&ModulePath> {
         if depth > 16 {
             return None;

@@ -87,8 +87,8 @@ fn resident() -> usize {
     line.trim().trim_end_matches("kB").trim().parse::<usize>().unwrap() * 1_024
 }
 
-/// Makes `count` connections and returns one side of each; the other side is dropped at once. With
-/// `exchange`, 16 KiB go each way before.
+/// Makes `count` connections and returns one side of each, the server's with `keep_server`, else
+/// the client's; the other side is dropped at once. With `exchange`, 16 KiB go each way before.
 async fn make(count: usize, keep_server: bool, exchange: bool) -> Vec<TlsStream<End>> {
     let (client, server) = (trusting("root.pem"), server("p256.pem", "p256.key"));
     let mut kept = Vec::with_capacity(count);

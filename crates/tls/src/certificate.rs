@@ -74,8 +74,8 @@ impl ServerCertificate {
         Ok(Self { key: Arc::new(CertifiedKey::new(chain.0, Arc::new(key))), not_before, not_after })
     }
 
-    /// Returns the fault for which clients refuse the certificate at the time `now`; `None` if
-    /// there is none.
+    /// Returns the fault for which clients refuse the certificate at the time `now`; `None` if it
+    /// is valid then. Only the dates of the server's own certificate are looked at.
     #[must_use]
     pub fn warning(&self, now: SystemTime) -> Option<CertificateWarning> {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -88,7 +88,7 @@ impl ServerCertificate {
         }
     }
 
-    /// Returns the last moment at which the certificate is valid.
+    /// Returns the last moment at which the server's own certificate is valid.
     #[must_use]
     pub fn not_after(&self) -> SystemTime {
         UNIX_EPOCH + std::time::Duration::from_secs(self.not_after)

@@ -35,7 +35,8 @@ pub fn server_config(resolver: Arc<dyn ResolvesServerCert>) -> Result<Arc<Server
     Ok(Arc::new(config))
 }
 
-/// Makes the configuration of a client.
+/// Makes the configuration of a client, which offers [`ALPN`] and also accepts a server that
+/// chooses no protocol.
 ///
 /// # Errors
 /// Fails with [`TlsError::NoPlatformRoots`] or [`TlsError::NoRoots`] when there are no trusted

@@ -30,7 +30,8 @@ pub enum TlsError {
     /// protocol in common with this crate.
     #[error("the peer has no TLS 1.3, or no algorithm in common with us: it needs newer software")]
     NothingInCommon,
-    /// The peer refused the connection, and sent this alert (RFC 8446 section 6).
+    /// The peer refused the connection, and sent this alert (RFC 8446 section 6). It is none of the
+    /// alerts that mean [`NothingInCommon`](Self::NothingInCommon).
     #[error("the peer refused the TLS connection ({0:?})")]
     Refused(AlertDescription),
     /// The peer sent too many bytes: in a handshake ([`MAX_CLIENT_HELLO`](crate::MAX_CLIENT_HELLO),
@@ -60,17 +61,17 @@ pub enum CertificateError {
         "the server's certificate is for another host name: check the address; the operator needs a certificate for it"
     )]
     WrongHost,
-    /// The certificate is no longer valid.
+    /// The certificate, or another one of its chain, is no longer valid.
     #[error(
         "the server's certificate has expired: check the date of this machine; if it is right, the operator must renew the certificate"
     )]
     Expired,
-    /// The certificate is not valid yet.
+    /// The certificate, or another one of its chain, is not valid yet.
     #[error(
         "the server's certificate is not valid yet: check the date of this machine; if it is right, wait or tell the operator"
     )]
     NotYetValid,
-    /// No trusted authority signed the certificate.
+    /// No trusted authority signed the certificate, or the chain to one lacks a certificate.
     #[error(
         "the server's certificate is not signed by an authority that is trusted here: the operator must send the whole chain; for an authority of your own, give its certificate file"
     )]

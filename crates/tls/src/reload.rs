@@ -47,7 +47,8 @@ impl Reloader {
     /// Reads the files for the first time. `now` is the time by the clock of the system.
     ///
     /// # Errors
-    /// Fails as [`ServerCertificate::load`] does.
+    /// Fails as [`ServerCertificate::load`] does, and with [`LoadFault::Changing`] if a file
+    /// changed meanwhile.
     pub fn load(certificate_path: &Path, key_path: &Path, now: SystemTime) -> Result<Self, LoadError> {
         let (current, seen) = read(certificate_path, key_path, now)?;
         let slot = Arc::new(Slot(RwLock::new(current.certified_key())));
@@ -72,8 +73,8 @@ impl Reloader {
     /// the file system: make it on a thread that may block.
     ///
     /// # Errors
-    /// Fails as [`ServerCertificate::load`] does. The pair in use stays, and the next check tries
-    /// again.
+    /// Fails as [`ServerCertificate::load`] does, and with [`LoadFault::Changing`] if a file
+    /// changed meanwhile. The pair in use stays, and the next check tries again.
     pub fn check(&mut self, now: SystemTime) -> Result<Reload, LoadError> {
         if let Some(seen) = self.seen
             && stamps(&self.certificate_path, &self.key_path)? == seen

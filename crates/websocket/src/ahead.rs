@@ -46,9 +46,10 @@ impl Ahead {
     }
 
     /// Notes that the last byte of the batch went out at the time `now_ms`, and computes a new
-    /// number of [`bytes`](Self::bytes) from the time that the batch took. The number at most
-    /// doubles, because the system takes the beginning of a batch at once on any line. Does nothing
-    /// if no batch was queued.
+    /// number of [`bytes`](Self::bytes) from the time that the batch took, at most [`MAX_AHEAD`].
+    /// The number at most doubles, because the system takes the beginning of a batch at once on any
+    /// line, and does not fall if the batch took less than [`AHEAD_MS`]. Does nothing if no batch
+    /// was queued.
     pub fn note_taken(&mut self, now_ms: u64) {
         let Some((since, queued)) = self.batch.take() else { return };
         let took_ms = usize::try_from(now_ms.saturating_sub(since)).unwrap_or(usize::MAX).max(1);

@@ -2,8 +2,8 @@
 
 use crate::frame::{FREE_FRAGMENT, FrameError, Header, MAX_CONTROL, MAX_HEADER, Opcode, Role, apply_mask};
 
-/// Number of bytes of memory that are reserved when a message begins. Later reservations at most
-/// double what has arrived.
+/// Maximum number of bytes of memory that are reserved when a message begins. Later reservations at
+/// most double what has arrived.
 const FIRST_RESERVE: usize = 4_096;
 
 /// A message or a control frame that a peer sent.
@@ -23,8 +23,8 @@ pub enum Incoming {
 }
 
 impl Incoming {
-    /// Whether the message or frame carries no content, so that it counts against the peer's
-    /// [`Budget`](crate::Budget).
+    /// Whether this counts against the peer's [`Budget`](crate::Budget): all but a message of at
+    /// least one byte.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         match self {
@@ -79,7 +79,7 @@ impl Decoder {
         self.max_message = max_message;
     }
 
-    /// Whether a message has begun and has not ended.
+    /// Whether a message, or the header or payload of any frame, has begun and has not ended.
     #[must_use]
     pub const fn is_in_message(&self) -> bool {
         self.in_message || self.frame.is_some() || self.header_len != 0
@@ -189,7 +189,7 @@ impl Decoder {
 }
 
 /// Appends `bytes`, the next of the `left` bytes that the frame still has, and reserves no more
-/// memory than twice what has arrived.
+/// memory than twice what has arrived, or [`FIRST_RESERVE`] bytes.
 fn append(buffer: &mut Vec<u8>, bytes: &[u8], left: usize) {
     if buffer.capacity().saturating_sub(buffer.len()) < bytes.len() {
         let grow = buffer.len().max(FIRST_RESERVE).max(bytes.len());

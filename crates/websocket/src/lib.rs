@@ -10,7 +10,7 @@
 //!
 //! | what the peer does | bound |
 //! |---|---|
-//! | begins a message and does not end it | the memory held is at most twice what arrived, and at most the limit that the caller set |
+//! | begins a message and does not end it | the memory held is at most twice what arrived, or 4 KiB, and at most the limit that the caller set |
 //! | sends pings and never reads | one unsent pong: the newest replaces the one before |
 //! | sends control frames, empty messages or small fragments | [`Budget`]: [`BURST`] frames at once, then [`PER_SECOND`] a second; beyond that the connection ends |
 //! | never reads | [`Socket::unsent_bytes`] and [`Socket::unsent_reply_bytes`] tell the caller, who stops making replies |

@@ -3,8 +3,8 @@
 /// Number of bytes that must move within a time limit of the caller's choice, else the connection
 /// has stalled.
 pub const MIN_PROGRESS: u64 = 1_024;
-/// Milliseconds within which [`MIN_PROGRESS`] bytes must move in a direction in which bytes wait. A
-/// line of 2 KB/s moves twenty times as much.
+/// The usual limit for [`Pace`]: milliseconds within which [`MIN_PROGRESS`] bytes must move in a
+/// direction in which bytes wait. A line of 2 KB/s moves twenty times as much.
 pub const STALL_MS: u64 = 10_000;
 /// Number of stall times ([`STALL_MS`]) that a side waits for progress of what it sends. The system
 /// takes bytes in steps of up to [`UNSENT_IN_SYSTEM`], which need two stall times to leave it at
@@ -44,8 +44,8 @@ impl Pace {
         }
     }
 
-    /// Returns the number of milliseconds until the direction has stalled if no more bytes move;
-    /// `None` while no bytes wait.
+    /// Returns the number of milliseconds until the direction has stalled if no more bytes have
+    /// moved since the last call of [`is_stalled`](Self::is_stalled); `None` if none waited then.
     #[must_use]
     pub fn left_ms(&self, now_ms: u64, limit_ms: u64) -> Option<u64> {
         self.last.map(|(since, _)| limit_ms.saturating_sub(now_ms.saturating_sub(since)))

@@ -192,7 +192,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         &self.io
     }
 
-    /// Whether the peer has begun a message and not ended it.
+    /// Whether the peer has begun a message, or a frame of any kind, and not ended it.
     #[must_use]
     pub const fn is_in_message(&self) -> bool {
         self.decoder.is_in_message()
@@ -204,7 +204,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         self.is_flushing || self.pong.is_some() || !self.queue.is_empty()
     }
 
-    /// Returns the number of bytes read from the connection so far.
+    /// Returns the number of bytes read from the connection so far, without those given to
+    /// [`new`](Self::new).
     #[must_use]
     pub const fn bytes_read(&self) -> u64 {
         self.bytes_read
@@ -216,10 +217,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Socket<T> {
         self.bytes_written
     }
 
-    /// Sends what is queued and, with `read`, waits for the next message. Without `read` it reads
-    /// nothing, and returns when all queued bytes are sent or sending fails. The future may be
-    /// dropped and the method called again. After [`Progress::Over`] only [`close`](Self::close)
-    /// may follow.
+    /// Sends what is queued and, with `read`, reads; returns at the next event. Without `read` the
+    /// only events are that all queued bytes are sent or that sending fails: if nothing is queued,
+    /// it does not return. The future may be dropped and the method called again. After
+    /// [`Progress::Over`] only [`close`](Self::close) may follow.
     pub async fn progress(&mut self, read: bool) -> Progress {
         poll_fn(|context| self.poll_progress(context, read)).await
     }

@@ -81,8 +81,8 @@ fn answer_len(head: &[u8], key: &str) -> Result<Option<usize>, UpgradeError> {
 }
 
 /// Answers a request for a WebSocket as the server. `request` is what was read so far and holds the
-/// whole head; the bytes after the head are the beginning of the first frame. The socket refuses
-/// messages of more than `max_message` bytes.
+/// whole head; the bytes after the head are the beginning of the first frame. The path and the Host
+/// header are not looked at. The socket refuses messages of more than `max_message` bytes.
 ///
 /// # Errors
 /// Fails with [`UpgradeError::Closed`] or [`UpgradeError::BadRequest`]. There is no limit of time:

@@ -36,8 +36,9 @@ pub enum AddressError {
 
 impl RelayAddress {
     /// Creates an address. The URL has at most [`MAX_URL`] bytes: `ws://` or `wss://`, a host in
-    /// lower case, optionally `:PORT`, and a path that begins and ends with `/`. It has no user and
-    /// no query.
+    /// lower case (a name, an IPv4 address, or an IPv6 address in brackets), optionally `:PORT`,
+    /// and a path of `A-Z a-z 0-9 / - . _ ~` that begins and ends with `/`. It has no user and no
+    /// query. spec/09-wire.md section 2 has the exact form.
     ///
     /// # Errors
     /// Fails with [`AddressError::Url`] if the URL has another form.

@@ -20,8 +20,9 @@ pub enum DecodeError {
     /// A byte other than zero follows the last item.
     #[error("record padded with other than zeros; close the link")]
     Padding,
-    /// The record has a value that no peer of this version sends: reserved bits, or an integer in a
-    /// longer form than needed.
+    /// The record has a value that no peer of this version sends: reserved bits, a presence byte
+    /// above 1, an integer that is too large or in a longer form than needed, or a delivered blob
+    /// of an unknown size class.
     #[error("malformed item; close the link")]
     Malformed,
     /// The record has more items, a longer list, or more list entries in all than

@@ -37,8 +37,8 @@ impl Day {
         Self(days)
     }
 
-    /// Returns the day (UTC) that holds the second `seconds` after 1970-01-01T00:00:00Z. After the
-    /// year 11,000,000 it is the last day that the type can express.
+    /// Returns the day (UTC) that holds the second `seconds` after 1970-01-01T00:00:00Z; for a
+    /// later second than that of any day, the last day that the type can express.
     #[must_use]
     pub fn of_unix_seconds(seconds: u64) -> Self {
         Self(u32::try_from(seconds / SECONDS).unwrap_or(u32::MAX))

@@ -21,7 +21,8 @@ pub struct Received {
     /// The items of known types, in the order of the record.
     pub items: Vec<Item>,
     /// The items that this version cannot serve, in the order of the record. Send
-    /// [`Unsupported::answer`] for each.
+    /// [`Unsupported::answer`] for each; a client only for an [`Unsupported::Kind`], because only a
+    /// relay answers a `Put`.
     pub unsupported: Vec<Unsupported>,
     /// Number of items of unknown type that were skipped, because they are not critical.
     pub skipped: usize,

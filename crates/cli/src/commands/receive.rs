@@ -41,6 +41,7 @@ pub async fn receive(output: Output, common: &Common, receive: &args::Receive) -
     printed
 }
 
+/// The printing of events by one run of `receive`, and its options.
 struct Printer<'a> {
     output: Output,
     client: &'a Client,
@@ -133,8 +134,9 @@ impl Printer<'_> {
         }
     }
 
-    /// Prints all events after the number `last`, and sets `last` to the number of the newest.
-    /// Returns the number of printed events.
+    /// Prints the events after the number `last`, but those that [`print`](Self::print) leaves out,
+    /// and stores that they were printed. Sets `last` to the number of the newest one, printed or
+    /// not. Returns the number of printed events.
     async fn print_all(&mut self, last: &mut u64) -> Result<usize, Failure> {
         let mut printed = 0;
         loop {
@@ -149,7 +151,8 @@ impl Printer<'_> {
     }
 
     /// Prints one event, unless it belongs to another contact than `--from` names, was printed
-    /// before, or has no line for people. Returns whether it was printed.
+    /// before (this does not matter with `--after`), or has no line for people and the output is
+    /// not JSON. Returns whether it was printed.
     fn print(&mut self, next: &Event) -> Result<bool, Failure> {
         // An event that concerns no single contact concerns this one, too.
         if self.from.as_ref().is_some_and(|name| next.contact != *name && !next.contact.is_empty()) {
@@ -168,8 +171,9 @@ impl Printer<'_> {
         Ok(true)
     }
 
-    /// Stores that the events up to the number `last` were printed; does nothing with `--after`.
-    /// Called after printing, so that a crash prints events again rather than never.
+    /// Stores that the events up to the number `last` were printed: with `--from` those of this
+    /// contact and of no contact, otherwise all. Does nothing with `--after`. Called after
+    /// printing, so that a crash prints events again rather than never.
     async fn shown(&mut self, last: u64) -> Result<(), Failure> {
         match (self.after, self.from.as_deref()) {
             (Some(_), _) => Ok(()),

@@ -52,7 +52,7 @@ pub(crate) async fn open(common: &Common) -> Result<Client, Failure> {
     Home::find(common.home.as_deref())?.open(common, Config::default()).await
 }
 
-/// Closes the vault. Before that, warns on stderr if the clock is wrong.
+/// Closes the vault. Before that, warns on stderr as [`clock_line`] says.
 pub(crate) async fn finish(client: Client) -> Result<(), Failure> {
     if let Some(line) = client.status().ok().and_then(|status| clock_line(&status.clock)) {
         Output::new(false).note(line);
@@ -61,7 +61,8 @@ pub(crate) async fn finish(client: Client) -> Result<(), Failure> {
 }
 
 /// Returns the warning for the user if the clock of this machine and a relay show days that are
-/// more than two days from each other; `None` if they agree.
+/// more than two days from each other; `None` if all relays with an open link agree, or there is
+/// none.
 pub(super) fn clock_line(clock: &ClockStatus) -> Option<String> {
     let (relay, day) = clock.disagreement()?;
     Some(format!(
@@ -88,7 +89,8 @@ pub(super) fn relay_address(text: &str) -> Result<RelayAddress, Failure> {
     })
 }
 
-/// Reads all of standard input, without a newline at its end. Returns `None` if it has more bytes than `max`.
+/// Reads all of standard input, without a newline at its end. Returns `None` if it has more bytes
+/// than `max` without the newline. Fails if it cannot be read or is not UTF-8.
 pub(crate) fn read_stdin(max: usize) -> Result<Option<String>, Failure> {
     // One byte more than fits, and the newline.
     let enough = max.saturating_add(2);

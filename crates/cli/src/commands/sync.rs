@@ -42,8 +42,8 @@ pub async fn sync(output: Output, common: &Common, sync: &args::Sync) -> Result<
     }
 }
 
-/// Returns lines for people: each relay that was not read to its end, and each contact for which
-/// something waits.
+/// Returns lines for people: each relay whose state is not [`Connectivity::CaughtUp`], and each
+/// contact for which something waits.
 pub(super) fn left(report: &SyncReport) -> Vec<String> {
     let relays = report.relays.iter().filter(|(_, state)| **state != Connectivity::CaughtUp);
     let mut lines: Vec<String> =
@@ -133,7 +133,9 @@ pub(super) fn relays_json<'a>(relays: impl IntoIterator<Item = (&'a String, &'a 
     relays.into_iter().map(relay).collect()
 }
 
-/// Returns the addresses of the relays from which not everything was fetched, each with its state.
+/// Returns the addresses of the relays whose state is neither [`Connectivity::CaughtUp`] nor
+/// [`Connectivity::NeedsToken`], each with its state: from all but those that have yet to make a
+/// mailbox, not everything was fetched.
 pub(super) fn unread(status: &Status) -> Vec<(&String, Connectivity)> {
     let is_unread = |state: Connectivity| !matches!(state, Connectivity::CaughtUp | Connectivity::NeedsToken);
     status

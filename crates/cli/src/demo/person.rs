@@ -37,7 +37,7 @@ pub struct Person {
 }
 
 impl Person {
-    /// Makes a person with a new identity in a new vault.
+    /// Makes a person with a new identity in a new vault in the folder `home`, who is online.
     pub async fn new(name: &'static str, home: &Path, relay: &str) -> Result<Self, Failure> {
         let relay: RelayAddress = relay.parse().map_err(Failure::new)?;
         let client = Client::create(home, Unlock::KeyFile, Some(relay), config()).await?;
@@ -62,8 +62,8 @@ impl Person {
         Ok(self.client()?.accept(link, peer).await?)
     }
 
-    /// Waits until the peer has accepted the invite. From then on texts leave at once. Must not be
-    /// called while offline.
+    /// Waits until the peer has accepted the invite. From then on texts leave at once. Fails while
+    /// offline.
     pub async fn connected(&mut self) -> Result<(), Failure> {
         loop {
             let contacts = self.client()?.contacts()?;
@@ -108,7 +108,8 @@ impl Person {
         Ok(self.take(event))
     }
 
-    /// Goes online and takes all events that the vault holds now, without waiting for more.
+    /// Goes online and takes all events that the vault holds now, without waiting for more. Stops
+    /// without a word if the vault cannot be opened or read.
     pub async fn drain(&mut self) {
         if self.open().await.is_err() {
             return;
@@ -137,7 +138,7 @@ impl Person {
         }
     }
 
-    /// Returns the number of messages that no relay has taken yet.
+    /// Returns the number of messages that no relay has taken yet. Fails while offline.
     pub async fn queued(&self) -> Result<usize, Failure> {
         Ok(self.client()?.status()?.unsent)
     }

@@ -81,9 +81,11 @@ pub struct Flight {
 pub struct Plan {
     /// The lines of each side, in their order.
     pub sayings: Pair<Vec<Saying>>,
-    /// Flights in the order of their start. They do not overlap, and the sides take turns.
+    /// Flights in the order of their start. They do not overlap, and the sides take turns:
+    /// [`Side::Two`] first.
     pub flights: Vec<Flight>,
-    /// Numbers of said lines, counted over both sides, after which the relay is killed; ascending.
+    /// Numbers of said lines, counted over both sides, after which the relay is killed; ascending,
+    /// with repeats if there are more crashes than lines.
     pub crashes: Vec<usize>,
 }
 

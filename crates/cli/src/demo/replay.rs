@@ -15,8 +15,9 @@ use super::{
 };
 use crate::failure::Failure;
 
-/// Maximum time in which no event comes and the relay's number of blobs does not change. After it
-/// the replay ends, and its figures show what is missing.
+/// Maximum time without an event at either person or, once all lines have receipts, without a
+/// change of the relay's number of blobs. After it the replay ends, and its figures show what is
+/// missing.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Maximum time at the end of a flight for the side that is online to get everything stored at the
 /// relay that the other side misses.
@@ -45,7 +46,7 @@ pub struct Figures {
     pub out_of_order: usize,
     /// Number of blobs at the relay at the end; `None` if the relay could not be asked.
     pub relay_blobs: Option<u64>,
-    /// Number of times that one side was offline.
+    /// Number of flights that have ended.
     pub flights: usize,
     /// Number of times that the relay was killed.
     pub crashes: usize,
@@ -109,8 +110,9 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Says all lines, with the flights and the crashes, and waits until all have arrived. Fails if
-    /// nothing moves for [`PATIENCE`].
+    /// Says all lines, with the flights and the crashes, and waits until all have receipts and the
+    /// relay holds no blob. Fails if nothing moves for [`PATIENCE`], or if a person's client or the
+    /// relay fails.
     pub async fn run(&mut self) -> Result<(), Failure> {
         loop {
             self.take_off().await?;
@@ -126,8 +128,8 @@ impl<'a> Replay<'a> {
         self.settle().await
     }
 
-    /// Takes the events that still wait at both people, and returns the figures of the replay up to
-    /// now.
+    /// Takes the events that the vaults of both people hold now, who go online for it, and returns
+    /// the figures of the replay up to now.
     pub async fn figures(&mut self) -> Figures {
         for side in Side::BOTH {
             self.people.of_mut(side).drain().await;
@@ -153,7 +155,8 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Begins the next flight (see [`Flight`]) if the line at its start is next to be said.
+    /// Begins the next flight (see [`Flight`]) if the line at its start, or a later one, is next to
+    /// be said, or none is left. Does nothing during a flight.
     async fn take_off(&mut self) -> Result<(), Failure> {
         let Some(flight) = self.plan.flights.get(self.flights).filter(|_| self.flying.is_none()) else {
             return Ok(());
@@ -188,9 +191,9 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// Whether the next line of a side may be said: its speaker is online and has got all lines of
-    /// the other side before it, or the other side is in flight. Lines after the flight wait for
-    /// its end.
+    /// Whether the next line of a side may be said: its speaker is not in flight, and the line
+    /// belongs to the flight of the other side, or comes before it, or the speaker has got all
+    /// lines of the other side before it. `false` if no line is left.
     fn may_speak(&self, side: Side) -> bool {
         let Some(saying) = self.plan.sayings.of(side).get(*self.said.of(side)) else { return false };
         match self.flying {

@@ -22,8 +22,8 @@ pub fn row(side: Side, text: &str) -> String {
     rows.collect::<Vec<_>>().join("\n")
 }
 
-/// Breaks a text at spaces into lines of [`WIDTH`] characters. A longer word gets a line of its
-/// own.
+/// Breaks a text at spaces into lines of about [`WIDTH`] characters; all but the first begin with
+/// two spaces. A longer word gets a line of its own.
 fn wrap(text: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {

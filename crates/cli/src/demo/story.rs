@@ -31,7 +31,8 @@ impl<'a> Story<'a> {
         Self { output, relay, people }
     }
 
-    /// Tells the story.
+    /// Tells the story. Fails if a call fails, if a step takes longer than half a minute, or if the
+    /// relay still holds a blob at the end.
     pub async fn tell(&mut self) -> Result<(), Failure> {
         self.meet().await?;
         self.fly().await?;
@@ -131,7 +132,8 @@ impl<'a> Story<'a> {
         self.hear(side.other(), text).await
     }
 
-    /// Waits until a side gets a text, checks that it is this one, and shows it.
+    /// Waits until a side gets a text, and shows it. Fails if it is another one than `text`, or
+    /// does not come in time.
     async fn hear(&mut self, side: Side, text: &str) -> Result<(), Failure> {
         let news = async {
             loop {

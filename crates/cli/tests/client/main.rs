@@ -130,6 +130,7 @@ async fn wait_for_event(client: &Client, is_wanted: impl Fn(&Event) -> bool) -> 
 }
 
 /// Returns the first `count` texts from a contact, and waits for those that are not there yet.
+/// Panics after twice [`PATIENCE`].
 async fn texts(client: &Client, from: &str, count: usize) -> Vec<String> {
     let mut texts = Vec::new();
     let all = async {
@@ -150,7 +151,7 @@ async fn texts(client: &Client, from: &str, count: usize) -> Vec<String> {
     texts
 }
 
-/// Waits until everything that was sent has its receipt.
+/// Waits until every text has its receipt and nothing waits to be sent. Panics after [`PATIENCE`].
 async fn settled(client: &Client) {
     let begin = std::time::Instant::now();
     loop {

@@ -24,8 +24,8 @@ use serde_json::Value;
 /// Maximum time of a step of a test. A step that takes longer hangs, and the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Returns a command that runs the binary under test, without the environment variables that it
-/// reads.
+/// Returns a command that runs the binary under test, without the environment variables that name
+/// its folder or passphrase or set its log. Those of relay tokens and of TLS stay.
 pub fn deaddrop() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_deaddrop"));
     for name in ["DEADDROP_HOME", "DEADDROP_PASSPHRASE", "XDG_DATA_HOME", "HOME", "RUST_LOG"] {
@@ -186,8 +186,8 @@ pub fn texts(events: &[Value]) -> Vec<String> {
 pub struct Relay {
     pub folder: PathBuf,
     pub address: String,
-    /// Whether the relay is served without limits on the speed of messages. A change counts from
-    /// the next [`serve`](Self::serve) on.
+    /// Whether the relay is served with limits on the speed of messages that no test reaches. A
+    /// change counts from the next [`serve`](Self::serve) on.
     pub is_hasty: bool,
     /// Whether the relay keeps mailboxes and blobs in memory only. A change counts from the next
     /// [`serve`](Self::serve) on.

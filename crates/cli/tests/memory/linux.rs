@@ -175,7 +175,8 @@ impl Drop for Subject {
     }
 }
 
-/// Erases the messages in a vault that were not sent yet: they are lost on the way.
+/// Erases all items of a vault's outbox, of which there must be one, so that what was not sent yet
+/// is lost on the way. No process may have the vault open.
 fn lose_outbox(home: &Path) {
     const ITEM: u8 = 6;
     let disk = FileDisk::open(home.join("vault")).unwrap();

@@ -114,7 +114,7 @@ impl World {
     }
 }
 
-/// Waits until everything that was sent has its receipt.
+/// Waits until every text has its receipt and nothing waits to be sent. Panics after [`PATIENCE`].
 pub async fn settled(client: &Client) {
     let begun = Instant::now();
     loop {

@@ -22,7 +22,7 @@ pub struct Text {
 /// the simulation.
 #[derive(Clone, Debug, Default)]
 pub struct Fate {
-    /// Whether the sender's vault was put back from a copy that is older than the text.
+    /// Whether the sender's vault was put back, after the text was sent, from an older copy.
     pub is_undone: bool,
     /// The moments at which the receiver's present vault has shown the text: one, if all is well.
     pub shown: Vec<u64>,
@@ -32,7 +32,7 @@ pub struct Fate {
     /// The moments at which the sender's present vault has reported the text as delivered.
     pub delivered: Vec<u64>,
     /// Whether the sender's vault had reported the text as delivered and was then put back from a
-    /// copy.
+    /// copy that does not know this.
     pub was_delivered: bool,
 }
 

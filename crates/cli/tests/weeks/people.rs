@@ -51,6 +51,7 @@ struct Copied {
     cursor: u64,
 }
 
+/// A person with a vault. `client` is open while the person is there; `counts` was seen last.
 pub struct Person {
     pub name: &'static str,
     home: PathBuf,
@@ -187,8 +188,8 @@ pub async fn close(people: &mut [Person], who: &[Who]) {
     }
 }
 
-/// Lets all open clients exchange their messages, until each has read what waited for it and no
-/// event comes for [`QUIET`].
+/// Lets all open clients exchange their messages, until each has read what waited for it (at most
+/// for [`PATIENCE`]), and then no event has come for [`QUIET`] (at most for [`LONGEST`]).
 pub async fn exchange(people: &mut [Person], moment: u64) {
     // A relay that is down makes both fail, which is no matter here: what counts is what comes in the end.
     at_once(people, |client| async move {

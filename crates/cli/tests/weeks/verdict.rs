@@ -13,8 +13,8 @@ use super::{
     time::day_of,
 };
 
-/// Maximum number of days on which sender and receiver are both there and a text is not shown yet.
-/// Healing by a new invite takes the most.
+/// Maximum number of days on which sender and receiver both take part in an exchange and a text is
+/// not shown yet. Healing by a new invite takes the longest.
 const MAX_DAYS_TOGETHER: usize = 7;
 /// Maximum number of faults of one kind that the report describes; of further ones it gives the
 /// number.
@@ -103,9 +103,10 @@ impl<'a> Verdict<'a> {
         }
     }
 
-    /// Returns the number of days on which sender and receiver were both there before the
-    /// receiver's vault showed the text. The days count from the sending or, if the vault was put
-    /// back and had forgotten the text, from the day when it was put back.
+    /// Returns the number of days on which sender and receiver both took part in an exchange before
+    /// the one in which the receiver's present vault showed the text; 0 if it never showed it. The
+    /// days count from the sending or, if a vault of the receiver has forgotten the text, from the
+    /// last time that the vault was put back, if that is later.
     fn days_until_shown(&self, text: &Text, fate: &Fate) -> usize {
         let Some(shown) = fate.shown.first() else { return 0 };
         let restored = self.people[text.to].forgotten.iter().map(|restore| restore.restored).max();

@@ -24,13 +24,14 @@ pub struct SyncReport {
     /// [`CaughtUp`](Connectivity::CaughtUp) means that everything that lay there was read in this
     /// call.
     pub relays: BTreeMap<String, Connectivity>,
-    /// The contacts for which an item was stored at a relay or is waiting, sorted by name.
+    /// The contacts for which a text was stored at a relay in this call, or anything waits, sorted
+    /// by name.
     pub contacts: Vec<ContactSync>,
 }
 
 impl SyncReport {
-    /// Whether everything was read and sent. Texts for a contact that has not accepted the invite
-    /// yet do not count.
+    /// Whether everything was read and sent. Items for a contact that has not accepted the invite
+    /// yet, or with whom the session is lost, do not count.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.relays.values().all(|state| *state == Connectivity::CaughtUp)
@@ -80,12 +81,13 @@ pub enum SendWait {
     PrivateAddress(IpAddr),
     /// The contact's mailbox is full.
     MailboxFull {
-        /// The time after which the item is tried again, unless the contact tells another address before.
+        /// The time from the report until the item is tried again; sooner if the contact tells
+        /// another address.
         retry_after: Duration,
     },
     /// The relay of the contact is busy.
     RelayBusy {
-        /// The time after which the item is tried again.
+        /// The time from the report until the item is tried again.
         retry_after: Duration,
     },
     /// No known address of the contact takes messages. The client tries again by itself.
@@ -184,7 +186,7 @@ pub(super) enum Scope {
     All,
 }
 
-/// The rule by which a call stops to wait for a relay that fails now and may recover by itself.
+/// The rule for how long a call waits for a relay that fails now and may recover by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Persistence {
     /// The call waits for the relay until its deadline.
@@ -205,7 +207,7 @@ pub(super) struct Pending {
     /// The error of the call if this work stays undone. `None`: the caller did not ask for this
     /// work, so the call succeeds without it.
     pub(super) error: Option<ClientError>,
-    /// Whether the call stops to wait for this work, because waiting longer does not help.
+    /// Whether the call does not wait for this work any more, because that does not help.
     pub(super) is_settled: bool,
     /// Whether bytes of this work move over a slow line, so that waiting longer helps.
     pub(super) is_moving: bool,
@@ -254,7 +256,7 @@ impl View {
     }
 
     /// Returns the state of a relay with own mailboxes, and whether the state is of this round or a
-    /// later one.
+    /// later one. A relay without a known state counts as being connected to since before.
     fn link(&self, relay: &str) -> (Connectivity, bool) {
         self.links
             .get(relay)
@@ -452,7 +454,8 @@ impl Client {
     }
 
     /// Returns what was sent to each contact since the call began, and what waits. `before` holds
-    /// the number of stored texts of each contact at that time; `only` asks for one contact.
+    /// the number of stored texts of each contact at that time. With `only`, returns this contact
+    /// alone; else, all for which a text was stored since then or anything waits.
     pub(super) fn contacts_since(
         &self,
         before: &BTreeMap<u32, u64>,

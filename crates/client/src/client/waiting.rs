@@ -1,4 +1,5 @@
-//! The state of a client, and calls that wait.
+//! The state of a client, and calls that wait. The *error of the vault* is one of the variants of
+//! [`ClientError`] that begin with `Vault`.
 
 use super::{
     Client,
@@ -17,7 +18,8 @@ pub struct Status {
     pub relays: BTreeMap<String, Connectivity>,
     /// Number of messages of any kind that no relay has taken yet.
     pub unsent: usize,
-    /// Number of sent messages that the contact has not confirmed by a receipt yet.
+    /// Number of the user's texts, sent or waiting to be sent, that their contacts have not
+    /// confirmed by a receipt yet.
     pub unreceipted: usize,
     /// Number of received contents that came before an earlier one that is missing, whether they
     /// were shown already or not.
@@ -42,8 +44,10 @@ pub struct Status {
 pub struct ClockStatus {
     /// The day that the clock of this machine shows.
     pub clock: Day,
-    /// The day by which invites and sessions end. It follows the clock in small steps; a larger step is believed once one of the
-    /// relays says the same, or after the clock has kept to it for a day.
+    /// The day by which invites and sessions end. It follows a clock that is at most two days
+    /// ahead, and waits for one that is at most two days behind. A larger difference is believed
+    /// once a relay says the same as the clock and none says another day, or after the clock has
+    /// kept to it for 24 hours; never while relays only contradict the clock.
     pub believed: Day,
     /// The days that own relays with an open link say, by the relay's address. Own relays are those
     /// with own mailboxes and the one on which new mailboxes are made.
@@ -147,14 +151,15 @@ impl Client {
     }
 
     /// Waits until everything that lay at the relays is read, and messages that have waited for
-    /// long enough behind missing ones are shown. A relay that cannot be read does not end the wait
-    /// as long as another one can be.
+    /// [`gap_wait`](crate::Config::gap_wait) behind missing ones have become events. A relay that
+    /// cannot be read does not end the wait as long as another one can be.
     ///
     /// # Errors
     /// Fails with [`ClientError::VaultFull`], [`ClientError::WrongRelay`],
     /// [`ClientError::NoCommonVersion`], [`ClientError::Tls`], [`ClientError::PrivateAddress`] or
     /// [`ClientError::Displaced`] once everything else was read. After `patience` it fails with one
-    /// of these, [`ClientError::RelayDown`] or [`ClientError::TimedOut`].
+    /// of these, [`ClientError::RelayDown`] or [`ClientError::TimedOut`]. Returns any other error
+    /// of the vault at once.
     pub async fn wait_caught_up(&self, patience: impl Into<Patience>) -> Result<(), ClientError> {
         result_of(&self.wait(Scope::Read, Persistence::Deadline, patience.into()).await?)
     }
@@ -174,14 +179,17 @@ impl Client {
         result_of(&self.wait(scope, Persistence::Deadline, patience.into()).await?)
     }
 
-    /// Sends what waits, receipts that are due included, and waits until relays have taken all of
-    /// it.
+    /// Sends what waits, and receipts without their random wait
+    /// ([`receipt_delay`](crate::Config::receipt_delay)), and waits until relays have taken all of
+    /// it. What was not sent is sent later.
     ///
     /// # Errors
     /// Fails with [`ClientError::NeedsToken`], [`ClientError::PrivateAddress`],
-    /// [`ClientError::WrongRelay`], [`ClientError::NoCommonVersion`] or [`ClientError::Tls`] once
-    /// nothing else is left that can be sent. After `patience` it fails with one of these,
-    /// [`ClientError::RelayDown`] or [`ClientError::TimedOut`]. What was not sent is sent later.
+    /// [`ClientError::WrongRelay`], [`ClientError::NoCommonVersion`], [`ClientError::Tls`] or
+    /// [`ClientError::VaultFull`] once nothing else is left that can be sent; with
+    /// [`ClientError::TimedOut`] if that is so because another reader has a mailbox. After
+    /// `patience` it fails with one of these or [`ClientError::RelayDown`]. Returns any other error
+    /// of the vault at once.
     pub async fn flush(&self, patience: impl Into<Patience>) -> Result<(), ClientError> {
         result_of(&self.wait(Scope::Send(None), Persistence::Deadline, patience.into()).await?)
     }
@@ -197,8 +205,9 @@ impl Client {
         result_of(&self.wait(Scope::Send(None), persistence, patience.into()).await?)
     }
 
-    /// Sends what waits for one contact, and returns what was sent and what still waits. The state
-    /// of other contacts' relays does not matter.
+    /// Sends what waits for one contact, and returns what was sent and what still waits. Ends when
+    /// nothing waits, when only the user or the contact can change what is left, or after
+    /// `patience`. The state of other contacts' relays does not matter.
     ///
     /// # Errors
     /// Fails with [`ClientError::UnknownContact`], or with the error of the vault.

@@ -50,9 +50,10 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Waits for a turn to open a link ([`Turn`]), connects, sends Hello, and awaits the relay's
-    /// Hello. `token` lets the relay know an earlier connection of this client; zeros name none.
-    /// Progress is noted in `moved`.
+    /// Waits for a turn to open a link ([`Turn`]), connects, sends the link's Hello
+    /// ([`Item::Hello`]), and awaits the relay's. `token` lets the relay know an earlier connection
+    /// of this client; zeros name none. Progress is noted in `moved`. The wait for the turn has no
+    /// limit.
     pub(crate) async fn open(
         shared: &Shared,
         relay: &RelayAddress,
@@ -64,8 +65,9 @@ impl Connection {
         Self::open_in(turn, shared, relay, token, Consent::Rule, moved).await
     }
 
-    /// Does the same as [`open`](Self::open) in a turn that was taken before, and with the user's
-    /// consent to a private address, if given. The time for connecting begins now; the turn ends
+    /// Does the same as [`open`](Self::open) in a turn that was taken before, and with this
+    /// exception from the rule about private addresses. Fails with [`ConnectError::Down`] if the
+    /// link is not open [`Config::patience`](crate::Config::patience) after the call. The turn ends
     /// when this returns.
     pub(crate) async fn open_in(
         turn: Turn,

@@ -50,7 +50,8 @@ impl RelayDays {
         self.lock().1.values().map(Heard::now).collect()
     }
 
-    /// Returns the days that the relays with an open link would say now, by the relay's address.
+    /// Returns the days that the relays with an open link would say now, by the relay's address;
+    /// of several links to one relay, the newest counts.
     pub(crate) fn by_relay(&self) -> BTreeMap<String, Day> {
         self.lock().1.values().map(|heard| (heard.relay.clone(), heard.now())).collect()
     }

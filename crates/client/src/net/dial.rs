@@ -22,7 +22,9 @@ const MAX_TRIED: usize = 8;
 const MAX_RESOLVED: usize = 64;
 
 /// Opens a TCP connection to a relay. Returns the connection, and the address to which it goes in
-/// its canonical form. Fails with [`ConnectError::Private`] if every address is refused.
+/// its canonical form (an IPv4-mapped one as IPv4). Fails with [`ConnectError::Private`] if the
+/// host has addresses and the rule refuses all of them, and with [`ConnectError::Down`] if no
+/// allowed one is reached. The caller bounds the time.
 pub(super) async fn dial(
     config: &Config,
     target: &Destination<'_>,
@@ -45,8 +47,8 @@ pub(super) async fn dial(
     Ok((stream, ip))
 }
 
-/// Returns the addresses of a host in their canonical form, at most [`MAX_RESOLVED`]; none if the
-/// host has none or cannot be resolved now.
+/// Returns the addresses of a host in their canonical form (IPv4-mapped ones as IPv4), at most
+/// [`MAX_RESOLVED`]; none if the host has none or cannot be resolved now.
 async fn resolve(config: &Config, host: &str) -> Vec<IpAddr> {
     let found = match host.parse() {
         Ok(ip) => vec![ip],

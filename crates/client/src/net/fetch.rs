@@ -11,8 +11,8 @@ use deaddrop_engine::conversation::{FoundBundle, Haste, Purpose, Visit};
 use deaddrop_link::capability::ReadCapability;
 use deaddrop_wire::RelayAddress;
 
-/// Reads an invite mailbox and leaves its content there. `consent` is the user's consent to a
-/// private address of its relay.
+/// Reads an invite mailbox and leaves its content there. `consent` is the exception from the rule
+/// about private addresses. The result has no bundle if the mailbox is empty or gone.
 pub(crate) async fn fetch_bundle(
     shared: &Shared,
     relay: &RelayAddress,

@@ -21,6 +21,7 @@ pub(crate) struct Dated<T> {
 #[derive(Default)]
 pub(crate) struct Progress(Mutex<States>);
 
+/// The states and records in a [`Progress`]. `links` holds those of reading links, by address.
 #[derive(Default)]
 struct States {
     links: BTreeMap<String, Dated<Connectivity>>,
@@ -110,8 +111,8 @@ impl Progress {
         self.lock().putting.clone()
     }
 
-    /// Removes all states that say that a private address was refused, because the user has allowed
-    /// another address.
+    /// Removes all states of sending that say that a private address was refused, because the user
+    /// has allowed one more address.
     pub(super) fn forget_private(&self) {
         self.lock().putting.retain(|_, dated| !matches!(dated.state, PutState::Private(_)));
     }

@@ -9,7 +9,8 @@ use deaddrop_engine::conversation::{PutConversation, PutTimes};
 use deaddrop_wire::ClientToken;
 use std::sync::Arc;
 
-/// Puts the envelopes for a contact at the contact's relay, and ends when no envelope waits.
+/// Puts the envelopes for a contact at the contact's relay. Ends when no envelope waits, when the
+/// client closes, or when the vault has stopped.
 pub(super) async fn put(shared: Arc<Shared>, contact: u32) {
     let times = PutTimes { backoff: shared.config.backoff.clone(), idle: shared.config.putter_idle };
     let putting = PutConversation::new(contact, times, Arc::clone(&shared.openings));

@@ -42,15 +42,15 @@ pub(crate) struct Shared {
     /// A count that grows when the engine or the state of a link may have changed, so that tasks
     /// look for work.
     pub(crate) changed: watch::Sender<u64>,
-    /// The number of the newest event.
+    /// The number of the newest event; 0 before the first.
     pub(crate) events: watch::Sender<u64>,
     /// A count that grows when the user wants something now: waits before the next try to connect
     /// end then.
     pub(crate) retries: watch::Sender<u64>,
     /// Whether the client closes; once `true`, it stays so.
     pub(crate) closing: watch::Sender<bool>,
-    /// The number of calls that wait until everything is sent. Above 0, receipts that are due leave
-    /// at once.
+    /// The number of calls that wait until everything is sent. Above 0, receipts leave at once
+    /// instead of after a random wait ([`Config::receipt_delay`]).
     receipt_flushes: watch::Sender<usize>,
     /// The number of rounds that calls have begun (see [`Dated`](super::Dated)). In each round each
     /// reading link asks its relay whether it is still there.
@@ -65,7 +65,7 @@ pub(crate) struct Shared {
     pub(crate) days: Arc<RelayDays>,
 }
 
-/// A guard of [`Shared::flush_receipts`]: as long as it lives, receipts that are due leave at once.
+/// A guard of [`Shared::flush_receipts`]: as long as it lives, receipts leave without their wait.
 pub(crate) struct ReceiptFlush<'a>(&'a watch::Sender<usize>);
 
 impl Drop for ReceiptFlush<'_> {
@@ -246,7 +246,8 @@ impl Shared {
         *self.closing.borrow()
     }
 
-    /// Makes receipts that are due leave at once, until the returned guard is dropped.
+    /// Makes receipts leave at once instead of after a random wait ([`Config::receipt_delay`]),
+    /// until the returned guard is dropped.
     pub(crate) fn flush_receipts(&self) -> ReceiptFlush<'_> {
         self.receipt_flushes.send_modify(|callers| *callers = callers.saturating_add(1));
         ReceiptFlush(&self.receipt_flushes)
@@ -317,7 +318,7 @@ impl Shared {
     }
 
     /// Lets contacts whose private address was refused be tried again, because the user has allowed
-    /// another address.
+    /// one more address.
     pub(crate) fn retry_private(&self) {
         self.progress.forget_private();
         self.wake_all();

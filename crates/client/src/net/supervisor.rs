@@ -15,8 +15,8 @@ use deaddrop_wire::Day;
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinSet};
 
-/// The name of a task that has ended: reading at a relay, putting for a contact, or emptying a
-/// contact's invite mailbox, with its success.
+/// The name of a task that has ended: reading at a relay (by address), putting for a contact (by
+/// number), or emptying a contact's invite mailbox (by number, and whether it is empty now).
 enum Ended {
     Reader(String),
     Putter(u32),
@@ -63,8 +63,8 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    /// Does all that the schedule wants now. `flushes_receipts`: receipts that are due leave at
-    /// once. Returns `Break` if the vault has failed.
+    /// Does all that the schedule wants now. `flushes_receipts`: receipts leave at once instead of
+    /// after a random wait. Returns `Break` if the vault has failed.
     async fn pass(&mut self, today: Day, flushes_receipts: bool) -> ControlFlow<()> {
         let links = self.shared.progress.links();
         let read = links.into_iter().filter(|(_, link)| link.state.is_read()).map(|(relay, _)| relay);

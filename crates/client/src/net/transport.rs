@@ -33,7 +33,8 @@ pub(crate) struct Destination<'a> {
     pub(crate) reach: &'a (dyn Fn() -> Option<Reach> + Send + Sync),
 }
 
-/// A connection to a relay, and the IP address to which it goes, in its canonical form.
+/// A connection to a relay, and the IP address to which it goes, in its canonical form (an
+/// IPv4-mapped one as IPv4).
 pub(crate) struct ConnectedStream {
     pub(crate) stream: Box<dyn MessageStream>,
     pub(crate) address: IpAddr,
@@ -58,7 +59,8 @@ pub(crate) trait Transport: Send + Sync {
 pub(crate) enum StreamEvent {
     /// A message came.
     Message(Vec<u8>),
-    /// All queued bytes were handed to the line, or the relay has begun a message.
+    /// All queued bytes were handed to the line, the relay has begun a message, or more of a large
+    /// message came.
     Moved,
     /// The connection has ended.
     Over,

@@ -41,7 +41,7 @@ impl Turns {
     }
 
     /// Waits for a turn to open a link to a relay. Safe to cancel. Whenever another task opens its
-    /// link, progress is noted in `moved`.
+    /// link to the same address meanwhile, progress is noted in `moved`.
     pub(crate) async fn take(&self, relay: &RelayAddress, haste: Haste, moved: &Moved) -> Turn {
         let (turn, awaited) = {
             let mut waiting = self.lock();

@@ -74,7 +74,7 @@ fn without_invisible(text: &str) -> Zeroizing<String> {
     plain
 }
 
-/// Removes the `>` before each line that an answer quotes.
+/// Removes all `>`, spaces and tabs at the beginning of each line: an answer quotes by them.
 fn without_quoting(text: &str) -> Zeroizing<String> {
     let mut lines = Zeroizing::new(String::with_capacity(text.len()));
     for line in text.split_inclusive('\n') {

@@ -128,8 +128,9 @@ impl Person {
     }
 }
 
-/// Passes all messages of the person `from` (0 or 1) to the other person, as the relay does. Fails
-/// if the receiver has no room; messages that were not taken stay with `from`.
+/// Passes all messages of the person `from` (0 or 1) to the other person, as the relay does, and a
+/// receipt if one is owed. Fails if the receiver has no room; the last messages, up to 16 and some
+/// of them taken, stay with `from` then.
 fn pass(people: &mut [Person; 2], from: usize, day: Day) -> Result<(), VaultError> {
     let to = 1 - from;
     if let Some(id) = people[from].engine().receipts_due().first().copied() {

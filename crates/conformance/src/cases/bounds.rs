@@ -6,8 +6,8 @@ use super::{
     world::{hello, plain},
 };
 
-/// The shortest content whose envelope has 16 KiB instead of 4 KiB in turns from 2 on, and in turn
-/// 1, so that files show only the envelope's hash.
+/// The shortest content whose envelope has 16 KiB instead of 4 KiB in turns from 2 on. In turn 1,
+/// too, its envelope has 16 KiB. So files show only the envelope's hash.
 pub(super) const MEDIUM: [u8; 1_740] = [0x61; 1_740];
 
 pub(super) fn cases(f: &mut Family) {

@@ -101,7 +101,7 @@ pub(super) fn initial_message(world: &mut World, tweak: &Tweak) -> Vec<u8> {
 }
 
 /// Returns an InitialMessage to the owner of any bundle. `initiator` is the identity seed of the
-/// sender, `r` the source of all randomness.
+/// sender unless `tweak` has another, `r` the source of all randomness.
 pub(super) fn initial_message_to(
     to: &Addressee,
     initiator: [u8; 32],

@@ -71,7 +71,8 @@ pub(super) fn hash(input: &Object) -> Result<Outcome, BadField> {
     Ok(Outcome::traced(intermediate, Object::new().hex("hash", whole.hash().as_bytes())))
 }
 
-/// Opens every segment of an attachment, and compares the hash of all with that of the manifest.
+/// Opens the listed segments as numbers 0, 1 and so on, and compares the hash of all with that of
+/// the manifest. The first segment that does not open is the refusal.
 pub(super) fn verify(input: &Object) -> Result<Outcome, BadField> {
     let manifest = manifest(input, input.array("hash")?)?;
     let (mut hashes, mut bytes) = (SegmentHashes::new(), Vec::new());

@@ -273,7 +273,8 @@ pub(super) fn relay_finish(input: &Object) -> Result<Outcome, BadField> {
     })
 }
 
-/// Computes the cookie for a prefix of an address, or tells whether one that was shown is good.
+/// Computes the cookie for a prefix of an address. If the vector has `shown`, checks this cookie
+/// instead, and refuses a bad one as `stale`.
 pub(super) fn cookie(input: &Object) -> Result<Outcome, BadField> {
     let mut random = Script::new(input.bytes("key")?);
     let key = CookieKey::generate(&mut random);

@@ -84,7 +84,7 @@ impl core::fmt::Debug for AttachmentHash {
 pub struct Incomplete;
 
 /// A list of the hashes of an attachment's segments, collected in any order. It holds one entry for
-/// each segment that was sealed or opened.
+/// each segment whose hash was [inserted](Self::insert).
 #[derive(Default)]
 pub struct SegmentHashes {
     hashes: BTreeMap<u32, [u8; HASH_LEN]>,

@@ -39,7 +39,7 @@ pub struct AddressTooLong;
 #[non_exhaustive]
 pub enum BundleError {
     /// The blob is not the one that the link commits to: the mailbox holds something else, or the
-    /// link was changed.
+    /// link was changed. Of a reset bundle: its body is malformed.
     #[error("the link does not fit what lies in its mailbox; ask for a new link")]
     NotThisBundle,
     /// The bundle has a suite of a newer version, or the wrong kind (a reset bundle in place of an

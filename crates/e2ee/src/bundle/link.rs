@@ -77,14 +77,15 @@ pub enum LinkError {
     /// The text does not have the form of an invite link.
     #[error("this is not an invite link; one begins with deaddrop: and holds /i#")]
     NotALink,
-    /// The text ends too early: the part behind the `#` is missing or too short.
+    /// The text ends too early: the part behind the `#` is too short, or there is no `#` in a text
+    /// that begins with `deaddrop:`.
     #[error("the invite link is cut off; copy all of it")]
     Truncated,
     /// The part behind the `#` is too long or holds characters that do not belong there, or the
     /// address of the relay is not valid.
     #[error("the invite link is damaged; copy it again, or ask for a new one")]
     Damaged,
-    /// The link was made by a newer version.
+    /// The link's version is not [`LINK_VERSION`]: a newer version of this program made it.
     #[error("the invite link needs a newer version of this program; update")]
     NewerVersion,
 }

@@ -30,20 +30,23 @@ pub enum ContactEvent {
     /// that led to this event until the user has answered.
     ResetRequested {
         /// Whether the request counts as repeated: it arrived before (in another message, or
-        /// because somebody repeats it), or four others have arrived since the two people last
-        /// started over.
+        /// because somebody repeats it), or four others on the same own reset bundle have arrived
+        /// since the two people last started over.
         repeated: bool,
     },
-    /// The peer sent a reset whose proof is too old to be checked. Nothing in it is authenticated,
-    /// and there is nothing to accept.
+    /// The peer sent a reset whose proof is too old to be checked, or a reset with an own reset
+    /// bundle that has begun its maximum number of sessions
+    /// ([`MAX_SESSIONS_OF_BUNDLE`](crate::contact::MAX_SESSIONS_OF_BUNDLE)). Nothing in it is
+    /// authenticated, and there is nothing to accept.
     ///
     /// Causes: an old backup, a stolen old backup, or a reset that arrived after a newer one. If
     /// the peer stays silent, begin a [hard reset](crate::contact::ResetKind::Hard) or send a new
     /// invite.
     StaleReset,
-    /// The two people start over, by an invite or a hard reset, though the peer had replied in a
-    /// session: messages that come by an older session from now on are marked as superseded. Show
-    /// the event; the contact is no longer verified.
+    /// The two people start over, by a hard reset, or by an invite though the peer had replied in a
+    /// session or was verified. From now on, messages of older sessions that the peer had replied
+    /// in are marked as [`SessionUse::Superseded`]. Show the event; the contact is no longer
+    /// verified.
     StartedOver {
         /// Id of the new session.
         session: SessionId,
@@ -121,7 +124,8 @@ pub struct Received {
     /// Id of the session in which the envelope came, or that was begun; `None` if the call had
     /// none.
     pub session: Option<SessionId>,
-    /// Role of `session` in the contact.
+    /// Role that `session` had in the contact before the envelope was read; [`SessionUse::Used`]
+    /// for a session that the call began, and if the call had none.
     pub by: SessionUse,
     /// The encoded mailbox address at which the first messages of an own
     /// [reset](crate::contact::Contact::reset) are awaited. Empty: the mailbox in use. `None`: no

@@ -27,8 +27,9 @@ use zeroize::Zeroizing;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResetKind {
     /// Proved by a secret of the newest received turn. The peer accepts the reset silently, and the
-    /// contact stays verified. At most one soft reset is possible in each hour of the clock. A
-    /// reset that crosses one of the peer may be reported as [`ContactEvent::PeerFellBack`].
+    /// contact stays verified. A soft reset is refused in the [`Hour`] of this side's last reset of
+    /// this contact, of either kind. If it crosses a reset of the peer, either side may report
+    /// [`ContactEvent::PeerFellBack`].
     Soft,
     /// Proved by the identity alone. The peer's user must agree, and the contact is no longer
     /// verified. Begin a hard reset only if the user asks for it.
@@ -39,13 +40,16 @@ pub enum ResetKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResetError {
-    /// The peer's reset bundle is missing or expired. Send a new invite.
+    /// There is no reset bundle of the peer, or none that can be used on this day. Send a new
+    /// invite.
     #[error("nothing to reset with; send a new invite")]
     NoBundle,
-    /// No secret of a recent turn is left. Only a hard reset is possible.
+    /// No secret of a received turn is left in a session that is not older than the last hard reset
+    /// or new start. Only a hard reset is possible.
     #[error("no recent turn is known; ask the user for a hard reset, or send a new invite")]
     NoProof,
-    /// A soft reset was tried in the same hour of the clock as the last reset.
+    /// A soft reset was asked for in the [`Hour`] in which this side last began a reset of this
+    /// contact, of either kind.
     #[error("the session was reset within the hour; wait before the next reset")]
     TooSoon,
 }
@@ -59,8 +63,11 @@ pub struct AgreeError;
 
 impl Contact {
     /// Makes a new reset bundle for the peer, if one is due; returns `None` otherwise. Send the
-    /// bundle as content with the next message. One is due if none is unused, and
-    /// [`RESET_BUNDLE_RENEWAL_DAYS`] days after the last one if the peer has answered since.
+    /// bundle as content with the next message. A bundle is due after a reset by either side, after
+    /// the two people started over, if the newest one has begun a session or does not exist, and
+    /// [`RESET_BUNDLE_RENEWAL_DAYS`] days after the newest one if the peer has begun a turn since.
+    /// None is due without a session that sends, or while that session is lost or
+    /// [`Standing::Unanswered`](crate::session::Standing::Unanswered).
     ///
     /// The bundle counts as sent once it is made. If the message with it cannot be sealed, do not
     /// store the changes and load the contact again; otherwise the peer gets no bundle before the
@@ -176,7 +183,9 @@ impl Contact {
 
     /// Tries an envelope that no session opens as a reset, on the own reset bundles, newest first.
     /// `agreed` tells whether the user agrees to a hard reset. Fails with [`DecryptError::Junk`] if
-    /// it is no reset, and with [`DecryptError::Duplicate`] if it is a repeated one.
+    /// it is no reset, or one on an expired bundle or from another person; with
+    /// [`DecryptError::Duplicate`] if its session was begun before; with
+    /// [`DecryptError::PeerMisbehaved`] if it breaks the protocol.
     pub(super) fn try_reset(
         &mut self,
         identity: &IdentityKeyPair,
@@ -241,8 +250,8 @@ impl Contact {
         Received { events, changes: self.changes(None, Vec::new(), true), ..Received::default() }
     }
 
-    /// Keeps a reset bundle of the peer that came as content. Returns `false` if the bundle was
-    /// refused or is held already.
+    /// Keeps a reset bundle of the peer that came as content, unless [`MAX_PEER_BUNDLES`] with a
+    /// later last day are held. Returns `false` if the bundle was refused or is held already.
     pub(super) fn take_bundle(&mut self, body: &[u8], identity: &IdentityKeyPair, today: Day) -> bool {
         let own = identity.identity_key().hash();
         let Ok(bundle) = PeerBundle::from_content(body, own, &self.peer, today) else { return false };

@@ -31,9 +31,11 @@ pub const MAX_OWN_BUNDLES: usize = 4;
 /// Maximum number of reset bundles of the peer that are held: the newest and the one before. A peer
 /// whose state was put back to an older one may know only the latter.
 pub const MAX_PEER_BUNDLES: usize = 2;
-/// Number of days after which a reset bundle is renewed, if the peer has answered since.
+/// Number of days after which a reset bundle is renewed, if the peer has begun a turn since the day
+/// on which it was made.
 pub const RESET_BUNDLE_RENEWAL_DAYS: u32 = 7;
-/// Number of days for which a reset bundle can be used, counted from the day on which it was made.
+/// Number of days from the day on which a reset bundle is made to the last day on which it can be
+/// used.
 pub const RESET_BUNDLE_DAYS: u32 = 90;
 /// Number of sessions, begun by resets of either kind, after which an own reset bundle accepts no
 /// further soft reset. Hard resets are accepted up to twice this number.
@@ -104,7 +106,8 @@ pub(crate) enum Attempt {
     /// `Rules::proofs` of the secret that proved it; `None` for a hard reset.
     Accepted { session: Box<Session>, content: Zeroizing<Vec<u8>>, proof: Option<usize> },
     /// A reset that is proved by the identity alone, without the user's agreement. `repeated` tells
-    /// whether the user was asked about the same handshake before, or about many others.
+    /// whether the user was asked about the same handshake before, or about [`MAX_ASKED`] others on
+    /// this bundle.
     Hard { repeated: bool },
     /// A soft reset whose secret does not count as recent, or a reset on a bundle that has begun
     /// its maximum number of sessions.
@@ -233,7 +236,8 @@ impl PendingReset {
 /// A reset bundle of the peer: its body, which was checked when it came.
 pub(crate) struct PeerBundle {
     body: Zeroizing<Vec<u8>>,
-    /// Number of resets that were begun with the bundle since a session was last established.
+    /// Number of resets that this side has begun with the bundle since a session of the contact was
+    /// last established.
     pub(crate) tries: u8,
 }
 

@@ -48,7 +48,8 @@ impl Contact {
     /// noticed.
     ///
     /// # Errors
-    /// Fails with [`LoadError`]; do not overwrite any stored row.
+    /// Fails with [`LoadError::Corrupt`] if `row` is damaged, and with [`LoadError::NewerVersion`]
+    /// if any row of the contact or its sessions is newer; do not overwrite any stored row.
     pub fn load<'a>(
         row: &[u8],
         sessions: impl IntoIterator<Item = StoredSession<'a>>,
@@ -111,7 +112,8 @@ impl Contact {
     }
 }
 
-/// Loads one session. Damaged rows, or rows of another session or peer, make it lost; rows of a
+/// Loads one session. A snapshot that is missing, damaged, or of another session or peer makes it
+/// lost. Damaged reset secrets are taken as none, and damaged skipped rows are left out. Rows of a
 /// newer version are an error, so that they are not overwritten.
 fn load(stored: &StoredSession<'_>, peer: &IdentityHash) -> Result<SessionState, LoadError> {
     let skipped = || stored.skipped.iter().copied();

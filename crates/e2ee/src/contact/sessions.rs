@@ -3,11 +3,12 @@
 //! A contact can have several sessions: both people may have invited each other, or one of them may
 //! have reset a lost session. Every session has an *era*, a counter that orders them: a session
 //! that replaces others gets a higher era. The sender includes the era in its messages until the
-//! session is established, so that both sides agree on the order.
+//! session is established, and as long as there are several sessions, so that both sides agree on
+//! the order.
 //!
-//! A reset by the user or a new invite marks all older sessions as *superseded*. A superseded
-//! session can still decrypt messages, but it is never used for sending and cannot authorise a
-//! reset, because a copy of its keys may have been stolen.
+//! A hard reset or a new invite marks the older sessions in which the peer has replied as
+//! *superseded*. A superseded session can still decrypt messages, but it is never used for sending
+//! and cannot authorise a reset, because a copy of its keys may have been stolen.
 
 use crate::session::{Role, Session, SessionId, Standing, keys::ResetSecret, reset_proofs::ResetSecrets};
 use alloc::{boxed::Box, vec::Vec};
@@ -16,8 +17,8 @@ use deaddrop_wire::Day;
 
 /// Maximum number of sessions with one person that are held at a time.
 pub const MAX_SESSIONS: usize = 8;
-/// Number of days for which a session that is no longer used can still receive before it is
-/// removed.
+/// Number of days for which a session that is no longer used can still receive. After them,
+/// [`Contact::tidy`](super::Contact::tidy) removes it, if everything that waited has been read.
 pub const UNUSED_DAYS: u32 = 7;
 
 /// The event that began a session.
@@ -58,14 +59,15 @@ pub(super) struct SessionEntry {
     pub(super) id: SessionId,
     pub(super) era: u32,
     pub(super) origin: Origin,
-    /// Whether the peer has replied in this session, so that the peer holds its state, and so does
-    /// anyone with a copy of that state.
+    /// Whether the peer has replied in this session, which makes it [`Standing::Established`]. So
+    /// the peer holds its state, and so does anyone with a copy of that state.
     pub(super) peer_replied: bool,
     pub(super) generation: Generation,
     /// Last day of the invite with which this side began the session. `None` if the session began
     /// in another way, or if its missing reply was reported.
     pub(super) reply_deadline: Option<Day>,
-    /// The day since which another session has been used for sending; `None` if this one is in use.
+    /// The day on which [`Sessions::retire_unused`] marked the session as unused; `None` if it is
+    /// not marked, as a superseded one may be.
     pub(super) unused_since: Option<Day>,
     pub(super) state: SessionState,
 }
@@ -118,7 +120,8 @@ impl SessionEntry {
         self.resets().sent().next().is_some()
     }
 
-    /// Whether the session is lost, and the peer may be using it although the highest era is `era`.
+    /// Whether the session is lost, and the peer may be using it: it is not marked as unused, and
+    /// its era is `era` or above.
     fn is_missed(&self, era: u32) -> bool {
         self.session().is_none() && self.era >= era && self.unused_since.is_none()
     }
@@ -378,8 +381,9 @@ impl Sessions {
     }
 
     /// Marks all sessions but the one that sends as unused once that one is established, except
-    /// lost ones that the peer may be using. A stored day in the future comes from a wrong clock
-    /// and is replaced by `today`. Returns `true` if anything changed.
+    /// lost ones that the peer may be using. The one that sends loses its mark. A stored day in the
+    /// future comes from a wrong clock and is replaced by `today`. Returns `true` if anything
+    /// changed.
     pub(super) fn retire_unused(&mut self, today: Day) -> bool {
         let Some(best) = self.best() else { return false };
         let (best, standing) = (best.id, best.session().map(Session::standing));

@@ -18,7 +18,8 @@ pub const MAX_ITEMS: usize = 64;
 /// with its session's era, which the contact appends.
 pub const MAX_ITEMS_TO_ENCODE: usize = MAX_ITEMS - 1;
 
-/// Maximum number of parts of one message (see `Message`); a text is one part.
+/// Maximum number of parts of an encoded [`Message`](super::Message), known and unknown ones
+/// together. Its text is one part, the only one that this version writes.
 pub const MAX_PARTS: usize = 16;
 /// Number of bytes of a stream's digest that an item
 /// [`Content::StreamDigest`](super::Content::StreamDigest) carries.

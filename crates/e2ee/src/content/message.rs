@@ -29,7 +29,8 @@ impl MessageId {
     }
 
     /// Generates an id from 16 bytes of `rng`, the message's [`clock`](Message::clock) and its
-    /// text, so that a random source that repeats its output still gives two messages two ids.
+    /// text. So a random source that repeats its output still gives two ids to two messages that
+    /// differ in clock or text.
     #[must_use]
     pub fn for_text(rng: &mut (impl CryptoRng + ?Sized), clock: u64, text: &str) -> Self {
         let Self(random) = Self::generate(rng);

@@ -18,7 +18,7 @@ use crate::{
 use alloc::{borrow::ToOwned, vec::Vec};
 
 /// Decodes the content that [`encode`](super::encode) made, in this version or a newer one. Unknown
-/// items that are neither critical nor numbered are left out.
+/// items that are neither critical nor numbered are left out. No bytes give no items.
 ///
 /// # Errors
 /// Fails with [`ContentError`].

@@ -54,7 +54,8 @@ impl SafetyNumber {
         self.to_qr_payload().as_slice().ct_eq(payload).into()
     }
 
-    /// Returns 65 bytes for a QR code: version 1, both halves.
+    /// Returns 65 bytes for a QR code: the version, which is 1, then the two halves of 32 bytes,
+    /// the smaller one first.
     #[must_use]
     pub fn to_qr_payload(&self) -> Vec<u8> {
         let mut bytes = Vec::from([1]);

@@ -19,7 +19,9 @@ pub enum WordsError {
     /// The text does not have 24 words.
     #[error("24 words are needed; write down all of them")]
     Count,
-    /// The word at this place, counted from 1, is not in the list.
+    /// The word at this place, counted from 1, is neither in the list nor a word of the list that
+    /// was cut to four letters or more. The first such word is reported, before the number of words
+    /// is checked.
     #[error("word {0} is not in the list; look for a slip of the pen")]
     Unknown(usize),
     /// The checksum does not match: a word is wrong, or two have changed places.

@@ -18,7 +18,8 @@ pub struct ChangeSet {
     /// The ids of the rows of skipped keys to remove.
     pub skipped_removed: Vec<SkippedId>,
     /// Whether the secrets of the invite are used up, so that the row of the invite is to be
-    /// removed.
+    /// removed: `true` only for a session that
+    /// [`PendingInvite::accept`](crate::invite::PendingInvite::accept) has made.
     pub invite_consumed: bool,
 }
 

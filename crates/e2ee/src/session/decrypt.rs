@@ -27,8 +27,9 @@ pub enum DecryptError {
     /// The message was read before, or came after its key was dropped. Acknowledge it.
     #[error("message was read before; drop it")]
     Duplicate,
-    /// The envelope is a second handshake on a used invite: somebody else has the link. Tell the
-    /// user.
+    /// The envelope is another handshake on the bundle that began this session. On an invite's
+    /// bundle it means that somebody else has the link: tell the user. On a reset bundle it can be
+    /// another reset of the peer.
     #[error("somebody else tried to use the same invite; compare safety numbers")]
     InviteContested,
     /// The peer's state was put back to an older one: the peer sent a second message of a number,

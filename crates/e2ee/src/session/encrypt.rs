@@ -21,13 +21,14 @@ pub enum EncryptError {
     /// The content is longer than the largest class holds. Send it in parts.
     #[error("content over the limit of one message; send it in parts")]
     TooLong,
-    /// The turn has its maximum number of messages. Wait for an answer.
+    /// This side's turn has [`MAX_TURN_LEN`] messages. Wait for an answer.
     #[error("too many messages without an answer; wait for one")]
     TurnFull,
     /// The stored session is damaged. Begin a new one.
     #[error("the session is damaged; begin a new one")]
     Corrupt,
-    /// The contact has no session for sending. Begin a reset, or send a new invite.
+    /// The contact has no session for sending, or that session is lost. Begin a reset, or send a
+    /// new invite. A session by itself never fails with this error.
     #[error("no session with this person; reset it, or send a new invite")]
     NoSession,
 }

@@ -86,7 +86,8 @@ impl Session {
     /// damaged is left out: its message cannot be read any more, all others can.
     ///
     /// # Errors
-    /// Fails with [`LoadError`].
+    /// Fails with [`LoadError::NewerVersion`] if any of the rows is newer, and with
+    /// [`LoadError::Corrupt`] if the snapshot or the reset secrets are damaged.
     pub fn load<'a>(
         snapshot: &[u8],
         reset_secrets: &[u8],

@@ -77,6 +77,7 @@ impl Rows {
     }
 }
 
+/// One of the two people: the contact for the other one, and what this one has seen and sent.
 pub(crate) struct Person {
     pub(crate) identity: IdentityKeyPair,
     pub(crate) contact: Contact,

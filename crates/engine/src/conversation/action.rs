@@ -26,7 +26,9 @@ pub enum Action<Step, State> {
     /// Drop the link at once, without sending what is queued.
     Drop,
     /// Tell the app this state. The number is the newest [round](Situation::round) that had begun
-    /// before the attempt to connect, the answer or the loss of the link that led to the state.
+    /// before the answer or the look that led to the state. If the state is the outcome of an
+    /// attempt to connect, or the end of a link, the round had begun before that attempt, or before
+    /// the attempt that opened the link.
     Show(State, u64),
     /// Tell the app that a link is being opened, unless the last state that the app was told is a
     /// failure. The number is the newest [round](Situation::round) that had begun before the
@@ -38,7 +40,8 @@ pub enum Action<Step, State> {
 
 /// A change of the engine that a conversation asks for.
 pub trait EngineStep<E>: Send + 'static {
-    /// Makes the change and stores it in the vault. `time` is in seconds since 1970-01-01.
+    /// Makes the change and stores it in the vault. `time` is in seconds since 1970-01-01, `today`
+    /// the day that is believed ([`Engine::today`](crate::Engine::today)).
     ///
     /// # Errors
     /// Fails with the error of the vault.
@@ -60,13 +63,14 @@ pub trait LinkConversation<E> {
     fn has_actions(&self) -> bool;
 
     /// Looks at the engine and the line for work, and queues actions for the work that it finds.
-    /// Called when [`next_action`](Self::next_action) returns `None`, after each event and at the
-    /// deadline.
+    /// Called each time that [`next_action`](Self::next_action) returns `None`: at the start, after
+    /// the actions are performed, after each event, and at the deadline.
     fn look(&mut self, engine: &E, at: &Situation, rng: &mut dyn Rng);
 
     /// Returns the state that the app is told after each look, with the newest
-    /// [round](Situation::round) that had begun before the state was reached. Returns `None` if no
-    /// link is open, or if the conversation reports its states by [`Action::Show`] only.
+    /// [round](Situation::round) after whose beginning the relay has shown that it is there.
+    /// Returns `None` if no link is open, or if the conversation reports its states by
+    /// [`Action::Show`] only.
     fn state(&self) -> Option<(Self::State, u64)>;
 
     /// Handles the outcome of [`Action::Open`]: the link was opened, or could not be opened.
@@ -76,7 +80,8 @@ pub trait LinkConversation<E> {
     fn on_items(&mut self, items: Vec<Item>, at: &Situation);
 
     /// Handles the success of [`Action::Send`]: the items are queued, and `end` is the position in
-    /// the link's byte stream at which the queue now ends.
+    /// the connection's byte stream at which the queue now ends. If they cannot be queued,
+    /// [`on_lost`](Self::on_lost) is called instead.
     fn on_queued(&mut self, end: u64);
 
     /// Handles the outcome of [`Action::Step`]. If the step failed, actions that depend on it are

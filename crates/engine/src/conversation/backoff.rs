@@ -6,8 +6,8 @@ use super::uniform::duration_within;
 use rand_core::Rng;
 use std::{ops::Range, time::Duration};
 
-/// Minimum time of the first wait, which no user's action shortens. The minimum doubles with each
-/// failure. As spec/14-client.md section 6 says.
+/// Time to which a user's action may shorten the first wait, and no further. The time doubles with
+/// each failure in a row, up to [`LONGEST_FLOOR`] (spec/14-client.md section 6).
 const FIRST_FLOOR: Duration = Duration::from_millis(200);
 /// Maximum of the part of a wait that no user's action shortens. As spec/14-client.md section 6
 /// says.
@@ -90,8 +90,9 @@ impl Backoff {
         Wait { until, floor, is_shortened: false }
     }
 
-    /// Doubles the next wait. Called when a wait has ended by itself. Waits that a user ends do not
-    /// grow: sending much while a relay is down for a moment must not lead to a long wait after it.
+    /// Doubles the next wait, up to the longest one. Called when a wait has ended by itself. Waits
+    /// that a user ends do not grow: sending much while a relay is down for a moment must not lead
+    /// to a long wait after it.
     pub(crate) fn grow(&mut self) {
         self.next = self.next.saturating_mul(2).min(self.spans.end);
     }

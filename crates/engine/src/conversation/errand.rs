@@ -5,7 +5,8 @@ use deaddrop_wire::Item;
 use std::time::Duration;
 
 /// Maximum time of an errand whose link is slow but makes progress, as spec/14-client.md section 6
-/// says. An errand whose own time limit is longer has that limit.
+/// says. An errand whose own time limit is longer has that limit. Each of the two links of a
+/// [`Publishing`](super::Publishing) has a time of its own.
 pub const LONGEST_ERRAND: Duration = Duration::from_secs(120);
 /// Time between two checks of an errand whose time limit has passed: whether bytes still move over
 /// its link.
@@ -83,7 +84,8 @@ pub trait Errand {
     fn deadline(&self) -> Option<Moment>;
 }
 
-/// The time limit of an errand: `patience` for each connection and each answer for which it waits.
+/// The time limit of an errand, or of one of the two links of a [`Publishing`](super::Publishing):
+/// `patience` for each connection and each answer for which it waits.
 /// While bytes move over the link the errand may continue after the limit, up to [`LONGEST_ERRAND`]
 /// in all.
 #[derive(Clone, Copy, Debug)]

@@ -10,9 +10,11 @@ use std::net::IpAddr;
 pub struct LineState {
     /// Whether bytes are queued that the line has not taken yet.
     pub is_sending: bool,
-    /// Number of bytes that the line has taken from the queue since the link was opened.
+    /// Number of bytes that the connection has taken from the queue so far, those of the handshake
+    /// among them.
     pub taken: u64,
-    /// Number of bytes that were received from the relay since the link was opened.
+    /// Number of bytes that the connection has received from the relay so far, those of the
+    /// handshake among them.
     pub read: u64,
     /// Number of bytes that the line takes in about 4 seconds, as far as was measured. A
     /// conversation queues no more at once, unless one item alone is longer.
@@ -36,7 +38,7 @@ pub struct Situation {
 pub struct LinkInfo {
     /// IP address at which the relay was reached.
     pub address: IpAddr,
-    /// Number of days for which the relay keeps blobs, by its Hello.
+    /// Number of days for which the relay keeps blobs, by its [Hello](deaddrop_wire::item::Hello).
     pub lives: BlobLives,
     /// Whether the relay makes mailboxes only for clients that show its token.
     pub needs_token: bool,

@@ -13,8 +13,8 @@ use deaddrop_wire::{
 };
 use std::time::Duration;
 
-/// Seconds between two pings that this client asks the relay for in its Hello (spec/14-client.md
-/// section 6).
+/// Seconds between two pings of this client, as it proposes them to the relay in its Hello
+/// (spec/14-client.md section 6).
 pub(super) const PING_S: u16 = 45;
 
 /// An encrypted record that is to be sent.
@@ -22,7 +22,8 @@ pub struct SealedRecord {
     /// The bytes of the record.
     pub bytes: Vec<u8>,
     /// Number of bytes of the record that answer items of the relay: all but those of blobs that
-    /// this client puts.
+    /// this client puts. The records of one call of [`Link::seal`] are counted as one: the bytes of
+    /// its blobs are taken to be at its end.
     pub reply_bytes: usize,
 }
 
@@ -128,8 +129,8 @@ struct Pulse {
     /// Time between two pings.
     period: Duration,
     next_ping: Moment,
-    /// The last time at which a byte had come from the relay, or at which bytes were still queued
-    /// for it.
+    /// The time of the last look at which a byte had come from the relay since the look before, or
+    /// bytes were still queued for it; at first, the time at which the link was opened.
     heard: Moment,
     /// Number of bytes that had come from the relay by the time `heard`.
     heard_bytes: u64,

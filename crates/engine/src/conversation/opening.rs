@@ -21,8 +21,8 @@ const WINDOW_BLOBS: u16 = 64;
 /// Maximum number of bytes of blobs that the relay may have sent to this client without an Ack
 /// (spec/14-client.md section 6).
 const WINDOW_BYTES: u32 = 1 << 20;
-/// Maximum length in bytes of a message of the relay before the link is open. The longest one, the
-/// handshake message S1, has 2,382.
+/// Maximum length in bytes of a message of the relay before [`OpeningStep::Send`]; later messages
+/// are records. The longest one, the handshake message S1, has 2,382.
 pub const MAX_HANDSHAKE_MESSAGE: usize = 4_096;
 
 /// The state of a link that is being opened: the handshake, then the wait for the relay's Hello.

@@ -7,10 +7,11 @@ use std::{
     time::Duration,
 };
 
-/// Minimum time between the beginnings of two links for one contact (spec/14-client.md section 6).
+/// Minimum time between the beginnings of two putting links for one contact (spec/14-client.md
+/// section 6).
 pub(crate) const SPACING: Duration = Duration::from_secs(1);
-/// Minimum time between two links for one contact that begin earlier than the spacing allows,
-/// because of a user's action (spec/14-client.md section 6).
+/// Minimum time between two putting links for one contact that begin earlier than the spacing
+/// allows, because of a user's action (spec/14-client.md section 6).
 const HASTE_EVERY: Duration = Duration::from_secs(10);
 
 /// Start times of the putting links, by contact, shared by all conversations of a client. The times
@@ -20,6 +21,7 @@ const HASTE_EVERY: Duration = Duration::from_secs(10);
 pub struct Openings(Mutex<BTreeMap<u32, Opening>>);
 
 #[derive(Debug)]
+/// The times at which putting links for one contact have begun.
 struct Opening {
     /// The time at which the newest link began.
     began: Moment,
@@ -28,10 +30,10 @@ struct Opening {
 }
 
 impl Openings {
-    /// Asks whether a link for a contact may begin now, at least `spacing` after the one before; if
-    /// it may, notes that it begins. `is_urgent` tells that a user's action has ended the wait:
-    /// then the link may begin earlier, once in [`HASTE_EVERY`]. `Err` holds the moment before
-    /// which the link may not begin.
+    /// Asks whether a putting link for a contact may begin now, at least `spacing` after the one
+    /// before; if it may, notes that it begins. `is_urgent` tells that a user's action has ended
+    /// the wait: then the link may begin earlier, once in [`HASTE_EVERY`]. `Err` holds the moment
+    /// before which the link may not begin.
     pub(crate) fn begin(
         &self,
         contact: u32,

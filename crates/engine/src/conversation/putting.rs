@@ -172,8 +172,8 @@ impl PutConversation {
         }
     }
 
-    /// Drops the link, which has ended or whose relay does not answer. The wait begins. Does
-    /// nothing if no link is open.
+    /// Drops the link, which has ended or whose relay does not answer. The next look begins the
+    /// wait. Does nothing if no link is open.
     fn lose_link(&mut self) {
         let State::Linked(link) = &self.state else { return };
         let round = link.round;

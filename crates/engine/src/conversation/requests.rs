@@ -36,7 +36,8 @@ pub(crate) fn classes(name: MailboxName, kind: MailboxKind) -> (QuotaClass, Leas
     }
 }
 
-/// Creates the request with number `req` that makes a mailbox at a relay.
+/// Creates the request with number `req` that makes a mailbox at a relay. `token` is shown to the
+/// relay; empty: none.
 pub(crate) fn create(
     req: u32,
     relay: &Fingerprint,

@@ -18,7 +18,7 @@ use std::{
 /// Also the wait before work that could not be done is tried again.
 pub const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// The wait after the first failure to empty an invite mailbox, and the longest one. The wait
-/// doubles with each failure.
+/// doubles with each failure in a row, up to the longest one.
 const EMPTY_WAITS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(900));
 /// Wait after a pass in which the vault was too full or too slow. Any time that keeps a full vault
 /// from being tried in a loop would do.
@@ -31,11 +31,11 @@ pub trait Agenda {
     fn reading_relays(&self) -> Vec<String>;
     /// Returns the numbers of the contacts for which envelopes wait.
     fn contacts_with_puts(&self) -> Vec<u32>;
-    /// Returns the numbers of the contacts to which a receipt is due.
+    /// Returns the numbers of the contacts to which a receipt is due and can be made now.
     fn receipts_due(&self) -> Vec<u32>;
     /// Returns the invite mailboxes that are to be emptied.
     fn invites_to_empty(&self) -> Vec<InviteToEmpty>;
-    /// Whether the last day of an open invite has passed.
+    /// Whether [`Engine::end_invites`](crate::Engine::end_invites) would end an invite now.
     fn has_ended_invites(&self, today: Day) -> bool;
     /// Whether an item is due to be sent again now: one that a contact misses, or one of an earlier
     /// stream that a new stream has to repeat.
@@ -45,19 +45,20 @@ pub trait Agenda {
     /// Whether a new sentinel mailbox is to be made now: one that only shows whether the vault was
     /// put back from a copy.
     fn is_sentinel_due(&self, time: u64) -> bool;
-    /// Whether sessions that are not used may be dropped, for contacts whose relays are all in
-    /// `read`.
+    /// Whether sessions that are not used may be dropped, for a contact whose mailboxes all lie at
+    /// relays in `read`, from which everything has been read.
     fn is_tidy_due(&self, read: &BTreeSet<String>, today: Day) -> bool;
     /// Returns the seconds until the first message has waited for `wait_s` seconds behind a missing
-    /// one, for contacts that have a mailbox at one of the relays in `read`; `None` if no message
-    /// waits.
+    /// one, for contacts that have a mailbox at one of the relays in `read`; 0 also if the time of
+    /// a message does not count yet: [`DutyStep::ShowGaps`] begins it. `None` if no message waits.
     fn gap_due(&self, time: u64, wait_s: u64, read: &BTreeSet<String>) -> Option<u64>;
 }
 
 /// A change of the engine that a [`Schedule`] asks for. Contacts are named by their numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DutyStep {
-    /// End the invites whose last day has passed.
+    /// End the invites whose last day has passed: see
+    /// [`Engine::end_invites`](crate::Engine::end_invites).
     EndInvites,
     /// Seal the receipt to this contact. It cannot be sealed while the contact has to answer first.
     SealReceipt(u32),
@@ -69,14 +70,16 @@ pub enum DutyStep {
     ResetLost,
     /// Note that a new sentinel mailbox is to be made.
     RenewSentinel,
-    /// Drop unused sessions of contacts whose mailboxes at these relays are all read.
+    /// Drop unused sessions of contacts whose mailboxes all lie at these relays, from which
+    /// everything has been read.
     TidyRead(BTreeSet<String>),
     /// Give the app the messages that have waited for this many seconds behind missing ones, for
     /// contacts that have a mailbox at one of these relays, from which everything has been read.
     ShowGaps(u64, BTreeSet<String>),
     /// Begin the day: see [`Engine::begin_day`](crate::Engine::begin_day).
     BeginDay,
-    /// Try the contacts' addresses again whose relays have refused them.
+    /// Try the refused addresses again of contacts that have no other address: see
+    /// [`Engine::retry_stale`](crate::Engine::retry_stale).
     RetryStale,
 }
 
@@ -291,8 +294,8 @@ impl Schedule {
         None
     }
 
-    /// Handles the outcome of a step. `Ok(true)`: a receipt was sealed; `Ok(false)`: none was, or
-    /// the step is of another kind.
+    /// Handles the outcome of a step: the result of [`DutyStep::run`]. In `done`, `true` says that
+    /// a receipt was sealed; `false`: none was, or the step is of another kind.
     ///
     /// # Errors
     ///

@@ -47,7 +47,8 @@ impl Connectivity {
         matches!(self, Self::CaughtUp | Self::NeedsToken | Self::Waiting)
     }
 
-    /// Whether the state does not change soon without an action of the user.
+    /// Whether messages of the relay are not read, and that does not change soon without an action
+    /// of the user. `false` for [`NeedsToken`](Self::NeedsToken), in which everything is read.
     pub const fn needs_user(self) -> bool {
         matches!(
             self,

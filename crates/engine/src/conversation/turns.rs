@@ -77,7 +77,7 @@ impl TurnQueues {
         next
     }
 
-    /// Returns the places that wait for their turn at an address.
+    /// Returns the places that wait for their turn at an address, in the order of their turns.
     pub fn waiting(&self, relay: &RelayAddress) -> Vec<Ticket> {
         let queue = self.queues.get(&relay.to_string());
         queue.into_iter().flat_map(|queue| queue.errands.iter().chain(&queue.others)).copied().collect()

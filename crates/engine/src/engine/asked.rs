@@ -38,9 +38,10 @@ impl Asked {
 }
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Keeps an envelope until the user has decided, and adds an event the first time that this is
-    /// asked. Drops it if [`MAX_ASKED`] envelopes wait already. `identity` is the identity that
-    /// asks to be the contact; `None`: the contact asks for a reset.
+    /// Keeps an envelope until the user has decided, and adds an event unless an envelope with the
+    /// same request waits already. Does nothing if [`MAX_ASKED`] envelopes of the contact wait, if
+    /// this one is among them, or while [`asks_nothing`](Engine::asks_nothing) is set. `identity`
+    /// is the identity that asks to be the contact; `None`: the contact asks for a reset.
     pub(super) fn ask(
         &mut self,
         step: &mut Step,
@@ -80,9 +81,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 
     /// Agrees to one request of the contact.
     ///
-    /// Reads the newest envelope that makes the request, as agreed to. Then reads the other
-    /// envelopes that waited, without asking again: most belong to the session that the first one
-    /// has begun.
+    /// Reads the newest envelope that makes the request, as agreed to; if it is not valid any more,
+    /// the one before it, and so on. Then reads the other envelopes that waited, without asking
+    /// again: most belong to the session that the first one has begun.
     ///
     /// # Errors
     /// Fails with [`EngineError::UnknownContact`] if there is no contact with this name, with
@@ -145,8 +146,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 
     /// Reads and forgets the envelope `asked`, which was kept at `place`. If `agreed`, does first
-    /// what the envelope asks for. Returns whether that was done: `false` also if the request is
-    /// not valid any more.
+    /// what the envelope asks for. Returns whether that was done: `false` if not `agreed`, or if
+    /// the request is not valid any more.
     fn answer(
         &mut self,
         id: u32,
@@ -221,8 +222,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 
     /// Gives a contact another identity: ends every session with the old one, and drops the
-    /// contact's addresses, which belong to the device of the old identity. Own mailboxes that this
-    /// device knows are retired.
+    /// contact's addresses, which belong to the device of the old identity. Retires the contact's
+    /// private mailboxes, which that device may know.
     pub(super) fn change_identity(
         &mut self,
         step: &mut Step,

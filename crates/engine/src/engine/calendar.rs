@@ -34,8 +34,9 @@ pub const fn is_same_day(one: Day, other: Day) -> bool {
 }
 
 impl CalendarRow {
-    /// Creates the calendar of a client that was just made. Any day is harmless: the client has
-    /// nothing that could end.
+    /// Creates the calendar of a client that was just made, with the day of `now` (in seconds since
+    /// 1970-01-01), or [`Day::FIRST_PLAUSIBLE`] if that day is not plausible. Any day is harmless:
+    /// the client has nothing that could end.
     pub(super) fn begin(now: u64) -> Self {
         let system = Day::of_unix_seconds(now);
         let day = if system.is_plausible() { system } else { Day::FIRST_PLAUSIBLE };
@@ -53,7 +54,8 @@ impl CalendarRow {
     }
 
     /// Moves the believed day, or begins or ends a wait, as the machine's clock (`now`, in seconds
-    /// since 1970-01-01) and the days in the latest Hellos of own relays demand.
+    /// since 1970-01-01) and the days that own relays say now (`relays`) demand by the rules of
+    /// spec/14-client.md section 2.2.
     fn look(&mut self, now: u64, relays: &[Day]) {
         let system = Day::of_unix_seconds(now);
         if !system.is_plausible() {
@@ -92,7 +94,8 @@ impl CalendarRow {
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
     /// Looks at the machine's clock (`now`, in seconds since 1970-01-01) and at the days that own
-    /// relays say now, stores the change, and returns the day that is believed.
+    /// relays say now (`relays`: for each open link the day in the relay's Hello plus the days that
+    /// have passed since), stores the change, and returns the day that is believed.
     ///
     /// # Errors
     /// Fails with the error of the vault.
@@ -110,8 +113,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 
     /// Looks at the machine's clock (`now`, in seconds since 1970-01-01) and at the days that own
-    /// relays say now, and returns the day that is believed. If the vault is full or busy, the day
-    /// that it holds stays, and the clock is looked at again after a minute.
+    /// relays say now, as [`look_at_clock`](Self::look_at_clock) does, and returns the day that is
+    /// believed. If the vault is full or busy, the day that it holds stays, and the clock is looked
+    /// at again after a minute.
     ///
     /// # Errors
     /// Fails with any other error of the vault; the engine is dead then.
@@ -169,8 +173,9 @@ mod tests {
         day.unix_seconds() + hour * HOUR_S
     }
 
-    /// Looks every minute for three days at a clock that is ahead by `lead` days. Returns the hour
-    /// in which the clock was believed; `None` if it was not.
+    /// Looks every minute for three days at a clock that is ahead by `lead` days. Returns the
+    /// number of whole hours from the first look to the one at which the clock was believed; `None`
+    /// if it was not.
     fn believed_after(calendar: &mut CalendarRow, lead: u32, relays: &[Day]) -> Option<u64> {
         (0..3 * 24 * 60).find_map(|minute| {
             let now = TODAY.plus(lead).unix_seconds() + minute * 60;

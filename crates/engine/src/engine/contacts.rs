@@ -34,18 +34,20 @@ pub struct ContactInfo {
     /// ([`SessionLost`](crate::EventKind::SessionLost),
     /// [`StaleReset`](crate::EventKind::StaleReset) or
     /// [`PeerRewound`](crate::EventKind::PeerRewound)); `None` once a session is established again.
-    /// If the day stays and `begins_again` is `false`, no texts come until a user calls
-    /// [`begin_again`](crate::Engine::begin_again), or makes a new invite for the contact.
+    /// If it does not become `None` by itself and `begins_again` is `false`, no texts come until a
+    /// user calls [`begin_again`](crate::Engine::begin_again), or makes a new invite for the
+    /// contact.
     pub session_trouble: Option<Day>,
-    /// Whether a new session that the user began by [`begin_again`](crate::Engine::begin_again)
-    /// waits for the contact to agree. `false` while a session that the client has begun by itself
-    /// waits: if `session_trouble` stays, the user has to do something.
+    /// Whether a new session that the user began, by [`begin_again`](crate::Engine::begin_again) or
+    /// by accepting a new invite of the contact, has no answer yet. After `begin_again` the contact
+    /// has to agree first. `false` while a session that the client has begun by itself waits: if
+    /// `session_trouble` stays, the user has to do something.
     pub begins_again: bool,
-    /// The last day of the open invite for this contact, whose link
-    /// [`open_link`](crate::Engine::open_link) returns; `None` if no invite is open.
+    /// The last day of the open invite for this contact, published or not; `None` if no invite is
+    /// open. [`open_link`](crate::Engine::open_link) returns the link of a published one.
     pub invite_until: Option<Day>,
-    /// The addresses of the relays on which this client reads the contact's messages, first the one
-    /// of which the contact is told.
+    /// The addresses of the relays on which mailboxes for the contact's messages lie or are to be
+    /// made, each once; first that of the newest private mailbox, which the contact is told.
     pub relays: Vec<String>,
     /// The reason for which messages for this contact wait although its relay may be up; `None`:
     /// there is no such reason.
@@ -83,7 +85,7 @@ pub enum ContactAsks {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ContactState {
-    /// There is no session: the invite was not used yet, or has expired.
+    /// There is no session: the invite was not used yet, has expired, or was withdrawn.
     Invited,
     /// There is a session, but the contact is not authenticated against a quantum attacker yet, or
     /// the session is lost.
@@ -93,7 +95,7 @@ pub enum ContactState {
 }
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Lists all contacts by name.
+    /// Returns all contacts, sorted by name in the order of code points.
     pub fn contact_list(&self) -> Vec<ContactInfo> {
         let own = self.identity.identity_key().hash();
         let mut list: Vec<_> = self.contacts.values().map(|contact| contact.info(own)).collect();
@@ -116,8 +118,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     ///
     /// # Errors
     /// Fails with [`EngineError::UnknownContact`] if there is no contact with this name, with
-    /// [`EngineError::NoSession`] if there is no session with it, and with [`EngineError::Vault`]
-    /// if the vault fails.
+    /// [`EngineError::NoSession`] if there never was a session with it, and with
+    /// [`EngineError::Vault`] if the vault fails.
     pub fn set_verified(&mut self, name: &str, verified: bool) -> Result<(), EngineError> {
         let (id, contact) = self.find(name).ok_or(EngineError::UnknownContact)?;
         if contact.ratchet.is_none() {

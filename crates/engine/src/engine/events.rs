@@ -76,8 +76,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(events)
     }
 
-    /// Whether the vault has failed, so that every call that stores something fails until the vault
-    /// is opened again.
+    /// Whether the vault has failed, or [`stop`](Self::stop) was called, so that every call that
+    /// stores something fails until the vault is opened again.
     pub const fn is_dead(&self) -> bool {
         self.dead
     }
@@ -88,7 +88,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.dead = true;
     }
 
-    /// Returns the number of the newest event; 0 if there was none yet.
+    /// Returns the number of the newest event, erased or not; 0 if there was none yet.
     pub const fn last_event(&self) -> u64 {
         self.next_event.saturating_sub(1)
     }
@@ -100,6 +100,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 
     /// Stores the cursor: the number up to which a simple app has shown the events of all contacts.
+    /// A lower number replaces a higher one, too.
     ///
     /// # Errors
     /// Fails with the error of the vault.
@@ -163,7 +164,10 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         contacts.iter().map(|name| owner(name).ok_or(EngineError::UnknownContact)).collect()
     }
 
-    /// Erases the events with numbers below `number`, also if the vault is full.
+    /// Erases the events with numbers below `number`, also if the vault has no room for a batch:
+    /// then the newest event of all stays, and the call fails if its number is below `number`. If
+    /// the vault still has no room for the user's texts, old rows by which repeats of messages are
+    /// recognised are erased, too.
     ///
     /// # Errors
     /// Fails with the error of the vault. Some of the events may be erased then; the call can be

@@ -33,18 +33,21 @@ const FALL_OUT_AT_ONCE: usize = 2;
 /// Number of blobs in a row that no key opens after which the session is taken for lost
 /// (spec/14-client.md section 4.2).
 const MAX_UNREAD: u8 = 3;
-/// The count of blobs that no key opens after this vault was put back from a copy: the first such
-/// blob then shows that the session is lost.
+/// Number to which the count of blobs that no key opens is set when this vault was put back from a
+/// copy: the first such blob then shows that the session is lost.
 pub(super) const UNREAD_AFTER_RESTORE: u8 = MAX_UNREAD - 1;
 
 /// The result of processing a blob. Whatever it is, the blob is acknowledged to the relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlobOutcome {
-    /// The blob was read, and its content is stored.
+    /// The blob was read, and its content is stored; or another person has used the contact's
+    /// invite, and the blob is kept until the user has decided.
     Stored,
     /// The blob, or the message in it, was processed before.
     Duplicate,
-    /// No key opens the blob, or its content cannot be read or kept. Only a count was changed.
+    /// The blob has no content that is stored: no key opens it, it cannot be read or kept, or it
+    /// asks for a reset. Its other effects are kept: changed sessions, a count, a request that
+    /// waits for the user, the event that a session is lost.
     Junk,
     /// The content needs a newer version of this program, and is kept for it.
     Parked,
@@ -323,8 +326,10 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 
     /// Adds a private mailbox for a peer, which is to be created and told to that peer alone; if
-    /// there is one already, queues a message that tells its address. Called on the inviter's side
-    /// when a session begins.
+    /// there is one already, queues a message that tells its address. Does nothing if a private
+    /// mailbox is still to be created, or if there is none and no relay is set. Called on the
+    /// inviter's side when a session begins, and by
+    /// [`want_private_mailboxes`](Self::want_private_mailboxes).
     pub(super) fn want_private(&mut self, step: &mut Step, id: u32) -> Result<(), VaultError> {
         let relay = self.relay();
         let Some(contact) = self.contacts.get_mut(&id) else { return Ok(()) };
@@ -406,8 +411,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.seal_drafts(step, id)
     }
 
-    /// Counts a start of processing a blob in the vault before it begins, if the blob came before
-    /// in this process, or is one of the first after a crash. Returns the number of starts, this
+    /// Counts a start of processing a blob in the vault before it begins, if an earlier start in
+    /// this process has not ended, or if it is one of the first
+    /// [`WATCHED_STARTS`](super::WATCHED_STARTS) after a crash. Returns the number of starts, this
     /// one among them; 1 if it is not counted.
     pub(super) fn count_attempt(&mut self, tag: &[u8; 16]) -> Result<u8, VaultError> {
         let watched = self.watched_starts > 0 || !self.seen.insert(*tag);
@@ -442,9 +448,11 @@ impl Peer {
             .or_else(|| std::mem::take(&mut self.doubts_all).then(|| self.misses_all()).flatten())
     }
 
-    /// Counts a blob that no key opens. Returns whether there were [`MAX_UNREAD`] in a row, so that
-    /// the peer must be at a turn that this vault does not know: only the peer puts into a private
-    /// mailbox, and a relay that repeats an old blob does not do so many times in a row.
+    /// Counts a blob that no key opens, if it came by a private mailbox of a peer that has
+    /// answered; the last one that is needed counts by whatever mailbox it comes. Returns whether
+    /// there were at least [`MAX_UNREAD`] in a row, so that the peer must be at a turn that this
+    /// vault does not know: only the peer puts into a private mailbox, and a relay that repeats an
+    /// old blob does not do so many times in a row.
     fn note_unread(&mut self, step: &mut Step, name: MailboxName) -> bool {
         let mut mailboxes = self.row.mailboxes.iter();
         let is_private = mailboxes.any(|row| row.id == name.mailbox && row.kind == MailboxKind::Private);
@@ -463,7 +471,7 @@ impl Peer {
 }
 
 /// Adds a row to a list that is sorted from old to new. If the list is longer than `most`, removes
-/// the oldest rows and erases them in the step.
+/// the oldest rows, at most [`FALL_OUT_AT_ONCE`], and erases them in the step.
 pub(super) fn push_bounded(list: &mut VecDeque<RowKey>, row: RowKey, most: usize, step: &mut Step) {
     list.push_back(row);
     let over = list.len().saturating_sub(most).min(FALL_OUT_AT_ONCE);

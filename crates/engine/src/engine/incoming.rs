@@ -41,8 +41,9 @@ pub(super) const MAX_SEEN: usize = 4_096;
 /// Number of messages of a conversation that are still recognised if events are erased and the
 /// vault has no room for the user's texts even so.
 pub(super) const MAX_SEEN_WITHOUT_ROOM: usize = 512;
-/// Maximum difference by which the clock of a message may be above the conversation's and be
-/// believed (spec/14-client.md section 4.1): a peer must not be able to use the numbers up.
+/// Maximum difference by which the clock of a message (a counter, not a time) may be above the
+/// conversation's and be believed (spec/14-client.md section 4.1): a peer must not be able to use
+/// the numbers up.
 const MAX_CLOCK_STEP: u64 = 1 << 20;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
@@ -195,7 +196,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 
     /// Moves the low-water mark over the held items that follow it, as many as one step has room
-    /// for, and gives those to the app that were not shown. Returns whether there were any.
+    /// for, and gives those to the app that were not shown. Returns whether the mark moved.
     pub(super) fn advance(
         &mut self,
         step: &mut Step,
@@ -288,7 +289,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 
     /// Gives the app the messages that have waited behind a missing one for at least `wait_s`
-    /// seconds.
+    /// seconds, after the event [`MessagesMissing`](EventKind::MessagesMissing).
     ///
     /// The time counts from the first call that finds them waiting. Only contacts that have a
     /// mailbox at one of the relays in `read`, from which everything has been read, are looked at.
@@ -413,8 +414,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.add_message_event(step, id, Some(message.id), today, manner.event(message.text.clone()))
     }
 
-    /// Notes, in memory only, an address that a contact has told, if it is valid. The newest
-    /// address is used first; a bounded number of older ones is kept.
+    /// Notes an encoded [`MailboxAddress`] that a contact has told; one that does not decode is
+    /// dropped. It is stored with the next stored change of the contact. The newest address that
+    /// has not refused is used; at most 8 are kept.
     pub fn learn_address(&mut self, id: u32, encoded: &[u8]) {
         let Some(contact) = self.contacts.get_mut(&id) else { return };
         let addresses = &mut contact.row.addresses;

@@ -92,10 +92,10 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         relay.ok_or(EngineError::NoRelay)
     }
 
-    /// Makes an invite that is valid for `days` days, stores it, and returns the number of its
-    /// contact. If an invite for this name was made and not published, continues with that invite,
-    /// or withdraws it if it would end earlier. A contact that has answered can be invited again: a
-    /// new session begins when it accepts.
+    /// Makes an invite whose last day is `days` days after `today`, stores it, and returns the
+    /// number of its contact. If an invite for this name was made and not published, continues with
+    /// that invite, or withdraws it if it would end earlier. A contact that has answered can be
+    /// invited again: a new session begins when it accepts.
     ///
     /// # Errors
     /// Fails with [`EngineError::InviteOpen`] if an invite for this name is published and open,
@@ -153,8 +153,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 
     /// Ends the open invites whose last day has passed on the *sure day*: the believed day without
-    /// days that no own relay has confirmed. Their secrets are erased, and their landing mailboxes
-    /// are deleted. Messages for the contacts stay.
+    /// days that no own relay has confirmed. Their secrets are erased, their landing mailboxes are
+    /// deleted, and the app is told ([`InviteExpired`](EventKind::InviteExpired)). Messages for the
+    /// contacts stay.
     ///
     /// # Errors
     /// Fails with the error of the vault.
@@ -281,7 +282,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 
     /// Accepts an invite: begins a session with the person who made it, stores it, and returns the
     /// number of the contact. The invite mailbox is emptied only after a relay has stored the first
-    /// message. Accepting the same invite again by the same name changes nothing.
+    /// message. Accepting the same invite again by the same name changes nothing. If no relay is
+    /// set, that of the link is set. [`Acceptance::allowed`] is allowed from then on, as by
+    /// [`allow_private`](Self::allow_private).
     ///
     /// # Errors
     /// Fails as [`check_accept`](Self::check_accept) does, with [`EngineError::Bundle`] if the

@@ -1,6 +1,7 @@
 //! Own mailboxes, which are wanted, live, retiring or lost. A new one is made before an old one is
 //! deleted (spec/14-client.md section 5.3). In the state *wanted* a mailbox is still to be created
-//! at its relay, and *retiring* means that it is to be deleted there.
+//! at its relay, *lost* means that the relay does not have it any more and that it is to be created
+//! again, and *retiring* that it is to be deleted there.
 
 use super::{Engine, Peer};
 use crate::{
@@ -46,7 +47,8 @@ pub struct OwnMailbox {
 }
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Returns the addresses of the relays on which own mailboxes lie, or are to be made, sorted.
+    /// Returns the addresses of the relays on which own mailboxes lie, those that are to be deleted
+    /// among them, or are to be made: sorted, each once.
     pub fn reading_relays(&self) -> Vec<String> {
         let mailboxes = self.contacts.values().flat_map(|contact| contact.row.mailboxes.iter());
         let mailboxes = mailboxes.chain(&self.sentinel.row.mailboxes);
@@ -72,8 +74,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.config.relay.iter().any(is_it) || self.reading_relays().iter().any(is_it)
     }
 
-    /// Returns the own mailboxes at the relay with this address, those that are to be made or
-    /// deleted among them, without the landing mailbox of an invite that is not published yet.
+    /// Returns the own mailboxes at the relay with this address, sentinels and those that are to be
+    /// made or deleted among them, without the landing mailbox of an invite that is not published
+    /// yet.
     pub fn mailboxes_at(&self, relay: &str) -> Vec<OwnMailbox> {
         let mut list = Vec::new();
         for (id, contact) in &self.contacts {
@@ -149,8 +152,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.finish(step)
     }
 
-    /// Notes that the relay does not have a mailbox that was live. It is created again with the
-    /// same address.
+    /// Notes that the relay does not have a contact's mailbox that was live. It becomes lost: the
+    /// caller creates it again with the same capabilities, so that its address stays. For a
+    /// sentinel mailbox, call [`sentinel_lost`](Self::sentinel_lost) instead.
     ///
     /// # Errors
     /// Fails with the error of the vault.
@@ -229,7 +233,8 @@ pub(super) fn new_mailbox(
     MailboxRow { id, relay: relay.to_string(), kind, state: MailboxState::Wanted, own, read, send }
 }
 
-/// Whether a MailboxMove with this encoded address is queued or still waits for its receipt.
+/// Whether a [`MailboxMove`](Content::MailboxMove) with this encoded address is queued or still
+/// waits for its receipt.
 fn is_move_waiting(contact: &Peer, address: &[u8]) -> bool {
     let items = contact.items.values().map(|item| (item.kind, &item.content));
     let drafts = contact.drafts.values().map(|draft| (draft.kind, &draft.content));

@@ -17,8 +17,8 @@ const FIRST_WAIT_S: u64 = 60;
 /// The longest wait between two tries, in seconds: a day.
 const LONGEST_WAIT_S: u64 = 86_400;
 /// Maximum of `spent`: number of bytes of envelopes that are sent again to one contact within one
-/// hour, because they are missing or a new stream repeats them. Items that are sent again because
-/// their blob has expired are not counted.
+/// hour of the machine's clock, because they are missing or a new stream repeats them. Items that
+/// are sent again because their blob has expired are not counted.
 const MAX_BYTES_AN_HOUR: u64 = 1 << 20;
 /// Seconds until the missing items of a contact are looked at again, after [`MAX_BYTES_AN_HOUR`] or
 /// the end of a turn has stopped them.
@@ -62,8 +62,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         Ok(has_room)
     }
 
-    /// Returns the number of received items that are held behind a missing one, and the number of
-    /// sent items that contacts miss.
+    /// Returns two numbers, of all contacts together: the items of each contact's newest stream
+    /// that have come behind a missing one, given to the app or not, and the sent items that
+    /// contacts miss.
     pub fn gaps(&self) -> (usize, usize) {
         let held = |contact: &Peer| contact.row.incoming.last().map_or(0, |stream| stream.sparse.len());
         let held = self.contacts.values().map(held).sum();
@@ -78,9 +79,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         })
     }
 
-    /// Sends the items again that contacts miss, and those that a new stream has to repeat, each
-    /// when its wait is over. The bytes that are sent to a contact in an hour are bounded, whatever
-    /// its receipts say.
+    /// Encrypts the items again that contacts miss, each when its wait is over, and those that a
+    /// new stream has to repeat: they wait to be put then. To each contact at most 1 MiB of
+    /// envelopes is sent again in one hour of the machine's clock, whatever its receipts say.
     ///
     /// # Errors
     /// Fails with the error of the vault.

@@ -14,14 +14,14 @@ use rand_core::CryptoRng;
 const MAX_PRIVATE: usize = 4;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Sets the relay and moves all contacts to it: each gets a new private mailbox there. If the
-    /// process ends before all have moved, the next opening continues.
+    /// Sets the relay and moves all contacts to it: each whose newest private mailbox lies at
+    /// another relay gets a new one there. If the process ends before all have moved, the next
+    /// opening continues.
     ///
     /// # Errors
-    /// Fails with [`EngineError::StillMoving`] if a contact has 4 private mailboxes already and the
-    /// newest lies at another relay, and with [`EngineError::Vault`] if the vault has no room or
-    /// fails. If the vault fails after the relay was set, the next opening moves the contacts that
-    /// are left.
+    /// Fails with [`EngineError::StillMoving`] if a contact would then have more than 4 private
+    /// mailboxes, and with [`EngineError::Vault`] if the vault has no room or fails. If the vault
+    /// fails after the relay was set, the next opening moves the contacts that are left.
     pub fn move_to_relay(&mut self, relay: &RelayAddress) -> Result<(), EngineError> {
         let text = relay.to_string();
         // The newest is replaced if it was never made.

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub enum Need {
     /// No event outside: this client takes the next step by itself.
     Step,
-    /// The answer of a relay to a put of an envelope.
+    /// The put of an encrypted envelope, and the answer of its relay.
     Put,
     /// A session: the contact has not accepted the invite yet, or the session is lost.
     Session,
@@ -67,7 +67,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.contacts.iter().filter_map(need).collect()
     }
 
-    /// Returns the work on own mailboxes that is not done. `now` is in seconds since 1970-01-01.
+    /// Returns the work on own mailboxes that is not done, without that on the mailboxes of
+    /// contacts whose invite is not published yet. `now` is in seconds since 1970-01-01.
     pub fn mailbox_needs(&self, now: u64) -> MailboxNeeds {
         let mut needs = MailboxNeeds {
             empty: self.invites_to_empty().into_iter().map(|taken| taken.contact).collect(),

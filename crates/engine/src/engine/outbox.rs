@@ -26,7 +26,8 @@ pub struct PutJob {
     /// Number of the item in its stream; 0: the contact's control message (a Hello, or a receipt).
     pub number: u64,
     /// Number of times that an address of the contact had been learnt since the vault was opened,
-    /// when the job was taken. A refusal counts only if it is still the same.
+    /// when the job was taken. If more were learnt since, a refusal does not end the use of the
+    /// address: see [`Engine::refused`].
     pub learnt: u64,
     /// The address of the mailbox into which the envelope is put.
     pub address: MailboxAddress,
@@ -83,8 +84,9 @@ impl BlobLives {
     /// The numbers of days of a relay with default limits.
     pub const DEFAULT: Self = Self { days: 30, large_days: 7 };
 
-    /// Takes the numbers of days from the Hello of a relay, limited to [`BLOB_DAYS`]. A relay that
-    /// lies only causes that an item is sent again too early or too late.
+    /// Takes the numbers of days from the Hello of a relay (`blob_days` and `large_blob_days`),
+    /// limited to [`BLOB_DAYS`]. A relay that lies only causes that an item is sent again too early
+    /// or too late.
     pub fn from_hello(days: u16, large_days: u16) -> Self {
         let bounded = |days: u16| days.clamp(*BLOB_DAYS.start(), *BLOB_DAYS.end());
         Self { days: bounded(days), large_days: bounded(large_days) }
@@ -109,8 +111,10 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.contacts.iter().filter(|(_, contact)| waits(contact)).map(|(id, _)| *id).collect()
     }
 
-    /// Returns the next envelopes for a contact, oldest first, at most `most`, except those whose
-    /// [numbers](PutJob::number) are in `under_way`.
+    /// Returns the next envelopes for a contact, lowest [number](PutJob::number) first, at most
+    /// `most`, except those whose numbers are in `under_way`. They stay in the outbox: report each
+    /// answer by [`mark_stored_at_relay`](Self::mark_stored_at_relay) or
+    /// [`refused`](Self::refused).
     pub fn take_puts(&self, id: u32, under_way: &BTreeSet<u64>, most: usize) -> Vec<PutJob> {
         self.take_puts_within(id, under_way, most, usize::MAX)
     }
@@ -146,7 +150,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 
     /// Notes that a relay has stored these envelopes durably, and will keep them for the days of
-    /// `lives`. The envelopes are erased; the items stay until their receipt.
+    /// `lives`. The envelopes are erased; numbered items stay until their receipt, and a control
+    /// message is gone.
     ///
     /// If an item was encrypted again for a newer address in the meantime, the new envelope stays
     /// and is put as well, because the older mailbox may be deleted before it is read.
@@ -194,10 +199,12 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.finish_and_seal(step, id)
     }
 
-    /// Notes that a relay has refused an envelope, because it does not know the address. The item
-    /// is encrypted again for another address, under the same number: perhaps the relay had stored
-    /// the envelope before, and only the receipt decides. Nothing changes if the item was encrypted
-    /// again already.
+    /// Notes that a relay has refused an envelope, because it does not know the address. The
+    /// address is not used any more, unless an address of the contact was learnt since the job was
+    /// taken. If none is left, the app is told, once until a relay stores something for the
+    /// contact. The item is encrypted again for another address, under the same number: perhaps the
+    /// relay had stored the envelope before, and only the receipt decides. Nothing changes if the
+    /// item was encrypted again already.
     ///
     /// # Errors
     /// Fails with the error of the vault.
@@ -232,8 +239,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.finish(step)
     }
 
-    /// Whether an envelope for a contact waits that is sealed for an address that is not its
-    /// newest.
+    /// Whether an envelope for a contact waits that is sealed for another address than the
+    /// contact's newest that has not refused; `false` if all have.
     pub fn has_newer_address(&self, id: u32) -> bool {
         let Some(contact) = self.contacts.get(&id) else { return false };
         let Some(best) = contact.best_address() else { return false };
@@ -241,9 +248,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         contact.items.values().any(old)
     }
 
-    /// Encrypts the items again whose envelopes wait for an older address, for the newest one. A
-    /// receipt without a reset bundle is made again later instead, and a Hello is dropped: a peer
-    /// that has told a newer address has answered.
+    /// Encrypts the items again whose envelopes wait for another address, for the newest one that
+    /// has not refused. A receipt without a reset bundle is made again later instead, and a Hello
+    /// is dropped: a peer that has told a newer address has answered.
     ///
     /// # Errors
     /// Fails with the error of the vault.
@@ -279,8 +286,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 
     /// Tries the refused addresses again of contacts that have no other address, if the last such
-    /// call was at least five minutes ago. The time of the last one is stored, so that a client
-    /// that runs only for moments does not try more often.
+    /// try was at least five minutes ago. The time of the last try is stored, so that a client that
+    /// runs only for moments does not try more often.
     ///
     /// # Errors
     /// Fails with the error of the vault.

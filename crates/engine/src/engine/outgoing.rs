@@ -151,7 +151,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 
     /// Continues to turn items of an earlier stream into drafts, for which one step had no room.
-    /// Returns whether there were any.
+    /// Returns `false` if no such work was left.
     pub(super) fn continue_renumbering(&mut self, step: &mut Step, id: u32) -> Result<bool, VaultError> {
         let Some(contact) = self.contacts.get_mut(&id).filter(|contact| contact.row.outgoing.renumbers)
         else {
@@ -167,8 +167,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 
 /// The address for which an envelope is sealed, and the items that its content must begin with.
 pub(super) struct Target {
-    /// The encoded items before the content of an envelope: Hello and Device as long as the peer
-    /// has not answered, else none.
+    /// The encoded items before the content of an envelope: [`Content::Hello`] and
+    /// [`Content::Device`] as long as the peer has not answered, else none.
     pub(super) prefix: Zeroizing<Vec<u8>>,
     pub(super) address: Zeroizing<Vec<u8>>,
 }
@@ -177,7 +177,8 @@ pub(super) struct Target {
 const NOWHERE: StreamId = StreamId([0; 16]);
 
 impl ItemRow {
-    /// Creates a control message with this encoded content. Without content it is a Hello alone.
+    /// Creates a control message with this encoded content. Without content it is a Hello alone or,
+    /// once the peer has answered, an empty message.
     pub(super) fn control(content: Zeroizing<Vec<u8>>) -> Self {
         Self {
             kind: ItemKind::Control,
@@ -201,7 +202,8 @@ impl Peer {
         self.items.values().any(|item| item.sealed.is_some())
     }
 
-    /// Returns the number of messages that can still be sent before the peer has to answer.
+    /// Returns the number of messages that can still be sent before the peer has to answer; 0
+    /// without a session.
     pub(super) fn room_in_turn(&self) -> u32 {
         self.ratchet
             .as_ref()

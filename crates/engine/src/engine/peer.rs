@@ -15,7 +15,7 @@ pub(super) struct Peer {
     pub(super) person: PersonRow,
     pub(super) conversation: ConversationRow,
     pub(super) row: PeerRow,
-    /// The sessions with the contact; `None` until somebody has used the invite.
+    /// The sessions with the contact; `None` until the first one begins.
     pub(super) ratchet: Option<deaddrop_e2ee::contact::Contact>,
     pub(super) invite: Option<(InviteRow, PendingInvite)>,
     /// The items of the outgoing stream by their numbers; 0 is the control message (a Hello, or a

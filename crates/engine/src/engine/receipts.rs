@@ -80,8 +80,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 
     /// Applies a receipt to the outgoing stream: erases the items that its digest proves to be
-    /// received, and notes those that are missing. A digest that differs replaces the stream by a
-    /// new one, at most once a day.
+    /// received, and notes those that are missing. A digest that differs, and receipts that stand
+    /// still too often, replace the stream by a new one, together at most once a day.
     pub(super) fn apply_receipt(
         &mut self,
         step: &mut Step,

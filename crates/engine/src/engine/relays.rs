@@ -21,7 +21,7 @@ const MAX_TOKENS: usize = 64;
 /// The relays and IP addresses to which the client may connect although they are not public.
 pub struct Reach {
     /// Relays that the user has named: the one that is set, and those on which own mailboxes still
-    /// lie. Their hosts are allowed wherever they lead.
+    /// lie, but not one that only came with an invite. Their hosts are allowed wherever they lead.
     pub named: Vec<RelayAddress>,
     /// IP addresses that the user has allowed, oldest first.
     pub allowed: Vec<IpAddr>,

@@ -37,7 +37,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.dead = !error.is_passing() || self.reload().is_err();
     }
 
-    /// Reads all rows again into memory. Only the state that no row holds is kept.
+    /// Reads all rows again into memory. State that no row holds stays; that of contacts stays as
+    /// far as [`Peer::remember`] takes it over.
     fn reload(&mut self) -> Result<(), VaultError> {
         let vault = &self.vault;
         self.config = vault.read(&key(Table::Config, 0, 0))?.ok_or(VaultError::Corrupt)?;
@@ -60,8 +61,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 }
 
 impl Peer {
-    /// Takes over the state that no row holds from the entry before the failed step. Effects that
-    /// the step has had on this state stay, so they may happen twice.
+    /// Takes over state that no row holds from the entry before the failed step: counts, times, and
+    /// `doubts_all`. The rest is as after an opening. Effects that the step has had on this state
+    /// stay, so they may happen twice.
     fn remember(&mut self, before: &Self) {
         (self.learnt, self.texts_stored) = (before.learnt, before.texts_stored);
         (self.rests_until, self.reset_tried) = (before.rests_until, before.reset_tried);

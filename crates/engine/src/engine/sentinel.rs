@@ -31,7 +31,8 @@ pub(super) const MAX_SENTINELS: usize = 16;
 const LONGEST_APART_S: u64 = 86_400;
 
 impl<V: Vault, R: CryptoRng> Engine<V, R> {
-    /// Whether [`renew_sentinel`](Self::renew_sentinel) has something to do.
+    /// Whether a new sentinel mailbox is to be added now, by
+    /// [`renew_sentinel`](Self::renew_sentinel).
     pub fn is_sentinel_due(&self, now: u64) -> bool {
         let Sentinel { row, moved, made, looked_at, losses } = &self.sentinel;
         let apart = APART_S.saturating_mul(1 << losses.min(&20)).min(LONGEST_APART_S);
@@ -49,7 +50,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         (self.sentinel.looked_at, self.sentinel.losses) = (true, 0);
     }
 
-    /// Adds a new sentinel mailbox that is to be created, because sessions have moved on.
+    /// Adds a new sentinel mailbox that is to be created, because sessions have moved on or another
+    /// relay was set; the caller has asked [`is_sentinel_due`](Self::is_sentinel_due). Does nothing
+    /// if no relay is set.
     ///
     /// # Errors
     /// Fails with the error of the vault.
@@ -109,8 +112,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 
     /// Notes that the relay does not have a sentinel mailbox. `others` tells whether the relay has
-    /// other mailboxes of this vault: then the vault was put back from a copy, the app is told so,
-    /// and every outgoing stream is replaced.
+    /// other mailboxes of this vault. If so, and if the sentinel mailbox was live, the vault was
+    /// put back from a copy: the app is told so, and every outgoing stream is replaced, both at
+    /// most three times a day.
     ///
     /// # Errors
     /// Fails with the error of the vault.

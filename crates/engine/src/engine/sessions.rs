@@ -150,8 +150,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 
     /// Begins new sessions with contacts whose session is lost or whose vault was put back, if a
-    /// secret of a recent turn proves that this vault knew the old session. Otherwise tells the
-    /// app. Each contact is tried once an hour.
+    /// secret of a recent turn proves that this vault knew the old session. Otherwise tells the app
+    /// ([`SessionLost`](EventKind::SessionLost)). Each contact is tried once in each hour of the
+    /// clock, and after an opening.
     ///
     /// # Errors
     /// Fails with the error of the vault.
@@ -281,8 +282,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 
     /// Drops sessions that are not used any more, and retires mailboxes that the peer no longer
-    /// uses, once a day for each contact whose mailboxes all lie at relays in `read`, from which
-    /// everything was read.
+    /// uses, once a day, and when the peer has begun to use a newer mailbox, for each contact whose
+    /// mailboxes all lie at relays in `read`, from which everything was read.
     ///
     /// # Errors
     /// Fails with the error of the vault.
@@ -328,7 +329,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 }
 
-/// Returns the hour of the day by the machine's clock, on the day that is believed.
+/// Returns 24 times the believed day `today` plus the hour of the day that the machine's clock
+/// (`now`, in seconds since 1970-01-01) shows.
 fn hour_of(now: u64, today: Day) -> Hour {
     let hour = u32::try_from(now / HOUR_S % HOURS_OF_DAY).unwrap_or(0);
     Hour::from_number(today.number().saturating_mul(24).saturating_add(hour))

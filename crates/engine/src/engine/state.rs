@@ -10,10 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 /// `V` is the storage, `R` the generator of random bytes. Use the operating system's generator:
 /// secret keys are made from it.
 ///
-/// A call that changes something stores it in one atomic batch before it returns. If it fails with
+/// A call that changes something stores it in one atomic batch before it returns; work for several
+/// contacts, or that one batch does not hold, takes several. If a call fails with
 /// [`VaultError::Full`](crate::VaultError::Full) or [`VaultError::Busy`](crate::VaultError::Busy),
-/// or with an error that refuses the user's call, nothing has changed. After any other error of the
-/// vault the engine is [dead](Self::is_dead): every later call fails with
+/// or with an error that refuses the user's call, the batch under way has changed nothing, and
+/// those before it are stored. After any other error of the vault the engine is
+/// [dead](Self::is_dead): every later call fails with
 /// [`VaultError::Stopped`](crate::VaultError::Stopped) until the vault is opened again.
 ///
 /// Times are `now`, in seconds since 1970-01-01 UTC, and `today`, the day that
@@ -53,14 +55,15 @@ pub struct Engine<V, R> {
     pub(super) dead: bool,
 }
 
-/// The state of the sentinel mailboxes.
+/// The state of the sentinel mailboxes (see [`OWN`](super::OWN)).
 #[derive(Default)]
 pub(super) struct Sentinel {
     pub(super) row: SentinelRow,
-    /// Whether a session has sent or read a message since the vault was opened, or since the day
-    /// began.
+    /// Whether a session has sent or read a message since the vault was opened or, if that is
+    /// later, the day began; set also when a live sentinel mailbox is lost.
     pub(super) moved: bool,
-    /// Whether a new sentinel mailbox was added because sessions had moved on.
+    /// Whether a new sentinel mailbox was added since the vault was opened or, if that is later,
+    /// the day began. No other is added before the next day, unless a live one is lost.
     pub(super) made: bool,
     /// Whether the relay has shown, since the vault was opened, whether it has the newest sentinel
     /// mailbox.

@@ -177,7 +177,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 
     /// If a step has no room for more, stores it, together with the peer row of the contact `id`,
-    /// and leaves an empty step in its place.
+    /// and leaves an empty step in its place. Then does what [`drain_backlog`](Self::drain_backlog)
+    /// does.
     pub(super) fn make_room(&mut self, step: &mut Step, id: u32, today: Day) -> Result<(), VaultError> {
         if step.room() > 0 {
             return Ok(());

@@ -18,10 +18,11 @@ pub trait VaultFixture {
     fn open(&self) -> Self::Vault;
 }
 
-/// Checks that an implementation keeps the promises 1 to 4 of [`Vault`].
+/// Checks that an implementation keeps the promises 1 to 4 of [`Vault`], as far as that shows
+/// without a crash and without a disk that fails.
 ///
 /// # Panics
-/// Panics if the implementation breaks one of them.
+/// Panics if the check finds that the implementation breaks one of them.
 pub fn check_contract<F: VaultFixture>() {
     check_rows::<F>();
     check_tables::<F>();

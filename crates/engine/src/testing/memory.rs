@@ -18,7 +18,7 @@ pub struct MemoryLimits {
     /// The value of [`StorageReport::least_row_bytes`].
     pub least_row_bytes: u64,
     /// Number of bytes of rows, each counted with `least_row_bytes` at least, above which a commit
-    /// fails with [`VaultError::Full`].
+    /// fails with [`VaultError::Full`] if its rows count more than those that they replace.
     pub capacity_bytes: u64,
 }
 

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 /// Version byte of every row that this build writes, except the rows of the e2ee crate, which have
-/// their own.
+/// their own, and of blobs that are put aside, which have none.
 pub(crate) const ROW_VERSION: u8 = 2;
 
-/// The changes of one step, which are stored as a whole or not at all.
+/// The changes of one step, which are stored as a whole or not at all, except those of
+/// [`erase_later`](Self::erase_later).
 #[derive(Default)]
 pub(crate) struct Changes {
     /// The rows to store, by key; `None`: the row is to be erased.
@@ -20,6 +21,7 @@ pub(crate) struct Changes {
     later: Vec<RowKey>,
 }
 
+/// The new body of a row, with the row's expiry day.
 struct Body {
     /// The day after which the row is to be erased, counted from 1970-01-01; 0: never.
     expiry_day: u32,
@@ -34,7 +36,8 @@ impl Changes {
         Ok(())
     }
 
-    /// Writes a row that is encoded already, with its version byte.
+    /// Writes these bytes as a row, in place of a change of the same row in this step: a row that
+    /// is encoded already, with its version byte, or a blob that is put aside.
     pub(crate) fn put_bytes(&mut self, key: RowKey, bytes: Zeroizing<Vec<u8>>) {
         self.insert(key, 0, bytes);
     }

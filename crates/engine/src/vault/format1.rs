@@ -43,8 +43,8 @@ pub(crate) struct ContactRow {
     pub(crate) sparse: BTreeSet<u64>,
     /// Whether a receipt has to be sent: the peer does not know yet what was received.
     pub(crate) receipt_due: bool,
-    /// Whether a Hello has to be sent: the peer was not told yet where to write. Only before its
-    /// first answer.
+    /// Whether a [`Content::Hello`](deaddrop_e2ee::content::Content::Hello) has to be sent: the
+    /// peer was not told yet where to write. Only before its first answer.
     pub(crate) hello_due: bool,
     /// The first 16 bytes of each blob that was processed and that the relay has perhaps not
     /// destroyed yet.
@@ -60,8 +60,9 @@ pub(crate) struct ContactRow {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ItemRow {
     pub(crate) kind: ItemKind,
-    /// The encoded content, without a Hello before it. That of a move holds the capability to put
-    /// into an own mailbox.
+    /// The encoded content, without a [`Content::Hello`](deaddrop_e2ee::content::Content::Hello)
+    /// before it; empty if there is nothing else. That of a move holds the capability to put into
+    /// an own mailbox.
     #[serde(with = "secret::bytes")]
     pub(crate) content: Zeroizing<Vec<u8>>,
     /// The item encrypted for one address; `None` before it is encrypted, and once a relay has
@@ -72,9 +73,11 @@ pub(crate) struct ItemRow {
     pub(crate) again_on: Option<u32>,
 }
 
+/// The kind of an item of the outbox, in format 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ItemKind {
-    /// A Hello or a receipt: it has no number and gets no receipt.
+    /// A [`Content::Hello`](deaddrop_e2ee::content::Content::Hello) or a receipt: it has no number
+    /// and gets no receipt.
     Control,
     Text,
     Move,

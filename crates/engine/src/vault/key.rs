@@ -4,7 +4,7 @@
 
 use super::port::RowKey;
 
-/// The table to which a row belongs. One row: the table has no other.
+/// The table to which a row belongs. One row: the table has no other, and owner and number are 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Table {
     /// One row: the seed of this user's identity, the relay that is set, counters.
@@ -20,8 +20,8 @@ pub(crate) enum Table {
     /// (upper 32 bits) and the message number in it.
     Skipped,
     /// The outbox. Sub number 0: an item, with its number in the stream; number 0: the control
-    /// message (a Hello, or a receipt). Sub number 1: a draft, which has no number in the stream
-    /// yet; the number is its place among the drafts.
+    /// message (see [`ItemKind::Control`](super::ItemKind::Control)). Sub number 1: a draft, which
+    /// has no number in the stream yet; the number is its place among the drafts.
     Outbox,
     /// An event for the app. The owner is 0, the number that of the event.
     Event,
@@ -62,7 +62,8 @@ pub(crate) enum Table {
     StaleTried,
     /// A note that a receipt showed an item of the outbox to be missing. The number is the item's.
     Missing,
-    /// Number of bytes that were sent again to a contact within an hour.
+    /// Number of bytes that were sent again to a contact in one hour of the machine's clock. One
+    /// row for each contact: that of a later hour replaces it.
     Again,
     /// An envelope that is read only after the user's decision. The number is its place in the
     /// order of arrival, from 1.

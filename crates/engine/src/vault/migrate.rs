@@ -110,8 +110,10 @@ impl Stage {
 
 /// Converts a vault of format 1 to format 2. Costs one read if the vault has format 2.
 ///
-/// Before the first change every row is read once. If one is damaged, or of a newer version, this
-/// fails with [`VaultError::Corrupt`] or [`VaultError::NewerVersion`], and nothing is changed.
+/// Before the first change every row that is to be converted is read once. If one is damaged, or of
+/// a newer version, this fails with [`VaultError::Corrupt`] or [`VaultError::NewerVersion`], and
+/// nothing is changed. The rows of a session are read as well, but damage to them is no failure: a
+/// contact whose session cannot be loaded has none afterwards.
 pub(crate) fn migrate<V: Vault>(vault: &mut Rows<V>, rng: &mut impl CryptoRng) -> Result<(), VaultError> {
     run(vault, rng, &mut |_| Ok(()))
 }
@@ -158,7 +160,8 @@ struct Work<'a, V: Vault, R: CryptoRng> {
     changes: Changes,
     /// The stage and the key of the last row whose changes are in `changes` or stored.
     done: FormatRow,
-    /// The contacts by their rows of format 1; empty once these are being replaced.
+    /// The contacts by their rows of format 1; empty if the work continues at the stage that
+    /// replaces these.
     known: Known,
     /// For each contact, the number of texts of its outbox that have become messages so far: the
     /// clock of the last one.

@@ -32,8 +32,8 @@ pub struct RowEntry {
     pub key: RowKey,
     /// The day after which the engine erases the row, counted from 1970-01-01; 0: never.
     pub expiry_day: u32,
-    /// Position among all rows in the order in which they were stored: a later batch has a higher
-    /// one. Rows of one batch may share it.
+    /// Position among all rows in the order in which they were last stored: a later batch has a
+    /// higher one, also for the rows that it replaces. Rows of one batch may share it.
     pub order: u64,
     /// Length of the body in bytes.
     pub length: usize,
@@ -117,7 +117,8 @@ pub trait Vault {
     /// [`VaultError::Stopped`] if a write failed, now or before.
     fn commit(&mut self, batch: RowBatch) -> Result<(), VaultError>;
 
-    /// Erases rows durably, all or none. Needs no room. A key that no row has changes nothing.
+    /// Erases rows durably, all or none: at most 1,024 in one call of the engine. Needs no room. A
+    /// key that no row has changes nothing.
     ///
     /// # Errors
     /// Fails with [`VaultError::Busy`]: nothing was changed. Fails with [`VaultError::Stopped`] if

@@ -41,7 +41,7 @@ pub(crate) struct PersonRow {
     pub(crate) contested: bool,
 }
 
-/// A conversation with one person, or in one group.
+/// A conversation with one person.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct ConversationRow {
     pub(crate) person: u32,
@@ -83,8 +83,8 @@ pub(crate) struct PeerRow {
     pub(crate) outgoing: OutStream,
     /// The incoming streams, oldest first, at most [`MAX_IN_STREAMS`].
     pub(crate) incoming: Vec<InStream>,
-    /// Whether a Hello has to be sent: the peer was not told yet where to write. Only before its
-    /// first answer.
+    /// Whether a [`Content::Hello`](deaddrop_e2ee::content::Content::Hello) has to be sent: the
+    /// peer was not told yet where to write. Only before its first answer.
     pub(crate) hello_due: bool,
     /// Whether a new session is to be begun by itself (a reset) as soon as that is possible.
     pub(crate) reset_due: bool,
@@ -136,8 +136,9 @@ pub(crate) struct OutStream {
     /// The digest of all items up to `confirmed`.
     #[serde(with = "secret::array")]
     pub(crate) confirmed_digest: StreamDigest,
-    /// Number of receipts in a row, at most 255, that confirmed nothing new although they named
-    /// items above a missing one.
+    /// Count of receipts in a row, at most 255, that confirmed nothing new although they named
+    /// items above a missing one that was sent again at least twice. A receipt whose low-water mark
+    /// is below `confirmed` counts as three.
     pub(crate) still: u8,
     /// The day on which a receipt has last caused a new stream; 0: never.
     pub(crate) drawn_on: u32,
@@ -214,7 +215,8 @@ pub(crate) struct MailboxRow {
 /// The purpose of an own mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MailboxKind {
-    /// A landing mailbox: for the first messages of a person who uses an invite.
+    /// A landing mailbox: for the first messages of a person who uses an invite. Sentinel mailboxes
+    /// have this kind, too.
     Landing,
     /// A private mailbox: for the messages of one contact, which alone knows its address.
     Private,
@@ -258,8 +260,9 @@ pub(crate) struct PeerAddress {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ItemRow {
     pub(crate) kind: ItemKind,
-    /// The encoded content, without a Hello before it. That of a move holds the capability to put
-    /// into an own mailbox.
+    /// The encoded content, without a [`Content::Hello`](deaddrop_e2ee::content::Content::Hello)
+    /// before it; empty if there is nothing else. That of a move holds the capability to put into
+    /// an own mailbox.
     #[serde(with = "secret::bytes")]
     pub(crate) content: Zeroizing<Vec<u8>>,
     /// The item encrypted for one address; `None` before it is encrypted, and once a relay has
@@ -289,9 +292,11 @@ pub(crate) struct DraftRow {
     pub(crate) message: Option<[u8; 16]>,
 }
 
+/// The kind of an item of the outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ItemKind {
-    /// A Hello or a receipt: it has no number and gets no receipt.
+    /// A [`Content::Hello`](deaddrop_e2ee::content::Content::Hello) alone, or receipts: the item
+    /// has no number and gets no receipt.
     Control,
     Message,
     Move,
@@ -321,8 +326,8 @@ pub(crate) struct ParkedRow {
     pub(crate) content: Zeroizing<Vec<u8>>,
 }
 
-/// The id of a message that was given to the app. The message is not given again, in whatever
-/// stream or session it comes.
+/// The id of a message that was given to the app. As long as the row exists, the message is not
+/// given again, in whatever stream or session it comes.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct SeenRow {
     pub(crate) message: [u8; 16],
@@ -347,9 +352,9 @@ pub(crate) struct SentinelRow {
     pub(crate) next_mailbox: u32,
     /// The time at which the newest sentinel mailbox was added, in seconds since 1970-01-01.
     pub(crate) wanted_at: u64,
-    /// The day on which the app was last told of a restore, and below that on which it was last
-    /// told of another reader; 0: never.
+    /// The day on which the app was last told of a restore; 0: never.
     pub(crate) restored_on: u32,
+    /// The day on which the app was last told of another reader; 0: never.
     pub(crate) displaced_on: u32,
     /// Number of times that the app was told of a restore on the day `restored_on`.
     pub(crate) restored_times: u8,
@@ -360,19 +365,20 @@ pub(crate) struct SentinelRow {
 pub(crate) struct CalendarRow {
     /// The day, counted from 1970-01-01.
     pub(crate) day: u32,
-    /// The wait for another day that the clock shows and that is not believed yet; `None`: the
-    /// clock agrees.
+    /// The wait for another day that the clock shows and that is not believed yet; `None`: there is
+    /// none, because the clock agrees, shows an impossible day, or is denied by own relays.
     pub(crate) waits: Option<ClockWait>,
 }
 
 /// The wait for a day that the clock shows and that is too far from the believed one: the clock has
-/// to keep to it for some hours.
+/// to keep to it for 24 hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ClockWait {
     /// The time of the last look at the clock that was counted, in seconds since 1970-01-01, by
     /// that clock.
     pub(crate) looked_at: u64,
-    /// Number of hours for which the clock was seen to keep to the other day.
+    /// Number of hours for which the clock was seen to keep to the other day: looks that came at
+    /// least an hour after the one before.
     pub(crate) hours: u8,
 }
 
@@ -417,7 +423,7 @@ pub(crate) struct MissingRow {
 }
 
 /// The amount of bytes of envelopes that were sent again to a contact in one hour of the machine's
-/// clock.
+/// clock, because their items are missing or a new stream repeats them.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct AgainRow {
     /// The hour: number of hours since 1970-01-01.

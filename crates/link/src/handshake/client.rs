@@ -35,8 +35,8 @@ pub struct ClientHandshake {
 pub enum ClientStep {
     /// The handshake is done on the client's side: send the message C2.
     Finished(ClientFinished),
-    /// The relay asks for a cookie first. Send the second value, a new C1, on a connection from the
-    /// same address, and continue with the first.
+    /// The relay asks for a cookie first. Send the second value, a new C1, on this connection or
+    /// another one from the same address, and continue with the first.
     Again(ClientHandshake, Vec<u8>),
 }
 

@@ -1,6 +1,8 @@
 //! The choice of the connection that ends when there is no room for another, as a value
 //! (spec/12-relay.md section 7.2, also for the words below). A *place* is one of the limited number
-//! of connections; *progress* renews a connection's age.
+//! of connections; *progress* renews a connection's age; a connection is *half-open* until the
+//! handshake of its link is over. The *oldest* of a kind is the one whose progress is longest ago,
+//! of the prefix that holds most of this kind.
 
 use super::Prefix;
 use super::ranked::{Id, Ranked, Turn};
@@ -71,8 +73,8 @@ impl Signals {
         }
     }
 
-    /// Is ready when the connection has lost its place before it became a link. The same task polls
-    /// this and [`poll`](Self::poll).
+    /// Is ready when the connection has lost its place before it became a link, and otherwise never.
+    /// The same task polls this and [`poll`](Self::poll).
     pub(crate) fn poll_half_open(&self, context: &Context<'_>) -> Poll<()> {
         if self.is_link.load(Ordering::Acquire) {
             return Poll::Pending;
@@ -237,8 +239,9 @@ impl Connections {
         self.resting.worst().or_else(reading).or_else(silent)
     }
 
-    /// Returns the oldest subscribed link of the prefix that holds most subscribed links; `None` if
-    /// this prefix holds at most its share of the connections.
+    /// Returns the oldest subscribed link of the prefix that holds most subscribed links (for
+    /// loopback and the proxies see [`Ranked::largest_beyond`]); `None` if this prefix holds at
+    /// most its share of the connections, or if there is no subscribed link.
     fn reading_beyond_share(&self, limits: &Limits) -> Option<Id> {
         let kept = kept_for_proxies(usize_of(limits.connections), limits);
         let prefix =

@@ -4,7 +4,8 @@
 //! shared bucket depends on how much it took recently: each doubling takes a sixteenth of the burst
 //! away, down to half. Prefixes that took more can therefore never take the last tokens, and a
 //! prefix that took less always finds some. Loopback and the proxies, which stand for many people,
-//! have a part of the rate for themselves. A token is a handshake, a create or a byte of a put.
+//! have a part of the rate for themselves. A token is a handshake (of a link, or of TLS), a create
+//! or change of a mailbox, a byte of a put, or an entry.
 
 use super::Prefix;
 use crate::bucket::Bucket;
@@ -32,7 +33,7 @@ pub(crate) struct Rates {
     pub(crate) prefix_per_min: u64,
     pub(crate) prefix_burst: u64,
     /// Number of tokens that count as one unit where doublings of what a prefix took are counted:
-    /// 1, or 1 MiB where a token is a byte.
+    /// 1,048,576 where a token is a byte, 128 where it is an entry, and else 1.
     pub(crate) unit: u64,
     /// Percent of `per_s` that is kept for loopback and the proxies; 0 if none is.
     pub(crate) proxies_percent: u8,
@@ -51,6 +52,7 @@ pub(crate) struct Shares {
     order: VecDeque<Prefix>,
 }
 
+/// The bucket of one prefix, and the amount that it took from the shared one recently.
 #[derive(Clone, Copy, Debug, Default)]
 struct Recent {
     own: Bucket,

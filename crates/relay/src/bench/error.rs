@@ -22,7 +22,8 @@ pub enum BenchError {
     /// The directory of the measured relay could not be made.
     #[error(transparent)]
     Directory(#[from] DataDirError),
-    /// The relay did not become ready.
+    /// The relay did not become ready. Holds the last line that it logged, or an error of the
+    /// system.
     #[error("the relay did not start: {0}")]
     Start(String),
     /// A client could not connect to the relay.

@@ -167,8 +167,9 @@ fn write_at(file: &mut File, place: u64, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)
 }
 
-/// Reads `read` and writes `written` bytes in turn on a socket of loopback, for about `time`.
-/// Returns the processor time of this side for one cycle, in microseconds.
+/// Reads `read` and writes `written` bytes in turn on a socket of loopback, for about `time`; these
+/// are the bytes of [`SOCKET_CYCLES`] cycles. Returns the processor time of this side for one
+/// cycle, in microseconds.
 fn sockets(read: usize, written: usize, time: Duration) -> io::Result<f64> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let mut peer = TcpStream::connect(listener.local_addr()?)?;

@@ -23,7 +23,8 @@ pub enum FirstLimit {
     Processor,
     /// The disk.
     Disk,
-    /// Not known, because the system does not tell the processor time of the relay.
+    /// Not known, because the system tells no processor time of the relay, or because the disk was
+    /// not measured.
     Unknown,
 }
 

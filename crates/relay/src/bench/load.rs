@@ -56,7 +56,7 @@ pub struct LoadResult {
     pub elapsed: Duration,
     /// Processor time that the relay took for the load; `None` if this system does not tell it.
     pub processor: Option<ProcessorTime>,
-    /// Times from each put to its answer.
+    /// Times from each put that was done to its answer. Refused puts do not count.
     pub answered: Latencies,
     /// Times from each put to the delivery of its blob.
     pub delivered: Latencies,

@@ -18,11 +18,12 @@ const PATIENT_PAIRS: u8 = 32;
 const FLOOR_TIME: Duration = Duration::from_secs(2);
 
 /// Runs the whole measurement for about `time`, with relays that the program file `program` runs in
-/// `scratch`. `tell` gets a line whenever a part begins or ends. Needs a runtime with several
-/// threads. The future may be dropped; the relay ends then.
+/// `scratch`. `tell` gets a line when a load begins or ends, and when the floor is measured. Needs
+/// a runtime with several threads. The future may be dropped; the relay ends then.
 ///
 /// # Errors
-/// Fails with [`BenchError`].
+/// Fails with [`BenchError`] when a relay does not start, a load does not run to its end, or the
+/// floor cannot be measured.
 pub async fn measure(
     program: &Path,
     scratch: &Scratch,

@@ -43,16 +43,16 @@ pub struct CycleReport {
     #[serde(serialize_with = "rounded")]
     pub per_s: f64,
     /// Number of cycles for which one second of the relay's processor time is enough, the rate that
-    /// one core carries; `None` if the system does not tell the processor time.
+    /// one core carries; `None` if the system tells no processor time.
     pub per_core_s: Option<f64>,
-    /// Parts of the relay's processor time; `None` if the system does not tell it.
+    /// Parts of the relay's processor time; `None` if the system tells none, as after a load of
+    /// less than a tick of its clock.
     pub profile: Option<Profile>,
     /// The least processor time that the same bytes cost.
     pub floor: Floor,
     /// Sum of the floor's parts for one cycle, in microseconds.
     pub floor_us: f64,
-    /// The relay's processor time as a multiple of the floor; `None` if the system does not tell
-    /// it.
+    /// The relay's processor time as a multiple of the floor; `None` if the system tells none.
     pub ratio: Option<f64>,
 }
 

@@ -75,7 +75,7 @@ pub(super) fn run(arguments: BenchArguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Waits for a signal that orders the program to stop.
+/// Waits for any of the signals of a relay but the one that asks for a report.
 async fn interrupted(signals: &mut Signals) {
     while matches!(signals.next().await, Order::Report) {}
 }

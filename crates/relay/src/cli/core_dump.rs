@@ -1,7 +1,8 @@
 //! No core dump of a relay: it would hold what the relay has destroyed elsewhere.
 
-/// Forbids core dumps of this process, and forbids other processes of its user to read its memory.
-/// Only the administrator can do so then. Returns whether the system agrees.
+/// Forbids core dumps of this process. On Linux also forbids other processes of its user to read
+/// its memory: only the administrator can do so then. Returns whether the system agrees to all of
+/// this.
 #[cfg(unix)]
 pub(super) fn forbid() -> bool {
     use rustix::process::{Resource, Rlimit, setrlimit};

@@ -37,6 +37,7 @@ pub struct KeptStore<B> {
     dead_bytes: Duration,
 }
 
+/// The rules of mailboxes behind the lock `state`.
 #[derive(Debug)]
 struct State(Mutex<Mailboxes>);
 

@@ -19,7 +19,7 @@ impl Closed {
         Self { from, until_ms }
     }
 
-    /// Whether a blob of this class is refused.
+    /// Whether a blob of this class is refused while the pause lasts.
     pub(super) fn refuses(&self, class: SizeClass) -> bool {
         class >= self.from
     }

@@ -22,7 +22,8 @@ pub(crate) struct SweepStep {
     pub(crate) mailboxes: Vec<(Job, Job)>,
     /// Blobs that have expired, by mailbox.
     pub(crate) blobs: Vec<AckStep>,
-    /// Whether the step ended before it had looked at all mailboxes.
+    /// Whether the step ended before the last mailbox of the directory. The next step goes on
+    /// there.
     pub(crate) more: bool,
 }
 
@@ -44,7 +45,8 @@ impl Mailboxes {
     }
 
     /// Decides one step of expiry: which blobs and mailboxes, at most `limit`, are destroyed,
-    /// beginning after those of the last step.
+    /// beginning after those of the last step. A mailbox goes with all its blobs, even if they
+    /// exceed the limit.
     pub(crate) fn sweep(&mut self, now: Now, limit: usize) -> SweepStep {
         let mut step = SweepStep::default();
         if self.stopped {

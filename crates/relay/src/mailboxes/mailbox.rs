@@ -63,17 +63,18 @@ impl Mailbox {
         Self { lasting, fence: 0, unsaved: false, active: None }
     }
 
-    /// Returns the active part; `None` if the mailbox is at rest.
+    /// Returns the active part; `None` if the mailbox has none since a sweep found it at rest, or
+    /// because it was never used.
     pub(super) fn active(&self) -> Option<&Active> {
         self.active.as_deref()
     }
 
-    /// Returns the active part, which is made if the mailbox is at rest.
+    /// Returns the active part, which is made if the mailbox has none.
     pub(super) fn active_mut(&mut self) -> &mut Active {
         self.active.get_or_insert_default()
     }
 
-    /// Returns the blobs; `None` if the mailbox is at rest.
+    /// Returns the blobs; `None` if the mailbox has no active part, and so no blobs.
     pub(super) fn queue(&self) -> Option<&Queue> {
         self.active().map(|active| &active.queue)
     }

@@ -27,10 +27,13 @@ pub(crate) enum PutStep {
         handle: Handle,
         key: RecordKey,
         medium: Medium,
+        /// The job for `medium`. Its first record is the blob.
         blob: Job,
+        /// The job for the store of the mailboxes, submitted first: the record of a volatile
+        /// mailbox that is used for the first time; `None` if no record is written now.
         mailbox: Option<Job>,
-        /// Whether this is the first use of the mailbox, so that the blob's job also holds the
-        /// mailbox's record.
+        /// Whether this is the first use of a mailbox that is not volatile, so that the blob's job
+        /// also holds the mailbox's record.
         first_use: bool,
     },
 }

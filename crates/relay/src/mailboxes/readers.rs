@@ -1,4 +1,5 @@
-//! The requests of readers: claim, release, peek, ack (spec/12-relay.md sections 4.4 and 5).
+//! The requests of readers: claim, release, peek, ack (spec/12-relay.md sections 4.4 and 5). A blob
+//! is *dying* while its erase is under way.
 
 use super::Mailboxes;
 use super::attached::Attached;
@@ -31,6 +32,7 @@ pub(crate) struct Found {
     pub(crate) key: RecordKey,
     pub(crate) medium: Medium,
     pub(crate) via: u8,
+    /// The blob, if it was in memory or was read since; `None` until then.
     pub(crate) hot: Option<Blob>,
 }
 
@@ -42,6 +44,7 @@ pub(crate) struct AckStep {
     pub(crate) handle: Handle,
     pub(crate) medium: Medium,
     pub(crate) job: Job,
+    /// Numbers of the blobs that the job erases.
     pub(crate) dying: Vec<RecordId>,
     /// The job that writes the mailbox's record, if reading has changed it.
     pub(crate) renewal: Option<Job>,
@@ -49,8 +52,9 @@ pub(crate) struct AckStep {
 
 impl Mailboxes {
     /// Makes `reader` the reader of a mailbox. Returns also the job that writes the mailbox's
-    /// record, if the claim has changed it. Fails if the right does not exist, or if the mailbox
-    /// was taken from a connected reader a short time ago.
+    /// record, if the claim has changed it. Fails if the right does not exist, or if a connected
+    /// reader with another token holds the mailbox and the last takeover was less than
+    /// `takeover_ms` ago.
     pub(crate) fn claim(
         &mut self,
         claim: &Claim,
@@ -144,7 +148,7 @@ impl Mailboxes {
     }
 
     /// Marks acked blobs as dying, and returns the step that erases them. The step also waits for
-    /// blobs that are dying already. Fails if the mailbox is gone, if it has another reader, or if
+    /// blobs that are dying already. Fails if the mailbox is gone, if it has another fence, or if
     /// the store has stopped.
     pub(crate) fn ack(
         &mut self,

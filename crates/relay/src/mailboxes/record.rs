@@ -50,6 +50,7 @@ pub(crate) enum Kind {
     /// The record that remembers the calendar, with the day in its head. Its body holds the day
     /// from which on things expire.
     Day(Day),
+    /// Another first byte of `meta`, or a blob whose length is that of no class.
     Unknown,
 }
 

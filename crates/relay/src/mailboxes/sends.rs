@@ -2,7 +2,8 @@
 
 use crate::names::Name;
 
-/// The senders of a mailbox with the `via` of their grants, in the order of the grants.
+/// The senders of a mailbox with the `via` of their grants: first those of the create, ordered by
+/// name, then those that were granted later, latest last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Sends {
     /// One sender.
@@ -17,7 +18,7 @@ impl Sends {
         self.iter().count()
     }
 
-    /// Returns the senders, each with its `via`, oldest grant first.
+    /// Returns the senders, each with its `via`, in the order that [`Sends`] has.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Name, u8)> + '_ {
         let (one, many) = match self {
             Self::One(name, via) => (Some((*name, *via)), None),
@@ -31,7 +32,7 @@ impl Sends {
         self.iter().find(|(name, _)| name == send).map(|(_, via)| via)
     }
 
-    /// Adds a sender, or gives one that exists a new `via`. Its grant is the youngest then.
+    /// Adds a sender, or gives one that exists a new `via`. This sender is the last one then.
     pub(crate) fn grant(&mut self, send: Name, via: u8) {
         *self = self.iter().filter(|(name, _)| *name != send).chain([(send, via)]).collect();
     }

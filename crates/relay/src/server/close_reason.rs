@@ -20,14 +20,15 @@ pub(super) enum CloseReason {
     Evicted,
     /// The link had neither a subscription nor a put for `idle_ms`.
     Idle,
-    /// The client sent nothing for 2.5 ping intervals.
+    /// No whole record came from the client for 2.5 ping intervals in which no bytes waited to be
+    /// sent to it and none of its messages was incomplete.
     Silent,
     /// The client took too few of the bytes that wait for it within twice `stall_ms`.
     SendingStalled,
     /// The client sent too few bytes of a message that it has begun within `stall_ms`.
     ReceivingStalled,
-    /// The client did not complete a large message in time while its network held more than its
-    /// share of the memory for links.
+    /// The client did not complete a large message within `stall_ms`, while its network held more
+    /// than its share of the memory for links.
     OverMemoryShare,
 }
 

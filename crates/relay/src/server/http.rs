@@ -4,6 +4,7 @@
 use super::arrival;
 use super::connection::Connection;
 use super::link;
+use super::opened::Opened;
 use super::paths::BasePath;
 use super::peeked_stream::PeekedStream;
 use super::relay::Relay;
@@ -11,12 +12,10 @@ use super::request::{Request, UPGRADE_REQUIRED};
 use super::stream::Stream;
 use crate::admission::Connected;
 use crate::limits::Limits;
-use crate::memory::Held;
 use crate::store::{Census, Health, Store};
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse};
-use deaddrop_websocket::Socket;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -37,14 +36,6 @@ const BEFORE_LINK: u64 = 12_288;
 const TLS_BEFORE_LINK: u64 = 20_480;
 /// Maximum number of bytes that are buffered for a request for a page.
 const PAGE_BUFFER: usize = 16_384;
-
-/// A connection that has become a WebSocket, with its place among the connections and its count of
-/// memory. Pointers keep the tasks of idle links small.
-pub(super) struct Opened {
-    pub(super) socket: Box<Socket<Connection>>,
-    pub(super) connected: Connected,
-    pub(super) held: Held,
-}
 
 /// Serves one accepted connection to its end. `from_proxy`: the peer is one of the configured
 /// proxies.
@@ -135,8 +126,8 @@ async fn page<S: Store>(relay: &Arc<Relay<S>>, stream: PeekedStream) {
 }
 
 /// Returns the status and the text of the page `/health`: whether puts are accepted, and if not,
-/// the reason. The age of the oldest dead byte is left out while it is below half of its limit,
-/// because on a relay with little to do it would tell when a mailbox was read.
+/// the reason. The age of the oldest dead byte is not told exactly while it is at most half of its
+/// limit, because on a relay with little to do it would tell when a mailbox was read.
 fn health(census: &Census, limits: &Limits) -> (StatusCode, String) {
     let (status, mut text) = match Health::of(census, limits) {
         Health::Ok => (StatusCode::OK, "ok\n".to_owned()),

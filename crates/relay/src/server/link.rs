@@ -3,7 +3,7 @@
 
 use super::close_reason::CloseReason;
 use super::connection::Connection;
-use super::http::Opened;
+use super::opened::Opened;
 use super::relay::Relay;
 use crate::admission::{Connected, Handshake, Signal};
 use crate::memory::Held;
@@ -139,7 +139,8 @@ async fn next_message(socket: &mut Socket<Connection>) -> Option<Vec<u8>> {
     }
 }
 
-/// The conversation of a link: what is held while the link is idle.
+/// The conversation on one link after its handshake, with the connection that it owns: all that is
+/// held while the link is idle.
 pub(super) struct Conversation<S> {
     relay: Arc<Relay<S>>,
     connected: Connected,
@@ -149,6 +150,8 @@ pub(super) struct Conversation<S> {
     session: RelaySession,
     out: Output,
     held: Held,
+    /// Time in milliseconds from which silence is counted: the last record, or the last check at
+    /// which bytes waited to be sent or a message of the client was incomplete.
     heard_ms: u64,
     /// Finds out whether the client takes enough of the bytes that wait for it.
     write_pace: Pace,
@@ -159,7 +162,10 @@ pub(super) struct Conversation<S> {
     /// Time in milliseconds at which the client's incomplete message was first seen; `None` while
     /// there is none.
     partial_since_ms: Option<u64>,
+    /// Time in milliseconds of the last call of [`RelaySession::look_again`], at first the start.
     looked_ms: u64,
+    /// Time in milliseconds at which the relay ends the link because it stops; `None` until it is
+    /// ordered to stop.
     leave_by_ms: Option<u64>,
     /// Whether the client's records so far are paid for ([`RelaySession::pay`]).
     is_paid: bool,
@@ -351,9 +357,9 @@ impl<S: Store> Conversation<S> {
     }
 
     /// Whether the link may read from its connection. Reading pauses while the client owes entries
-    /// ([`RelaySession::pay`]), and while requests and answers of this link hold too much memory.
-    /// Deliveries do not count, because a client on a slow line must be heard while a delivery is on
-    /// its way.
+    /// ([`RelaySession::pay`]), while `link_requests` calls wait for the store, and while requests
+    /// and answers of this link hold too much memory. Deliveries do not count, because a client on
+    /// a slow line must be heard while a delivery is on its way.
     fn may_read(&self) -> bool {
         let limits = &self.relay.shared.limits;
         let caused = self.session.held_bytes() + self.socket.unsent_reply_bytes() as u64;
@@ -372,8 +378,8 @@ impl<S: Store> Conversation<S> {
         self.socket.partial_bytes() > LARGE_PARTIAL
     }
 
-    /// Whether all links together hold `buffer_bytes` of memory, and those of this link's prefix
-    /// more than their share.
+    /// Whether all links together hold `buffer_bytes` of memory or more, and those of this link's
+    /// prefix more than their share.
     fn is_over_share(&self) -> bool {
         self.held.is_over_share(self.relay.shared.limits.buffer_bytes)
     }
@@ -384,7 +390,7 @@ impl<S: Store> Conversation<S> {
     }
 
     /// Returns the interval at which the time limits of the link are checked: a quarter of the
-    /// shortest of them, at least 20 ms and at most 1 s.
+    /// shortest of `idle_ms`, `stall_ms` and `drain_ms`, at least 20 ms and at most 1 s.
     fn tick(&self) -> Duration {
         let limits = &self.relay.shared.limits;
         let shortest = [limits.idle_ms, limits.stall_ms, limits.drain_ms].into_iter().min().unwrap_or(1_000);

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use tokio::net::UnixListener;
 use tokio::net::{TcpListener, TcpSocket};
 
-/// The sockets on which a relay listens.
+/// The sockets on which a relay listens. The default value has none.
 #[derive(Debug, Default)]
 pub struct Listeners {
     tcp: Option<TcpListener>,
@@ -49,7 +49,8 @@ impl Listeners {
     /// works.
     ///
     /// # Errors
-    /// Fails with the error of the system for the last address of the host.
+    /// Fails with the error of the system when the host is not found, and with that for its last
+    /// address when none of its addresses works.
     pub async fn bind(place: &str) -> io::Result<Self> {
         let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for address in tokio::net::lookup_host(place).await? {

@@ -22,8 +22,8 @@ pub(super) struct PeekedStream {
 }
 
 impl PeekedStream {
-    /// Reads until the head of an HTTP request is complete. Returns `None` if the stream ends
-    /// before that, [`MAX_HEAD`] bytes hold no whole head, or a byte cannot belong to HTTP.
+    /// Reads until the head of an HTTP request is complete. Returns `None` if the stream ends or
+    /// fails before that, [`MAX_HEAD`] bytes hold no whole head, or a byte cannot belong to HTTP.
     pub(super) async fn read_head(mut stream: Connection) -> Option<Self> {
         let mut head = Vec::with_capacity(512);
         // Bytes that were looked at. Looking at them again for each byte that drips in would be a cost to us alone.

@@ -36,9 +36,13 @@ pub(super) struct Relay<S> {
 /// log line may hold them.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
+    /// Number of links that have begun.
     pub(super) links: AtomicU64,
+    /// Number of records of clients, after the handshake, that have come.
     pub(super) records_in: AtomicU64,
+    /// Number of records that were queued for clients.
     pub(super) records_out: AtomicU64,
+    /// Number of links that ended because the client broke the rules.
     pub(super) breaches: AtomicU64,
     /// Number of requests for a WebSocket that lost their header Upgrade on the way.
     pub(super) without_upgrade: AtomicU64,
@@ -46,7 +50,8 @@ pub(super) struct Counters {
     pub(super) tls_refused: AtomicU64,
     /// Number of connections that the system refused because it had no descriptors or no memory.
     pub(super) no_descriptors: AtomicU64,
-    /// Number of connections that the system refused for other reasons.
+    /// Number of connections that could not be accepted for other reasons, as after a peer that
+    /// broke off.
     pub(super) not_accepted: AtomicU64,
     /// Number of times that the system's clock was read and not believed.
     pub(super) clock_refused: AtomicU64,

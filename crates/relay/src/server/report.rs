@@ -10,8 +10,8 @@ use std::time::Duration;
 /// Interval at which [`watch`] checks for new troubles.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Logs troubles as they come, each kind at most once in `notice_every_ms`, and when puts begin to
-/// be refused or accepted. Never returns.
+/// Logs troubles as they come, each kind at most once in `notice_every_ms` (a wrong clock once in
+/// 60 times that), and when puts begin to be refused or accepted. Never returns.
 pub(super) async fn watch<S: Store>(relay: &Relay<S>) {
     let (mut notices, mut intake) = (Notices::default(), Intake::default());
     loop {

@@ -25,12 +25,12 @@ const AT_ONCE: usize = 64;
 /// Time that a connection has to send its request and take the answer (spec/12-relay.md section 7).
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Waits for `opened` and returns its output; meanwhile answers each connection with status 503 and
-/// `starting`. A connection costs a bounded amount of memory, and one without a request ends after
-/// five seconds.
+/// Waits for `opened` and returns its output; meanwhile answers each request with status 503 and
+/// `starting`, for at most 64 connections at a time; others are refused at once. A connection costs
+/// a bounded amount of memory, and one without a request ends after five seconds.
 ///
 /// # Errors
-/// Fails with [`TlsError`] when the certificate cannot be used.
+/// Fails with [`TlsError`] when the certificate cannot be used; then `opened` is not waited for.
 pub async fn answer_until<T>(
     listeners: &Listeners,
     certificate: Option<&Reloader>,

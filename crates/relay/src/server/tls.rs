@@ -32,8 +32,9 @@ impl Tls {
     }
 }
 
-/// Checks the certificate files every [`LOOK_EVERY`] and when the operator asks for it, and logs
-/// the result. Never returns, even without TLS.
+/// Checks the certificate files every [`LOOK_EVERY`] and when the operator asks for it. Logs a new
+/// certificate and a failure, and on the operator's request also that nothing has changed. Never
+/// returns, even without TLS.
 pub(super) async fn renew(tls: Option<&Tls>) {
     let Some(tls) = tls else { return std::future::pending().await };
     loop {

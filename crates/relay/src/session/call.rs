@@ -44,11 +44,13 @@ pub struct Acking {
     pub fence: Fence,
     /// Numbers of the blobs to destroy.
     pub records: Vec<RecordId>,
-    /// Whether the store answers the entry. If not, it confirms nothing that is not destroyed already.
+    /// Whether the entry is passed to the store, so that its result waits for the store. If not, it
+    /// names no blob that is not destroyed already, and its result is `Ok`.
     pub waits: bool,
 }
 
-/// The result of a [`Call`]: one variant for each kind, with one entry for each entry of the call.
+/// The result of a [`Call`]: one variant for each kind, but one for creates and changes together.
+/// Lists have one entry for each entry of the call, in its order.
 #[derive(Debug)]
 #[allow(missing_docs, reason = "fields are those of the store's answers")]
 pub enum Outcome {

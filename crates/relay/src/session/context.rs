@@ -11,7 +11,8 @@ use std::sync::{Mutex, PoisonError};
 /// 1 MiB, so that a person who writes messages takes only a few units in ten minutes.
 const PUT_UNIT: u64 = 1_048_576;
 
-/// Entries that count as one where it is counted how much a prefix took: a client asks for about so many when it connects.
+/// Number of entries that count as one unit of what a prefix took recently ([`Rates::unit`]): a
+/// client asks for about so many when it connects.
 const ENTRIES_UNIT: u64 = 128;
 
 /// The limits and the rates that all links of one relay share.
@@ -27,7 +28,8 @@ pub struct SessionContext {
     refusals: Refusals,
 }
 
-/// Numbers of requests that were refused since the start of the relay, by reason.
+/// Numbers of requests that were refused since the start of the relay, by reason; for entries,
+/// which are never refused, the number of times that a link was not read for a while.
 #[derive(Debug, Default)]
 struct Refusals {
     creates_too_fast: AtomicU64,
@@ -53,21 +55,21 @@ impl SessionContext {
     }
 
     /// Returns the number of creates and changes of mailboxes that were refused since the start
-    /// because they came too fast.
+    /// because they came too fast: on their link, from their network, or on all links together.
     #[must_use]
     pub fn creates_too_fast(&self) -> u64 {
         self.refusals.creates_too_fast.load(Ordering::Relaxed)
     }
 
     /// Returns the number of puts that were refused since the start because their network, or all
-    /// links together, put too many bytes.
+    /// links together, put too many bytes. Puts that came too fast on their link do not count.
     #[must_use]
     pub fn puts_too_fast(&self) -> u64 {
         self.refusals.puts_too_fast.load(Ordering::Relaxed)
     }
 
-    /// Returns the number of times since the start that a link was not read for a while, because its
-    /// network, or all links together, sent too many entries.
+    /// Returns the number of times since the start that a link was not read for a while, because
+    /// its network, or all links together, sent too many entries ([`Limits::entries_per_s`]).
     #[must_use]
     pub fn entries_too_fast(&self) -> u64 {
         self.refusals.entries_too_fast.load(Ordering::Relaxed)
@@ -100,7 +102,8 @@ impl SessionContext {
         self.refusals.busy.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Forgets networks that asked for no create, change or put in the last ten minutes.
+    /// Forgets, for each of the three rates (creates and changes, bytes of puts, entries), the
+    /// networks that asked for nothing of it in the last ten minutes.
     pub fn tidy(&self, now_ms: u64) {
         for shares in [&self.creates, &self.put_bytes, &self.entries] {
             shares.lock().unwrap_or_else(PoisonError::into_inner).tidy(now_ms);
@@ -138,7 +141,8 @@ impl SessionContext {
         })
     }
 
-    /// Takes entries from the rates over all links, or returns the seconds to wait.
+    /// Takes entries from the rates that all links share, or returns the seconds to wait. Counts a
+    /// refusal.
     pub(super) fn take_entries(&self, prefix: Prefix, entries: u64, now: Now) -> Result<(), u16> {
         let rates = Rates {
             per_s: self.limits.all_entries_per_s.into(),

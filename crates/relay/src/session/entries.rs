@@ -6,7 +6,8 @@ use crate::admission::Prefix;
 use crate::bucket::Bucket;
 use crate::clock::Now;
 
-/// Bytes of a record without use that count as one entry: to open them takes about as long as a claim.
+/// Bytes of a record without use ([`Entries::is_useful`]) that count as one entry: to open them
+/// takes about as long as a claim.
 const ENTRY_BYTES: u32 = 4_096;
 
 /// The entries of one link that are not taken from the rates yet.
@@ -18,7 +19,8 @@ pub(super) struct Entries {
     of_record: u32,
     /// Length of the record that is being handled, in bytes.
     record_bytes: u32,
-    /// Whether the record stored or confirmed a blob. Such a record has been paid for by the rates of puts.
+    /// Whether the record brings a put to the store or confirms a blob in flight. The bytes of such
+    /// a record count for no entries, because the rates of puts have counted its blobs.
     is_useful: bool,
     bucket: Bucket,
     /// The time, in milliseconds of [`Now::ms`], before which no further attempt to pay is made.
@@ -37,12 +39,13 @@ impl Entries {
         self.record_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
     }
 
-    /// Notes that the record stores or confirms a blob.
+    /// Notes that the record brings a put to the store, or confirms a blob in flight.
     pub(super) const fn note_use(&mut self) {
         self.is_useful = true;
     }
 
-    /// Ends a record: its entries are owed from now on. The bytes of a record that was of no use count, too.
+    /// Ends a record: its entries are owed from now on. A record without use counts as at least one
+    /// entry, and one more for each [`ENTRY_BYTES`] of its length.
     pub(super) fn end_record(&mut self) {
         let bytes = std::mem::take(&mut self.record_bytes);
         let least = if std::mem::take(&mut self.is_useful) { 0 } else { 1 + bytes / ENTRY_BYTES };
@@ -54,7 +57,9 @@ impl Entries {
         self.owed > 0
     }
 
-    /// Takes what is owed from the rates of the link, of its prefix and of the relay. Returns whether nothing is owed any more.
+    /// Takes all that is owed, or nothing, from the rates of the link, of its prefix and of all
+    /// links together. Returns whether nothing is owed any more. After a refusal, makes no further
+    /// attempt until the seconds to wait that the rates named are over.
     pub(super) fn pay(&mut self, shared: &SessionContext, prefix: Prefix, now: Now) -> bool {
         if self.owed == 0 {
             return true;

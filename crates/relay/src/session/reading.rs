@@ -34,22 +34,27 @@ pub(super) struct Reading {
     /// Whether the next blob is larger than the rest of the client's window, so that looks for
     /// blobs wait.
     pub(super) starved: bool,
-    /// Whether the room in the window has grown since the last look began.
+    /// Whether the room in the window has grown since the last look for blobs began.
     pub(super) has_grown: bool,
-    /// Whether a subscription has begun or the last one has ended since the last
-    /// [`take_use`](Self::take_use).
+    /// Whether, since the last [`take_use`](Self::take_use), a subscription has begun, or one has
+    /// ended that was the only one.
     pub(super) was_used: bool,
     /// Whether looks for blobs wait because the client is slow to take the bytes sent to it.
     pub(super) paused: bool,
     /// Maximum number of bytes of blobs of the next look, raised to the length of the largest blob
     /// and lowered to [`LOOK_BYTES`].
     pub(super) look_bytes: usize,
+    /// Maximum number of blobs in flight: the client's window, lowered to the limit of the relay.
     window_blobs: usize,
+    /// Maximum number of bytes of blobs in flight, as `window_blobs`.
     window_bytes: usize,
+    /// Number of blobs in flight on the link.
     pub(super) blobs: usize,
+    /// Number of bytes of the blobs in flight on the link.
     pub(super) bytes: usize,
     /// The subscribe requests without a `CaughtUp`, by their internal number: the client's number
-    /// of the request, and how many of its mailboxes have not caught up.
+    /// of the request, and how many of its mailboxes have not caught up (0 until the store has
+    /// answered the claim).
     pub(super) requests: BTreeMap<u64, (u32, usize)>,
     pub(super) next_request: u64,
 }
@@ -80,8 +85,8 @@ impl Reading {
         !self.subs.is_empty()
     }
 
-    /// Returns whether a subscription has begun, or the last one has ended, since the last call of
-    /// this method.
+    /// Returns whether, since the last call of this method, a subscription has begun, or one has
+    /// ended that was the only one.
     pub(super) const fn take_use(&mut self) -> bool {
         std::mem::replace(&mut self.was_used, false)
     }
@@ -199,7 +204,8 @@ impl Reading {
     }
 
     /// Begins the next look and returns it with the number of its subscription. Returns `None` if a
-    /// look is under way, no subscription waits, or the window has no room.
+    /// look is under way, if no subscription waits for one, or if a look for blobs must wait: for
+    /// room in the window, or for a client that is slow ([`paused`](Self::paused)).
     pub(super) fn next_look(&mut self, limits: &Limits) -> Option<(u32, Peek)> {
         if self.looking.is_some() {
             return None;

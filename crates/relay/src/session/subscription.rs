@@ -137,8 +137,8 @@ impl Sub {
     }
 
     /// Returns the session's number of the subscribe request when all blobs that were there at the
-    /// beginning are acked and destroyed, or expired. Returns `None` before that and on later
-    /// calls.
+    /// beginning are acked and destroyed, or expired. Returns `None` before that, on later calls,
+    /// and if there were no blobs at the beginning.
     pub(super) fn take_caught_up(&mut self) -> Option<u64> {
         let Catching { request, upto, drained, dying } = self.catching?;
         let open = self.in_flight.iter().any(|flight| flight.record <= upto);

@@ -31,8 +31,8 @@ pub struct Census {
 }
 
 impl Census {
-    /// Whether blobs or bytes have reached the percentage of their limits (`put_percent`) at which
-    /// puts are refused.
+    /// Whether blobs or their bytes, or the bytes in memory if the store is memory, have reached
+    /// the percentage of their limits (`put_percent`) at which puts are refused.
     pub(crate) const fn is_at_its_limits(&self, limits: &Limits) -> bool {
         let percent = limits.put_percent;
         Limits::reached(self.blobs, limits.blobs, percent)
@@ -59,7 +59,8 @@ pub enum Trouble {
     AtLimits,
     /// The store has grown to its limit, or the disk is full.
     Full,
-    /// Dead bytes (destroyed, but still on the disk) wait for too long to be zeroed.
+    /// Dead bytes (destroyed, but still on the disk) wait to be zeroed for three quarters of
+    /// `dead_bytes_s` or longer.
     Overdue,
 }
 
@@ -76,7 +77,8 @@ impl Trouble {
 }
 
 impl Health {
-    /// Returns the health of a relay whose store has these counts.
+    /// Returns the health of a relay whose store has these counts. Of several troubles, that is the
+    /// one that [`Trouble`] names first.
     #[must_use]
     pub fn of(census: &Census, limits: &Limits) -> Self {
         if census.stopped {

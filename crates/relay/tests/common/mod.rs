@@ -74,7 +74,7 @@ impl Client {
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Client<T> {
     /// Makes the handshake of the link over an open WebSocket. Returns `None` if the relay closes
-    /// it.
+    /// it, or does not answer within [`PATIENCE`].
     pub async fn try_over(mut ws: WebSocketStream<T>, address: &RelayAddress, token: u8) -> Option<Self> {
         let (state, c1) = ClientHandshake::start(address.fingerprint(), Offer::v1(), &mut rand::rng());
         ws.send(Message::binary(c1)).await.ok()?;

@@ -85,8 +85,8 @@ impl History {
         Said::Subscribe(self.number(), subs)
     }
 
-    /// Lets the client of link `at` send 4 to 30 puts or 4 to 30 changes in one record: more than
-    /// the rates allow.
+    /// Lets the client of link `at` send 4, 16 or 30 puts, or as many requests of owners, in one
+    /// record: often more than the rates allow.
     pub(super) fn flood(&mut self, at: usize, chance: &mut Chance) -> Result<(), String> {
         let is_put = chance.below(3) > 0;
         let send = chance.number(1, OWNERS);
@@ -127,7 +127,7 @@ impl History {
     }
 
     /// Returns an entry of an Ack that has no effect: of a subscription that has ended, never
-    /// existed or is being claimed, or of blobs that were acked before.
+    /// existed or is being claimed, or of blobs that were acked before, or of no blobs.
     pub(super) fn late_ack(&mut self, at: usize, chance: &mut Chance) -> AckEntry {
         let model = &self.links[at].model;
         let subs: Vec<u32> = model.subs.keys().copied().chain([0]).collect();

@@ -6,8 +6,8 @@ use deaddrop_link::capability::{mailbox_id, own_id, send_id};
 use deaddrop_wire::item::*;
 use deaddrop_wire::{Item, SizeClass};
 
-/// A request of an owner or a sender. `own`, `read` and `send` are the numbers of rights, `number`
-/// is that of a blob.
+/// A request of an owner or a sender. `own`, `read` and `send` are the numbers of rights, `sends`
+/// the numbers of rights to send, each with its `via`, and `number` is that of a blob.
 #[derive(Clone, Debug)]
 pub enum Asked {
     Create {
@@ -44,7 +44,8 @@ pub enum Asked {
     },
 }
 
-/// An item that a client sends. The first number of a request is its `req`.
+/// An item that a client sends. The first number of a request is its `req`. The numbers of a Window
+/// are blobs and bytes.
 #[derive(Clone, Debug)]
 pub enum Said {
     Asked(u32, Asked),

@@ -37,8 +37,8 @@ pub struct LinkModel {
     pub(super) used_ms: u64,
 }
 
-/// A request whose answer the client has not got yet: not run by the store, or run with a known
-/// answer.
+/// A request whose answer the client has not got yet: one that the store has not run, or one with
+/// the answer that is due, from the store or from the link itself.
 pub(super) enum Request {
     Undecided(Asked),
     Answered(Answered),
@@ -111,7 +111,8 @@ pub enum Expected {
     /// No effect that is known beforehand. The items that follow are compared with the model one by
     /// one.
     Nothing,
-    /// An Acked with these entries at once; nothing if there are none.
+    /// An Acked with these entries at once, perhaps without those that are not certain; nothing if
+    /// no entry is left.
     Acked(Vec<DueEntry>),
     /// The end of the look, after the deliveries of the blobs that it found.
     Looked,
@@ -156,7 +157,8 @@ impl LinkModel {
         self.subs.get(&number).is_some_and(|sub| sub.state != SubState::Over)
     }
 
-    /// Whether the link counts as idle: it has no subscription, and was not used for `idle_ms`.
+    /// Whether the link counts as idle: it has no subscription that is live or being claimed, and
+    /// was not used for `idle_ms`.
     pub fn is_idle(&self, relay: &RelayModel) -> bool {
         let is_used = self.subs.values().any(|sub| sub.state != SubState::Over);
         !is_used && relay.now.ms - self.used_ms >= relay.limits.idle_ms
@@ -292,7 +294,8 @@ impl LinkModel {
     }
 
     /// Applies a call that the store has just run to the model, and returns what the outcome must
-    /// bring. `verdicts` are those of the store for a call of puts, else empty.
+    /// bring; fails if the model does not expect the call. `verdicts` are those of the store for a
+    /// call of puts, else empty.
     pub fn decide(
         &mut self,
         call: &CallHead,

@@ -378,8 +378,8 @@ impl History {
         if chance.below(3) > 0 { self.sweep() } else { Ok(()) }
     }
 
-    /// Lets days pass. With `pause`, nothing expires before further `pause` days have passed, as
-    /// after a correction of the clock.
+    /// Lets days pass. If `pause` is not 0, nothing expires before further `pause` days have
+    /// passed, as after a correction of the clock.
     fn pass_days(&mut self, days: u32, pause: u32) -> Result<(), String> {
         self.trace.push(format!("{days} days pass"));
         let Now { day, expires_from, ms } = self.world.now;

@@ -4,7 +4,8 @@
 
 use deaddrop_wire::SizeClass;
 
-/// The states in which the pause of one mailbox may be, given the answers so far.
+/// The states in which the pause of one mailbox may be, given the answers so far; empty before the
+/// first, when it is open.
 #[derive(Clone, Debug)]
 pub struct Pause(Vec<State>);
 

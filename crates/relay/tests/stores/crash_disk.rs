@@ -47,8 +47,8 @@ impl CrashDisk {
         self.ignores_sync.store(true, Ordering::Relaxed);
     }
 
-    /// Returns the bytes that a crash at this moment leaves: all synced writes, and a random half
-    /// of the sectors of the others.
+    /// Returns the bytes that a crash at this moment leaves: all synced writes, and of the others
+    /// each sector, and each change of length, with a chance of one half.
     pub fn crash(&self, random: &mut impl Rng) -> Vec<u8> {
         let stable = self.stable.lock().unwrap();
         let mut left = Stable { bytes: stable.bytes.clone(), unsynced: Vec::new() };

@@ -43,9 +43,11 @@ impl<D: Disk> Shred<D> {
         self.reseal(&self.block.clone(), unlock, cost, rng)
     }
 
-    /// Changes the maximum number of segments of the file, as [`set_max_segments`](Self::set_max_segments) does, and
-    /// for later openings, too. `unlock` must open the store: its superblock is sealed again. Returns the number that
-    /// is used, which is within the bounds.
+    /// Changes the maximum number of segments of the file, as
+    /// [`set_max_segments`](Self::set_max_segments) does, and for later openings, too. `unlock`
+    /// must open the store: its superblock is sealed again. Returns the number that is used:
+    /// `segments`, moved into the bounds of
+    /// [`Geometry::max_segments`](crate::Geometry::max_segments).
     ///
     /// # Errors
     /// Fails with [`ChangeError`]. Except after `Stopped`, nothing has changed.

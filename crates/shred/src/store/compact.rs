@@ -32,8 +32,8 @@ impl<D: Disk> Shred<D> {
         self.spare() + self.growable() <= 1
     }
 
-    /// Whether room is short, and no dead segment is about to be used again: it is time to empty
-    /// others, in steps between commits.
+    /// Whether at most one more segment can be begun, even with the wholly dead ones, which will be
+    /// used again: it is time to empty others, in steps between commits.
     pub(crate) fn wants_compaction(&self) -> bool {
         let dead = self.segments().wholly_dead().count();
         self.spare() + self.growable() + dead <= 1
@@ -217,8 +217,9 @@ impl<D: Disk> Shred<D> {
         self.segments().get(size(it.segment)).is_some_and(|segment| segment.stamp == it.stamp)
     }
 
-    /// Returns the live records of a segment from a slot on, at least one and about `most` bytes, and the first slot
-    /// that was not looked at, if any is left.
+    /// Returns the live records of a segment from a slot on, with at most `most` bytes of bodies or
+    /// only one record, and the first slot that was not looked at, if any is left. Returns no
+    /// record if none lives in the [`STEP_SLOTS`] slots that one step reads.
     fn live_records(
         &mut self,
         from: &Compaction,

@@ -17,8 +17,8 @@ use zeroize::Zeroizing;
 
 impl<D: Disk> Shred<D> {
     /// Writes the commit, syncs once, and publishes it to readers (S1). Returns its number. Does
-    /// nothing if the commit would change nothing. Fails with `Stopped` if the store has stopped,
-    /// or if the disk fails, which stops it.
+    /// nothing if the commit would change nothing, and returns the number of the next one. Fails
+    /// with `Stopped` if the store has stopped, or if the disk fails, which stops it.
     pub(crate) fn flush(&mut self, group: Group) -> Result<u64, CommitError> {
         if self.stopped {
             return Err(CommitError::Stopped);

@@ -14,7 +14,7 @@ pub(crate) struct Growth {
 /// The outcome of one step of growth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Grown {
-    /// A segment was added.
+    /// A segment was added, or some were taken back that were to be cut off.
     Added,
     /// A part of a segment was written.
     Partly,

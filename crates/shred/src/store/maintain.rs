@@ -14,12 +14,13 @@ impl<D: Disk> Shred<D> {
         self.upkeep.limit = limit;
     }
 
-    /// Does a bounded part of the upkeep between commits: settles, zeroes dead bytes, makes wholly
-    /// dead segments ready to be used again, copies the live records of mostly dead ones when room
-    /// is short, adds segments ahead of need, gives unused ones back. `now` is the time since the
-    /// store was opened, and does not go back. Returns the time (on the same clock) of the next
-    /// call at the latest, or `None` if nothing is to be done before the next commit; call it after
-    /// each commit, too.
+    /// Does a bounded part of the upkeep between commits: settles ([`settle`](Self::settle)),
+    /// zeroes dead bytes, makes wholly dead segments ready to be used again, copies the live
+    /// records of mostly dead ones when room is short, adds segments ahead of need, gives unused
+    /// ones back, continues a replacement of the data key. `now` is the time since the store was
+    /// opened; one before that of an earlier call counts as that. Returns the time (on the same
+    /// clock) of the next call at the latest, or `None` if nothing is to be done before the next
+    /// commit; call it after each commit, too.
     ///
     /// # Errors
     /// Fails with `Stopped` when the disk has failed.
@@ -62,8 +63,9 @@ impl<D: Disk> Shred<D> {
         Ok(self.next_upkeep(worked))
     }
 
-    /// Zeroes all dead bytes, until that is done or `is_over`, which is asked between the pieces,
-    /// returns true. Returns the number of dead bytes that are left.
+    /// Settles ([`settle`](Self::settle)), then zeroes all dead bytes, until that is done or
+    /// `is_over`, which is asked between the pieces, returns true. Returns the number of dead bytes
+    /// that are left.
     ///
     /// # Errors
     /// Fails with `Stopped` when the disk has failed.

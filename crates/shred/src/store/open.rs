@@ -32,8 +32,10 @@ impl<D: Disk> Shred<D> {
     /// Writes a new, empty store to an empty disk and opens it.
     ///
     /// # Errors
-    /// Fails with `Exists` if the disk is not empty, which is then not touched, with `BadGeometry`,
-    /// or with the disk's error.
+    /// Fails with `Exists` if the disk is not empty, which is then not touched, or if its name was
+    /// taken meanwhile; with `BadGeometry` if `geometry` or its passphrase cost is out of bounds,
+    /// or this machine does not have the memory for the passphrase; with `Full` or `Io` if the disk
+    /// fails.
     pub fn create(
         disk: D,
         geometry: &Geometry,
@@ -96,8 +98,8 @@ impl<D: Disk> Shred<D> {
     /// [`Stats::dead_bytes`](crate::Stats::dead_bytes) is read from the disk: it counts what no live record covers and is not zero.
     ///
     /// # Errors
-    /// Fails with [`OpenError`]; with `Busy` if the other process replaced keys or shortened the
-    /// file during each of several tries.
+    /// Fails with [`OpenError`]; with `Busy` if the other process changed the store during each of
+    /// several tries, and during the last one so that no state could be read.
     pub fn open_read_only(disk: D, unlock: &Unlock) -> Result<Reader<D>, OpenError> {
         let mut before = Moment::now(&disk);
         let (mut block, mut keys) = Superblock::open(&disk, unlock)?;

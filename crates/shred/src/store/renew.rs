@@ -78,8 +78,9 @@ impl<D: Disk> Shred<D> {
         Ok(())
     }
 
-    /// Returns the number of a wholly dead segment; `None` if there is none. With `ready`, only of
-    /// one whose dead bytes are all zeroed and whose slots the last two commits do not name.
+    /// Returns the number of a wholly dead segment that takes no more puts
+    /// ([`takes_more`](Self::takes_more)); `None` if there is none. With `ready`, only of one whose
+    /// dead bytes are all zeroed and whose slots the last two commits do not name.
     pub(crate) fn renewable(&self, ready: bool) -> Option<u32> {
         self.segments().wholly_dead().find(|number| {
             let is_ready = !self.is_named(*number) && !self.upkeep.owes(*number);

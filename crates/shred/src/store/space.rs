@@ -21,7 +21,8 @@ const GROWTH_STEP: u64 = 1 << 20;
 const GROW_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl<D: Disk> Shred<D> {
-    /// Makes an empty commit.
+    /// Makes a commit without jobs, of which nothing is written yet. Its puts continue in the
+    /// segment that is being filled.
     pub(crate) fn begin(&self) -> Group {
         Group::new(self.open_segment, &self.segments)
     }
@@ -63,7 +64,8 @@ impl<D: Disk> Shred<D> {
     /// Sets the maximum number of segments of the file until the store is closed;
     /// `change_max_segments` stores it. A limit below the present size takes effect over time: the
     /// upkeep moves records out of the end of the file, if there is room before it, and cuts off
-    /// segments there that are free. Returns the number that is used, which is within the bounds.
+    /// segments there that are free. Returns the number that is used: `segments`, moved into the
+    /// bounds of [`Geometry::max_segments`](crate::Geometry::max_segments).
     pub fn set_max_segments(&mut self, segments: u32) -> u32 {
         self.max_segments = bounded(segments);
         self.full_at = None;

@@ -20,6 +20,7 @@ pub struct SimDisk {
     state: Mutex<State>,
 }
 
+/// The contents of a [`SimDisk`], and the faults that it simulates.
 #[derive(Default, Clone)]
 struct State {
     /// The bytes that reads see: everything that was written.
@@ -108,7 +109,8 @@ impl SimDisk {
         self.locked().forgets = true;
     }
 
-    /// Limits the volume to this length in bytes: writes past it fail with `StorageFull`.
+    /// Limits the volume to this length in bytes: writes past it, and past the present length, fail
+    /// with `StorageFull`.
     pub fn set_room(&self, bytes: usize) {
         self.locked().room = Some(bytes);
     }
@@ -123,7 +125,7 @@ impl SimDisk {
         self.locked().writes_halves = true;
     }
 
-    /// Makes writes and syncs succeed again after `fail_from`.
+    /// Makes writes, syncs and changes of length succeed again after `fail_from`.
     pub fn heal(&self) {
         self.locked().fails_from = None;
     }
@@ -143,7 +145,8 @@ impl SimDisk {
         self.locked().seen.clone()
     }
 
-    /// Returns the crash states before each sync since the last call, or since `recording`.
+    /// Returns the crash states before each sync since the last call, or since `recording`, in
+    /// order: one for each, or two (with the old length, then with the new) if the file was cut.
     pub fn take_syncs(&self) -> Vec<Torn> {
         std::mem::take(&mut self.locked().syncs)
     }

@@ -36,7 +36,7 @@ fn assert_holds(store: &Shred<Arc<MemoryDisk>>, map: &Map) {
 }
 
 /// Fills a store up to `share` percent of its room for bodies and lets records die at random, until
-/// `rounds` times that room was put. Returns the disk, the store and the records in it.
+/// `rounds` times the whole room was put. Returns the disk, the store and the records in it.
 fn churn(share: u64, rounds: u64, with_upkeep: bool) -> (Arc<MemoryDisk>, Shred<Arc<MemoryDisk>>, Map) {
     let (disk, mut store) = fresh(&small());
     let mut random: ChaCha20Rng = rng(share);

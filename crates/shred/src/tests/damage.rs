@@ -152,7 +152,7 @@ fn wide() -> Geometry {
     Geometry { segment_bytes: 64 << 10, slots_per_segment: 128, ..tiny() }
 }
 
-/// Puts records with small bodies, `each` of them in one commit, and settles.
+/// Puts records with small bodies, `each` of them in one commit, and settles ([`Shred::settle`]).
 fn put_small<D: Disk>(store: &mut Shred<D>, names: std::ops::Range<u64>, each: usize) {
     let names: Vec<u64> = names.collect();
     for names in names.chunks(each) {

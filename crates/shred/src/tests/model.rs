@@ -21,8 +21,8 @@ pub(super) enum Op {
     Erase(Vec<u8>),
     Settle,
     Grow,
-    /// Does the upkeep for a time this many milliseconds later, until nothing is left to do at that
-    /// time.
+    /// Moves the clock on by this many milliseconds, and does the upkeep until nothing is left to
+    /// do at that time.
     Maintain(u64),
     /// Begins to replace the data key.
     ReplaceKey,

@@ -31,8 +31,9 @@ impl<D: Disk> WriterSteps<D> {
         !work.backlog.is_empty() || !work.shared.locked().waiting.is_empty()
     }
 
-    /// Commits a group of queued jobs, if there are any, and does a part of the upkeep. `now` is the time since the
-    /// store was opened. Returns the time of the next step, if there is one to do.
+    /// Commits a group of queued jobs, if there are any, and does a part of the upkeep. `now` is
+    /// the time since the store was opened. Returns the time of the next step: `now` if jobs are
+    /// left; `None` if there is nothing to do, or after a failure of the disk.
     pub fn step(&self, now: Duration) -> Option<Duration> {
         let mut work = self.locked();
         work.shred.set_now(now);
@@ -54,8 +55,8 @@ impl<D: Disk> WriterSteps<D> {
         }
     }
 
-    /// Commits the queued jobs, settles, and zeroes dead bytes. Returns the number of dead bytes
-    /// that are left.
+    /// Commits the queued jobs, settles ([`Shred::settle`](crate::Shred::settle)), and zeroes all
+    /// dead bytes, without a limit of time. Returns the number of those that are left: 0.
     pub(super) fn close(self) -> Result<u64, CommitError> {
         self.write_queue();
         self.locked().shred.scrub_all(|| false)

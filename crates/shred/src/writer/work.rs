@@ -22,6 +22,7 @@ pub(super) struct Shared {
     pub(super) changed: Condvar,
 }
 
+/// The jobs that callers have queued, and the state of the writer's thread.
 #[derive(Default)]
 pub(super) struct Queue {
     pub(super) waiting: VecDeque<Waiting>,

@@ -38,7 +38,8 @@ pub(crate) struct Driver<C: LinkConversation<SimEngine>> {
     purpose: Purpose,
     slot: Slot,
     inbound: Inbound,
-    /// The items that came with the relay's Hello and were not given to the conversation yet.
+    /// Items that were not given to the conversation yet: those that came with the relay's Hello,
+    /// and answers that the planted fault `LostReceipt` makes.
     first: Vec<Item>,
     /// The shell's counters `retries` (acts of the user) and `changes`, as far as the conversation
     /// has taken note of them.

@@ -118,6 +118,7 @@ pub(crate) struct Inviter {
     stage: Stage,
 }
 
+/// The progress of an [`Inviter`].
 enum Stage {
     Begin,
     /// The link over which the mailbox is made is being opened.
@@ -126,7 +127,8 @@ enum Stage {
 }
 
 impl Inviter {
-    /// Prepares an invite to a contact of this name, at the relay that the engine names.
+    /// Prepares an invite to a contact of this name, at this relay; if the user moves to another
+    /// one before the link is open, there.
     pub(crate) fn new(name: String, relay: RelayAddress) -> Self {
         Self { name, relay, stage: Stage::Begin }
     }

@@ -165,7 +165,7 @@ impl Shell {
 
     /// Does a step of the engine, with the seconds that the machine shows and the day that the
     /// engine believes. A failure of the vault for good stops the engine. Wakes the conversations
-    /// and the user.
+    /// and, if the step was done, the user.
     pub(crate) fn step<T, E: Into<Refused>>(
         &mut self,
         sim: &mut Sim,

@@ -35,6 +35,7 @@ pub(crate) enum Slot {
     Open(Box<OpenLink>),
 }
 
+/// A link whose connection or handshake has begun and is not finished.
 pub(crate) struct Opening {
     conn: ConnId,
     relay: RelayAddress,

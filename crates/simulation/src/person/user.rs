@@ -77,7 +77,7 @@ impl User {
         }
     }
 
-    /// Whether the user has begun again with a contact who has not answered for [`ANSWER_MS`].
+    /// Whether the user's last step about a contact was to begin again, [`ANSWER_MS`] ago or more.
     pub(crate) fn waits_long(&self, now_ms: u64, contact: PersonId) -> bool {
         matches!(self.steps.get(&contact), Some((Wish::BeginAgain(_), at)) if now_ms >= at + ANSWER_MS)
     }

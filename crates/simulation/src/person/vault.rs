@@ -25,7 +25,8 @@ pub(crate) struct PersonVault {
 }
 
 impl PersonVault {
-    /// Makes a vault that counts its stored batches in `writes`.
+    /// Makes a vault that counts in `writes` the batches and erasures that it is given, stored or
+    /// not.
     pub(crate) const fn new(
         inner: SteppedVault<Arc<NodeDisk>>,
         planted: Option<Planted>,

@@ -19,6 +19,7 @@ pub(crate) struct RelayLink {
     state: State,
 }
 
+/// The progress of a [`RelayLink`].
 enum State {
     /// The relay awaits C1, the client's first message. The flag tells whether the client was asked
     /// for a cookie.

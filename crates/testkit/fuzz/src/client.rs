@@ -39,6 +39,7 @@ fn start() -> &'static Start {
     })
 }
 
+/// A client without a network, and the peer that it has invited.
 struct World {
     client: OfflineClient,
     peer: IdentityKeyPair,

@@ -75,6 +75,7 @@ impl Rows {
     }
 }
 
+/// One of the two people: the contact for the other one, and what this one has read and sent.
 struct Person {
     identity: &'static IdentityKeyPair,
     contact: Contact,
@@ -87,16 +88,18 @@ struct Person {
     sent: Vec<Vec<u8>>,
     /// The envelope in which the peer asks for a reset, until the user agrees.
     asked: Option<Vec<u8>>,
-    /// Whether an event told of a state that was put back.
+    /// Whether this person was told `PeerRewound` or `StaleReset`, and has not yet acted on it.
     rewound: bool,
     earlier: Option<(Rows, BTreeSet<u64>)>,
 }
 
+/// The two people, and the time.
 struct World {
     people: [Person; 2],
     said: u64,
     hour: u32,
-    /// Whether only messages were lost so far, and no rows, states or days.
+    /// Whether nothing but messages was lost so far: no rows were cleared, no state was put back,
+    /// no day has passed, and the input has asked for no reset.
     gentle: bool,
 }
 
@@ -469,7 +472,8 @@ pub fn row(data: &[u8]) {
     assert!(contact.sessions().count() <= MAX_SESSIONS && MAX_OWN_BUNDLES > 0);
 }
 
-/// Returns the rows of the first person after the steps that these bytes stand for.
+/// Lets each person accept an invite of the other, does [`World::step`] with these bytes until all
+/// are taken, and lets the two talk for two rounds. Returns the rows of the first person.
 fn after(steps: &[u8]) -> Rows {
     let mut world = World::new();
     (0..2).for_each(|by| world.invite(by, InvitePolicy::KeepSessions));

@@ -25,6 +25,7 @@ struct Party {
     earlier: Option<(Rows, Vec<bool>)>,
 }
 
+/// The two sides of one session, and the source of their randomness.
 struct World {
     parties: [Option<Party>; 2],
     random: ChaCha20Rng,
@@ -81,8 +82,8 @@ impl World {
         party.side.rows.are_of(&party.side.session);
     }
 
-    /// Returns the index of a message that a side has sent, chosen by the input: 0 is the newest.
-    /// `None` if there is none.
+    /// Returns the index of a message that a side has sent; `None` if it has sent none. A byte of
+    /// the input chooses: 0 stands for the newest, 1 for the one before it, and so on.
     fn recent(&mut self, by: usize, input: &mut Input<'_>) -> Option<usize> {
         let back = usize::from(input.u8());
         let sent = self.party(by)?.side.sent.len();
@@ -211,8 +212,9 @@ impl World {
     }
 }
 
-/// Whether a message is of a turn that its receiver has forgotten: only turns that are older than
-/// the bound are forgotten, as a whole.
+/// Whether a message is of a turn that its receiver may have forgotten: the receiver's newest turn,
+/// sent or received, is more than twice [`MAX_CLOSED_CHAINS`] turns later. Only whole turns are
+/// forgotten.
 fn forgotten(to: &Side, message: &Message) -> bool {
     to.session.turn() > message.turn + 2 * u32::try_from(MAX_CLOSED_CHAINS).expect("small")
 }

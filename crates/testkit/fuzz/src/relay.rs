@@ -33,12 +33,13 @@ const DAY: Day = Day::from_number(20_000);
 struct Client {
     session: Option<RelaySession>,
     calls: VecDeque<deaddrop_relay::session::Call>,
-    /// The number of the mailbox's reader for each subscription, as asked last.
+    /// For each subscription, the number of the read capability that was last shown for it.
     subscribed: BTreeMap<u32, u8>,
     /// The numbers of the blobs in flight, by subscription and tag.
     in_flight: BTreeMap<(u32, u32), u32>,
 }
 
+/// A relay's store with two clients, and what the test knows of the blobs and rights in it.
 struct World {
     store: KeptStore<MemoryBacking>,
     shared: Arc<SessionContext>,

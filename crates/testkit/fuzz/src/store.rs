@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 const SECTOR: usize = 512;
 const PAGE: usize = 4_096;
 
+/// The history of one store that went through fixed commits.
 struct Images {
     /// The bytes of the disk after the creation and after each commit.
     states: Vec<Vec<u8>>,

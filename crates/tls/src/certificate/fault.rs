@@ -60,7 +60,8 @@ pub enum LoadFault {
         "the certificate file holds a private key: keep the key in a file of its own, and check that the two paths are not swapped"
     )]
     KeyInCertificateFile,
-    /// A certificate of the file is not well-formed X.509.
+    /// A certificate of the file is not well-formed X.509. Those behind the one that fits the key
+    /// are not checked.
     #[error("a certificate cannot be read: get the file again from its authority")]
     MalformedCertificate,
     /// The key file holds no private key.
@@ -68,7 +69,7 @@ pub enum LoadFault {
         "the file holds no private key (a section that begins with -----BEGIN PRIVATE KEY-----): check the path"
     )]
     NoKey,
-    /// The key file holds a certificate in place of a private key.
+    /// The key file holds a certificate and no private key.
     #[error("the file holds a certificate and no private key: check that the two paths are not swapped")]
     CertificateInKeyFile,
     /// The key file holds several private keys.
@@ -107,7 +108,7 @@ pub enum LoadFault {
     Changing,
 }
 
-/// A fault of a certificate that was loaded, for which clients refuse it.
+/// A fault of the server's own certificate, which was loaded all the same. Clients refuse it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateWarning {

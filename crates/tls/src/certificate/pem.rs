@@ -30,7 +30,8 @@ impl Drop for KeyFile {
     }
 }
 
-/// Reads a whole file into memory that is wiped on drop.
+/// Reads a whole file into memory that is wiped on drop. Fails if it is empty, or longer than
+/// [`MAX_FILE`].
 pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, LoadError> {
     let fail = |error: std::io::Error| {
         let missing = error.kind() == std::io::ErrorKind::NotFound;
@@ -67,7 +68,8 @@ fn is_key(kind: SectionKind) -> bool {
     matches!(kind, SectionKind::PrivateKey | SectionKind::RsaPrivateKey | SectionKind::EcPrivateKey)
 }
 
-/// Returns the certificates of a certificate file; fails if it has none, or has a private key.
+/// Returns the certificates of a certificate file; fails if it has none, has a private key, or is
+/// damaged.
 pub(super) fn certificates(pem: &[u8]) -> Result<CertificateFile, LoadFault> {
     let sections = sections(pem)?;
     if sections.iter().any(|(kind, _)| is_key(*kind)) || is_encrypted(pem) {
@@ -81,7 +83,8 @@ pub(super) fn certificates(pem: &[u8]) -> Result<CertificateFile, LoadFault> {
     Ok(CertificateFile(certificates))
 }
 
-/// Returns the private key of a key file; fails unless it has exactly one that is not encrypted.
+/// Returns the private key of a key file, which may hold certificates, too; fails unless it has
+/// exactly one private key that is not encrypted, and if it is damaged.
 pub(super) fn private_key(pem: &[u8]) -> Result<KeyFile, LoadFault> {
     if is_encrypted(pem) {
         return Err(LoadFault::EncryptedKey);

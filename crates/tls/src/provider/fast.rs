@@ -25,8 +25,8 @@ pub(super) fn is_supported() -> bool {
         && std::arch::is_aarch64_feature_detected!("sha2");
 }
 
-/// Returns a provider with the suites, groups and signatures of `portable`, but with the suites of
-/// AES first, because this processor has instructions for AES.
+/// Returns a provider with the same suites, groups and signatures as `portable`, by graviola where
+/// it has them. The suites of AES come first, because this processor has instructions for AES.
 pub(super) fn provider(portable: CryptoProvider) -> CryptoProvider {
     let theirs = rustls_graviola::default_provider();
     let suites = [

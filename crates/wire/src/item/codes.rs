@@ -70,9 +70,10 @@ codes! {
         /// The mailbox holds at most 4 blobs and 64 KiB. Used for landing mailboxes, which take the
         /// first messages of a new contact.
         Few = 0,
-        /// The mailbox holds at most 64 blobs and 1 MiB. Used for ordinary mailboxes.
+        /// The mailbox holds at most 64 blobs and 1 MiB.
         Usual = 1,
-        /// The mailbox holds at most 256 blobs and 4 MiB.
+        /// The mailbox holds at most 256 blobs and 4 MiB. Used for the mailboxes into which a
+        /// contact puts its later messages.
         Many = 2,
         /// The mailbox holds 1 blob of the smallest size class. Used for invite mailboxes, which
         /// hold one bundle.
@@ -114,8 +115,8 @@ codes! {
         /// The presented secret gives no right. The answer is the same if the mailbox is gone, the
         /// right was revoked, or neither ever existed.
         Refused = 1,
-        /// The mailbox has no room for the blob, had none a moment ago, or is put into too fast.
-        /// Try again later.
+        /// The mailbox has no room for the blob, had none a moment ago, or is put into too fast; or
+        /// it has as many senders as the relay allows. Try again later.
         Full = 2,
         /// A limit of the relay, of the link or of its network is reached. The answer never depends
         /// on a mailbox. Try again later.

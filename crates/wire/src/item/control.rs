@@ -13,8 +13,8 @@ use crate::{
 pub struct Hello {
     /// The optional abilities above the link, one bit each. Version 1 defines none.
     pub features: u64,
-    /// Number of seconds between pings. The client proposes it; the number in the relay's Hello
-    /// applies.
+    /// Number of seconds between pings of the client. The client proposes it; the number in the
+    /// relay's Hello applies.
     pub ping_s: u16,
     /// Maximum number of blobs in flight to the client.
     pub window_blobs: u16,
@@ -41,9 +41,9 @@ pub struct RelayHello {
     pub puts_per_s: u16,
     /// Number of puts that one link may make at once after a pause.
     pub put_burst: u16,
-    /// The number of days after which an undelivered blob of the two smaller classes expires.
+    /// The number of days after which a blob of the two smaller classes expires that was not acked.
     pub blob_days: u16,
-    /// The number of days after which an undelivered blob of the largest class expires.
+    /// The number of days after which a blob of the largest class expires that was not acked.
     pub large_blob_days: u16,
     /// Whether the relay creates mailboxes only for requests with a token that its operator gave
     /// out.
@@ -132,8 +132,9 @@ impl Encoding for Pong {
     }
 }
 
-/// The notice of a relay that is about to close the link. The client finishes what is in flight,
-/// and connects again after a random time of at most `within_s`.
+/// The notice of a relay that is about to close the link. It asks the client to connect again after
+/// a random time of at most `within_s`. Until the relay closes the link, it serves the client as
+/// before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GoAway {
     /// Number of seconds over which the clients of the relay spread their new connections.

@@ -130,7 +130,8 @@ impl World {
     }
 
     /// Adds a contact with a session. The contact has told these addresses of its mailbox: the
-    /// first by Hello, then the others by MailboxMove. A text waits for it.
+    /// first by [`Content::Hello`], then the others by [`Content::MailboxMove`]. A text waits for
+    /// it.
     async fn contact(&self, hello: &RelayAddress, moves: &[RelayAddress]) -> u32 {
         let address = |relay: &RelayAddress| {
             MailboxAddress { relay: relay.clone(), send: SendCapability::from_bytes([9; 32]) }.encode()
@@ -391,8 +392,8 @@ fn nothing_else_in_this_crate_connects_or_resolves() {
     assert!(seen > 20, "{seen}");
 }
 
-/// Answers every Put with Done, and reports each over `told`. Ends at a handshake that is not for
-/// this relay.
+/// Answers every Put with Done, and reports each over `told`. Serves one connection after the
+/// other, and closes one whose handshake is not for this relay.
 async fn take_puts(listener: TcpListener, identity: Arc<RelayIdentity>, told: mpsc::UnboundedSender<()>) {
     while let Ok((stream, _)) = listener.accept().await {
         let _ = take_puts_of(stream, &identity, &told).await;

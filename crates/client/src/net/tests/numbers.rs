@@ -2,8 +2,9 @@
 
 use super::*;
 
-/// Returns the times between successive moments, in whole seconds. Moments that are at most 3 s
-/// apart count as one: virtual time passes a little while bytes are under way.
+/// Returns the times between successive moments, in seconds, rounded. A moment at most 3 s after
+/// the last one that counts does not count: virtual time passes a little while bytes are under
+/// way. Panics without any moment.
 fn gaps(moments: &[Instant]) -> Vec<u64> {
     let mut gaps = Vec::new();
     let mut last = moments[0];
@@ -17,7 +18,8 @@ fn gaps(moments: &[Instant]) -> Vec<u64> {
     gaps
 }
 
-/// Whether the first gaps are the wanted ones, within 2 s each. Further gaps do not matter.
+/// Whether the first gaps are the wanted ones, within 2 s each. `false` if there are fewer gaps;
+/// further ones do not matter.
 fn are(gaps: &[u64], wanted: &[u64]) -> bool {
     gaps.len() >= wanted.len() && gaps.iter().zip(wanted).all(|(gap, wanted)| gap.abs_diff(*wanted) <= 2)
 }

@@ -4,8 +4,9 @@ use super::*;
 use deaddrop_wire::item::Displaced;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Waits until the relay is in the state `wanted`. Then checks for 50 s that it never counts as
-/// read, and that it is in this state at the end.
+/// Waits until the relay is in the state `wanted`. Then checks for 50 s that its state is never
+/// [`CaughtUp`](Connectivity::CaughtUp) or [`NeedsToken`](Connectivity::NeedsToken), and that it is
+/// `wanted` at the end.
 async fn stays_unread(world: &World, relay: &RelayAddress, wanted: Connectivity) {
     world.until(relay, wanted).await;
     let begin = Instant::now();

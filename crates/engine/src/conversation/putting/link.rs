@@ -102,9 +102,9 @@ impl PutLink {
         }
     }
 
-    /// Takes the next envelopes out of the outbox for which the window has room, and returns their
-    /// Puts: at most `bytes` bytes together, but at least one. Stops at the first one that is for
-    /// another relay.
+    /// Returns the Puts of the next envelopes of the outbox for which the window has room, and
+    /// counts them as under way: at most `bytes` bytes together, but at least one if any waits.
+    /// Stops at the first one that is for another relay. The outbox is not changed.
     pub(super) fn next_puts(&mut self, outbox: &impl Outbox, contact: u32, bytes: usize) -> Vec<Item> {
         let room = WINDOW.saturating_sub(self.under_way.len());
         let busy: BTreeSet<u64> = self.under_way.values().map(|put| put.sent.number).collect();

@@ -71,7 +71,8 @@ enum Request {
     /// been replaced before it ([`Pauses::tokens_before`]).
     Create(MailboxName, u64),
     Delete(MailboxName),
-    /// A Subscribe. The request ends with the item `CaughtUp`.
+    /// A Subscribe. The request ends with the item `CaughtUp`, or with an `Answer` in place of
+    /// `Subscribed`: then none of the mailboxes is read.
     Subscribe {
         /// The numbers of the subscriptions that were asked for.
         subs: Vec<u32>,
@@ -109,7 +110,8 @@ impl ReadLink {
 
     /// Queues requests for everything that the engine wants at the relay and that was not requested
     /// yet. Also queues a ping if a newer round has begun. `name` is the relay's address in the
-    /// engine's rows. `Err`: the relay has not answered the ping of a round in time.
+    /// engine's rows. `Err`: no byte has come for `patience` while the answer to the ping of a
+    /// round is awaited.
     pub(super) fn look(
         &mut self,
         engine: &impl OwnMailboxes,
@@ -266,8 +268,8 @@ impl ReadLink {
     }
 
     /// Queues a step that stores the delivered blobs, then the Ack. If the step fails, the Ack is
-    /// dropped and the link ends. `Err`: a tag is missing, or too many deliveries are not
-    /// confirmed.
+    /// dropped and the link ends. `Err`: a tag does not follow the one before, too many deliveries
+    /// are not confirmed, or too many are for subscriptions that the client does not have.
     fn take_deliveries(
         &mut self,
         delivered: Vec<Deliver>,

@@ -32,9 +32,10 @@ pub enum MailboxStep {
     Deliver(Vec<(MailboxName, Blob)>),
     /// Note that the relay has destroyed these blobs, named by mailbox and first 16 bytes.
     Confirm(Vec<(MailboxName, [u8; 16])>),
-    /// Note that the relay has created this mailbox.
+    /// Note that the relay has created this mailbox, or has refused to, as it does if the mailbox
+    /// exists: subscribing then shows whether it does.
     Created(MailboxName),
-    /// Note that the relay has deleted this mailbox.
+    /// Note that the relay has deleted this mailbox, or does not have it.
     Deleted(MailboxName),
     /// Note that the relay does not have this mailbox, which was made for a contact.
     Lost(MailboxName),
@@ -47,7 +48,7 @@ pub enum MailboxStep {
         /// and the sentinel mailbox is not, the vault was put back.
         others: bool,
     },
-    /// Note that the relay has the sentinel mailbox.
+    /// Note that the relay has the newest sentinel mailbox.
     SentinelFound,
     /// Note that another reader has taken over one of the mailboxes.
     Displaced,

@@ -29,7 +29,8 @@ pub(super) fn assert_talk(world: &mut World) {
 }
 
 /// Lets both people talk for a number of rounds, then puts the vaults of the people in `sides` back
-/// to copies that lack that talk. With 0 rounds, only one message of each of them is lost.
+/// to copies that lack that talk. With 0 rounds, only one message of each person in `sides` is
+/// lost.
 pub(super) fn put_back(world: &mut World, sides: &[usize], rounds: usize) {
     let say = |world: &mut World| {
         for who in sides {

@@ -34,8 +34,8 @@ impl<V: Vault, R: CryptoRng> Work<'_, V, R> {
         skipped
     }
 
-    /// Replaces the row of a contact by the four of format 2, and erases its control message: the
-    /// engine makes it again.
+    /// Replaces the row of a contact by those of format 2 (three, or four if its identity is
+    /// known), and erases its control message: the engine makes it again.
     pub(super) fn contact(&mut self, id: u32, skipped: &[RowKey]) -> Result<(), VaultError> {
         let mut old: format1::ContactRow = super::old(self.vault, &key(Table::Person, id, 0))?;
         let control = key(Table::Outbox, id, rows::CONTROL);
@@ -74,8 +74,9 @@ impl<V: Vault, R: CryptoRng> Work<'_, V, R> {
         self.changes.put(key(Table::Conversation, id, 0), &ConversationRow::new(id, clock))
     }
 
-    /// Loads the session with a contact; `None` if one of its rows is damaged or missing, or if it
-    /// is with another identity. Fails with [`VaultError::NewerVersion`] if a row of it is newer.
+    /// Loads the session with a contact; `None` if its snapshot or its reset secrets are damaged or
+    /// missing, or if it is with another identity. Leaves out damaged rows in `skipped`. Fails with
+    /// [`VaultError::NewerVersion`] if a row of it is newer.
     fn session(
         &self,
         id: u32,

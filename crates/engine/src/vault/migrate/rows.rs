@@ -11,7 +11,7 @@ use crate::{
 use deaddrop_e2ee::content::{self, Content, Message, MessageId, StreamId};
 use zeroize::Zeroizing;
 
-/// The number in the key of an outbox's control message (a Hello, or a receipt).
+/// The number in the key of an outbox's control message ([`ItemKind::Control`]).
 pub(super) const CONTROL: u64 = 0;
 /// The sub number in the keys of draft rows.
 pub(super) const DRAFT: u8 = 1;

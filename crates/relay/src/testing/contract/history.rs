@@ -66,6 +66,7 @@ pub(super) async fn run(factory: &mut impl StoreFactory, seed: u64, steps: u32, 
     history.check_stored().await;
 }
 
+/// One random history: the store, its model, and the readers and claims that both know.
 struct History<'a, F: StoreFactory> {
     factory: &'a mut F,
     /// The store; `None` only while it is reopened.

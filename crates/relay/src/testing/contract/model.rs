@@ -35,7 +35,7 @@ pub(super) struct ModelMailbox {
     closed_from: Option<SizeClass>,
     /// Number of the reader's connection, and its token; `None` if there is no reader.
     reader: Option<(u64, u8)>,
-    /// Number of changes of reader so far.
+    /// Number of claims, releases and rekeys so far.
     turn: u64,
     taken_ms: Option<u64>,
 }
@@ -232,8 +232,11 @@ impl ModelStore {
 
     pub(super) fn ack(&mut self, claim: ModelClaim, records: &[RecordId], now: Now) -> Result<(), NotAcked> {
         let mailbox = self.claimed(claim).map_err(NotAcked::Stale)?;
+        let before = mailbox.blobs.len();
         mailbox.blobs.retain(|blob| blob.record.is_none_or(|record| !records.contains(&record)));
-        mailbox.note_reading(now.day);
+        if mailbox.blobs.len() < before {
+            mailbox.note_reading(now.day);
+        }
         Ok(())
     }
 
