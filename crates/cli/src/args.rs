@@ -68,7 +68,7 @@ pub enum TlsVerification {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show everything in front of your eyes: two people, a relay, a flight (no network, nothing to configure)
+    /// Show everything in front of your eyes: two people, a relay, and texts that wait while one of the two is offline in a plane (no network, nothing to configure)
     Demo(Demo),
     /// Make an identity and an encrypted vault for it
     Init(Init),

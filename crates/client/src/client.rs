@@ -207,8 +207,8 @@ impl Client {
     /// identity. Ask the contact by another way first: somebody who has stolen its identity, or found the invite, asks the same.
     ///
     /// # Errors
-    /// Fails with [`ClientError::UnknownContact`]. Fails with [`ClientError::NothingAsked`] if the contact does not ask for this,
-    /// or its request is over: make a new invite then.
+    /// Fails with [`ClientError::UnknownContact`], with [`ClientError::NothingAsked`] if the contact does not ask for this or its
+    /// request is over (make a new invite then), or with the error of the vault. A request that was tried is gone in each case.
     pub async fn agree(&self, name: &str, asks: &ContactAsks) -> Result<(), ClientError> {
         let (name, asks) = (name.to_owned(), asks.clone());
         self.shared.step_then(move |engine, today| engine.agree(&name, &asks, today), Shared::wake_all).await
@@ -227,9 +227,9 @@ impl Client {
     /// [`agree`](Self::agree); both have to compare safety numbers again.
     ///
     /// # Errors
-    /// Fails with [`ClientError::UnknownContact`] or [`ClientError::NoSession`]; with [`ClientError::NoResetBundle`]: make a new
-    /// invite; with [`ClientError::AsksAlready`] if the contact asks for a new session: [`agree`](Self::agree) or
-    /// [`decline`](Self::decline) first.
+    /// Fails with [`ClientError::UnknownContact`], [`ClientError::NoSession`] or the error of the vault; with
+    /// [`ClientError::NoResetBundle`]: make a new invite; with [`ClientError::AsksAlready`] if the contact asks for a new
+    /// session: [`agree`](Self::agree) or [`decline`](Self::decline) first.
     pub async fn begin_again(&self, name: &str) -> Result<(), ClientError> {
         let (name, now) = (name.to_owned(), self.shared.now());
         let begin = move |engine: &mut Engine<_>, today| engine.begin_again(&name, now, today);

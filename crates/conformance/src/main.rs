@@ -33,9 +33,9 @@ enum Command {
         #[arg(long)]
         seed: u64,
     },
-    /// Write every vector from the committed seeds
+    /// Write every vector from the committed seeds; replaces the folder of each family with all that is in it
     Generate {
-        /// The folder of vectors
+        /// The folder below which the vectors are written
         #[arg(long, default_value = "./test-vectors")]
         vectors: PathBuf,
     },

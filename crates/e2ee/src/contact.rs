@@ -171,8 +171,9 @@ impl Contact {
         self.sessions.is_lost()
     }
 
-    /// Whether this side has begun the only session that is in use, by an invite or a hard reset,
-    /// and the peer has not replied in it. Returns `false` after a soft reset, because the session
+    /// Whether this side has begun the session that sends, by accepting an invite of the peer or by a
+    /// hard reset, the peer has not replied in it, and every other session is superseded or left
+    /// behind. Returns `false` after a soft reset, because the session
     /// that proved the reset stays in use.
     #[must_use]
     pub fn is_starting_over(&self) -> bool {

@@ -175,7 +175,7 @@ limits! {
     entries_burst_per_prefix: u32, from 1 = 65_536;
     /// Entries a second on all links together, lasting.
     all_entries_per_s: u32, from 1 = 40_000;
-    /// Entries at once on all links together after a pause.
+    /// Entries (see `entries_per_s`) at once on all links together after a pause.
     all_entries_burst: u32, from 1 = 262_144;
     /// Senders of one mailbox.
     sends_per_mailbox: u32, from 4 to 255 = 16;
@@ -210,7 +210,7 @@ limits! {
     dead_bytes_s: u32, from 1 = 300;
     /// Records erased in one step of expiry.
     sweep_batch: u32, from 1 = 4_096;
-    /// Milliseconds between two checks of the day.
+    /// Milliseconds between two looks at the clock for a new day. At each, what has expired is destroyed, and the counts are logged.
     sweep_every_ms: u64, from 1 = 60_000;
     /// Milliseconds between two lines of the log about the same event.
     notice_every_ms: u64, from 0 = 60_000;

@@ -8,7 +8,8 @@ use crate::{
     world::World,
 };
 
-/// Number of days after which every lease of a mailbox has ended.
+/// Number of days after the end of a run after which the lease of every mailbox has ended: more
+/// than the longest one that a run asks for (90 days), and the weeks by which a renewal rounds it up.
 const LONGEST_LEASE: u32 = 130;
 
 impl World {

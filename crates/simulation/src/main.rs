@@ -14,7 +14,7 @@ struct Arguments {
     /// The first seed
     #[arg(long, default_value_t = 0)]
     first: u64,
-    /// Play with a planted fault, which must be found
+    /// Play with the planted fault of this name, to see that the checks find it (the exit code is a failure then)
     #[arg(long, value_parser = planted)]
     planted: Option<Planted>,
     /// Play the first seed alone, with these entries of its plan, and print its history

@@ -60,7 +60,9 @@ pub enum DutyStep {
     /// End the invites whose last day has passed: see
     /// [`Engine::end_invites`](crate::Engine::end_invites).
     EndInvites,
-    /// Seal the receipt to this contact. It cannot be sealed while the contact has to answer first.
+    /// Seal the receipts that are due to this contact. [`DutyStep::run`] returns `false` and seals
+    /// none while nothing can be sent to the contact, for example because the turn is full until a
+    /// message of the contact comes.
     SealReceipt(u32),
     /// Note that the invite mailbox of this contact is empty.
     NoteEmptied(u32),
@@ -151,7 +153,8 @@ struct Emptying {
 /// The wait of the receipt to one contact.
 struct ReceiptWait {
     until: Moment,
-    /// Whether the receipt could not be sealed when it was tried. Then
+    /// Whether the receipt could not be sealed when it was tried because the contact has to answer
+    /// first (and not because the vault had no room). Then
     /// [`PassSituation::flushes_receipts`] does not shorten the wait.
     is_stuck: bool,
 }

@@ -31,7 +31,8 @@ pub enum Parsed {
     Incomplete,
     /// The bytes begin with a whole header.
     Header {
-        /// The address of the client; `None` if the proxy speaks for itself or does not know it.
+        /// The IP address of the client; `None` if the proxy speaks for itself, does not know it, or
+        /// took the client's connection on a unix socket.
         source: Option<IpAddr>,
         /// Number of bytes of the header.
         len: usize,

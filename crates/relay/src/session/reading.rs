@@ -68,9 +68,11 @@ pub(super) enum Look {
     Check,
 }
 
-/// News of a subscription that came before the store has answered its claim.
+/// The events of a subscription that came before the store has answered its claim: hints
+/// ([`News`]), and an Unsubscribe of the client.
 #[derive(Debug, Default)]
 pub(super) struct Early {
+    /// Whether a blob was put into the mailbox.
     pub(super) changed: bool,
     pub(super) ended: Option<SubscriptionEnd>,
     pub(super) unsubscribed: bool,

@@ -13,7 +13,8 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 pub struct Look {
     sub: u32,
-    /// The window (blobs, bytes) when the look began.
+    /// The maximum numbers of blobs and bytes in flight when the look began (`LinkModel::window`): a
+    /// Window that comes later need not hold for the look.
     window: (usize, usize),
     /// Numbers of the other subscriptions that had a blob to deliver when the look began.
     others: Vec<u32>,

@@ -112,8 +112,9 @@ codes! {
     AnswerCode: u16 {
         /// The request is done, and durable if it changed anything.
         Done = 0,
-        /// The presented secret gives no right. The answer is the same if the mailbox is gone, the
-        /// right was revoked, or neither ever existed.
+        /// The presented secret gives no right, or an id that the request gives belongs to another
+        /// mailbox; or, for a Create, the owner has a mailbox with another reader. The answer is the
+        /// same if the mailbox is gone, the right was revoked, or neither ever existed.
         Refused = 1,
         /// The mailbox has no room for the blob, had none a moment ago, or is put into too fast; or
         /// it has as many senders as the relay allows. Try again later.

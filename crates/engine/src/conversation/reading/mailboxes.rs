@@ -14,7 +14,8 @@ pub trait OwnMailboxes {
     /// Whether own mailboxes lie at a relay, or are to be made there.
     fn is_read_at(&self, relay: &str) -> bool;
 
-    /// Returns the own mailboxes at a relay, those that are to be made or deleted among them.
+    /// Returns the own mailboxes at a relay. Sentinels and those that are to be made or deleted are
+    /// among them, but not the landing mailbox of an invite that is not published yet.
     fn mailboxes_at(&self, relay: &str) -> Vec<OwnMailbox>;
 
     /// Returns the token that is shown to a relay when a mailbox is created there; empty if none is

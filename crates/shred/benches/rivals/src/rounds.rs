@@ -36,7 +36,8 @@ impl Plan {
     }
 }
 
-/// Returns sixteen bytes in no order, as hashes are.
+/// Returns the name of record `n`, another one for each number. The names of successive numbers are
+/// not in order, as those of hashes are not.
 pub fn name(n: u64) -> [u8; 16] {
     (u128::from(n) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_le_bytes()
 }
