@@ -32,11 +32,7 @@ pub async fn sync(output: Output, common: &Common, sync: &args::Sync) -> Result<
         }),
     )?;
     // As in `receive`: it is unknown what waits at a relay that was not read.
-    match report
-        .relays
-        .values()
-        .find(|state| !matches!(state, Connectivity::CaughtUp | Connectivity::NeedsToken))
-    {
+    match report.relays.values().find(|state| !state.is_read()) {
         Some(state) => Err(Failure::coded(relay_word(*state), "not every relay was read")),
         None => Ok(()),
     }
@@ -133,17 +129,10 @@ pub(super) fn relays_json<'a>(relays: impl IntoIterator<Item = (&'a String, &'a 
     relays.into_iter().map(relay).collect()
 }
 
-/// Returns the addresses of the relays whose state is neither [`Connectivity::CaughtUp`] nor
-/// [`Connectivity::NeedsToken`], each with its state: from all but those that have yet to make a
-/// mailbox, not everything was fetched.
+/// Returns the addresses of the relays at which something may wait that was not fetched
+/// ([`Connectivity::is_read`] is false), each with its state.
 pub(super) fn unread(status: &Status) -> Vec<(&String, Connectivity)> {
-    let is_unread = |state: Connectivity| !matches!(state, Connectivity::CaughtUp | Connectivity::NeedsToken);
-    status
-        .relays
-        .iter()
-        .map(|(relay, state)| (relay, *state))
-        .filter(|(_, state)| is_unread(*state))
-        .collect()
+    status.relays.iter().map(|(relay, state)| (relay, *state)).filter(|(_, state)| !state.is_read()).collect()
 }
 
 /// Returns the reason for a wait as a word in JSON. The words are stable.

@@ -403,7 +403,7 @@ impl Client {
         let mut read = BTreeSet::new();
         for relay in relays {
             let (state, is_fresh) = view.link(&relay);
-            if is_fresh && matches!(state, Connectivity::CaughtUp | Connectivity::NeedsToken) {
+            if is_fresh && state.is_read() {
                 read.insert(relay);
                 continue;
             }

@@ -174,7 +174,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
             None => self.read(&mut step, name, &asked.envelope, today),
         };
         self.asks_nothing = false;
-        read?;
+        // As in `delivered`: the session has changed in memory, and that is not stored.
+        read.inspect_err(|error| self.dead |= !error.is_passing())?;
         if is_it && matches!(asked.question, Question::Reset) {
             // The contact learns by the first message of the new session that the user has agreed.
             self.queue_hello(&mut step, id)?;

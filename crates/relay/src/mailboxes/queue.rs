@@ -7,8 +7,9 @@ use deaddrop_wire::{Blob, Day, SizeClass};
 use std::collections::VecDeque;
 use std::fmt;
 
-/// A callback that tells a caller the verdict of its put. If it is dropped without a verdict, the
-/// mailbox was deleted, or the verdict is known in another way.
+/// A callback that tells a caller the verdict of its put. It is dropped without a call if
+/// [`Mailboxes::put`](super::Mailboxes::put) has returned the verdict itself or waits for an owner's
+/// change, or if the mailbox was deleted meanwhile: then the caller takes the put for refused.
 pub(crate) struct Waiter(Box<dyn FnOnce(Verdict) + Send>);
 
 impl Waiter {

@@ -74,8 +74,9 @@ impl<D: Disk> Shred<D> {
     }
 
     /// Returns the number of free segments that puts may begin: all but [`RESERVED_SEGMENTS`],
-    /// which are kept for compaction. While no segment is used, puts may begin one if another one
-    /// is free, into which its records can be copied, or if the file can have no more.
+    /// which are kept for compaction. While no segment has a used slot, puts may begin one if
+    /// another one is free, into which its records can be copied, or if the file has as many
+    /// segments as `max_segments` allows.
     pub(crate) fn spare(&self) -> usize {
         let free = self.free_segments();
         // Beyond the limit the file waits to be cut.

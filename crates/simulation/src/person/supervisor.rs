@@ -10,8 +10,8 @@ use super::{
 use crate::{
     breach::{Breach, Check, Checked},
     conversations::{
-        Connectivity, Duty, DutyStep, PassSituation, PutConversation, PutTimes, ReadConversation, ReadTimes,
-        Schedule, StepError,
+        Duty, DutyStep, PassSituation, PutConversation, PutTimes, ReadConversation, ReadTimes, Schedule,
+        StepError,
     },
     sim::note,
 };
@@ -113,10 +113,7 @@ impl Supervisor {
         if at.shell.engine.is_clock_due(time, &days) {
             at.shell.step(at.sim, |_, _, today| Ok::<_, Refused>(today)).ok()?;
         }
-        let is_read = |state: &Connectivity| {
-            matches!(state, Connectivity::CaughtUp | Connectivity::NeedsToken | Connectivity::Waiting)
-        };
-        let read = at.shell.links.iter().filter(|(_, state)| is_read(state));
+        let read = at.shell.links.iter().filter(|(_, state)| state.is_read());
         self.schedule.begin_pass();
         Some(PassSituation {
             now: at.shell.moment(at.sim),
