@@ -5,6 +5,7 @@ mod bench;
 mod core_dump;
 mod day;
 mod open_files;
+mod selftest;
 mod signals;
 mod terminal;
 
@@ -102,6 +103,11 @@ enum Command {
     /// Measure what this machine carries: a relay with an empty store of its own, under the load of
     /// clients on this machine.
     Bench(bench::BenchArguments),
+    /// Test this machine: whether that which was acked is really gone from its disk.
+    Selftest {
+        #[command(subcommand)]
+        command: selftest::SelftestCommand,
+    },
     /// Show everything that an operator can know. Works while the relay serves.
     Inspect {
         /// The relay's directory.
@@ -192,6 +198,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Day { command } => day::run(command),
+        Command::Selftest { command } => selftest::run(command),
         Command::Check { data, config, json } => check(&DataDir::at(data), config, json),
     }
 }

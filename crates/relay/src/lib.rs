@@ -13,6 +13,7 @@
 //! | [`store`], [`kept`] | the port of the store, and the store over memory or `deaddrop-shred` |
 //! | [`data_dir`] | the operator's directory: configuration, keys, store |
 //! | [`inspect`] | everything that an operator can know |
+//! | [`selftest`] | the proof, on the own disk, that what was confirmed is gone |
 //! | [`mod@bench`] | the measurement behind `deaddrop-relay bench` |
 //!
 //! A relay in memory, in a process of your own:
@@ -63,6 +64,7 @@ mod names;
 mod notices;
 pub mod proxy;
 mod random;
+pub mod selftest;
 pub mod server;
 pub mod session;
 pub mod store;

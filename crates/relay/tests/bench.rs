@@ -128,7 +128,7 @@ fn too_little_space_is_told_before_anything_is_written() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success(), "{said}");
     assert!(said.contains(" has 4 MiB of free space") || said.contains(" has 5 MiB of free space"), "{said}");
-    assert!(said.contains("needs 576 MiB; choose another folder with --data"), "{said}");
+    assert!(said.contains("576 MiB are needed; choose another folder with --data"), "{said}");
     assert!(!said.contains("measuring"), "{said}");
     assert_eq!(content(dir.path()), BTreeMap::new());
 }

@@ -98,7 +98,8 @@ pub(crate) struct PeerRow {
     /// The first 16 bytes of each blob that was processed and that the relay has perhaps not
     /// destroyed yet.
     pub(crate) unacked: Vec<[u8; 16]>,
-    /// Number of blobs that no key opened, or that could not be read.
+    /// Number of blobs that were given up: no key opened them, or what was opened was refused. Those
+    /// that `unread` counts are among them.
     pub(crate) junk: u64,
     /// The data that the acceptor of the peer's invite keeps until the invite mailbox is emptied;
     /// `None` on the inviter's side, or afterwards.

@@ -12,7 +12,7 @@ pub enum BenchError {
     #[error("no folder can be made in it: {0}")]
     Folder(io::Error),
     /// The file system has too little space.
-    #[error("its file system has {free_mib} MiB of free space, and the measurement needs {needed_mib} MiB")]
+    #[error("its file system has {free_mib} MiB of free space, and {needed_mib} MiB are needed")]
     Space {
         /// Number of MiB that are free for this user.
         free_mib: u64,

@@ -27,8 +27,14 @@ impl Scratch {
     /// Fails with [`BenchError::Folder`] when the system refuses, and with [`BenchError::Space`]
     /// when a measurement could fill the file system. Nothing is left in `folder` then.
     pub fn create_in(folder: &Path) -> Result<Self, BenchError> {
+        Self::create_with(folder, "bench", NEEDED_MIB)
+    }
+
+    /// Makes a folder like [`create_in`](Self::create_in) for the purpose `name`, which needs
+    /// `needed_mib` MiB of free space.
+    pub(crate) fn create_with(folder: &Path, name: &str, needed_mib: u64) -> Result<Self, BenchError> {
         let number: u64 = SystemRandom.random();
-        let path = folder.join(format!("deaddrop-bench-{number:016x}"));
+        let path = folder.join(format!("deaddrop-{name}-{number:016x}"));
         let mut builder = DirBuilder::new();
         builder.recursive(false);
         #[cfg(unix)]
@@ -36,9 +42,7 @@ impl Scratch {
         builder.create(&path).map_err(BenchError::Folder)?;
         let scratch = Self { path };
         match free_mib(&scratch.path) {
-            Some(free_mib) if free_mib < NEEDED_MIB => {
-                Err(BenchError::Space { free_mib, needed_mib: NEEDED_MIB })
-            }
+            Some(free_mib) if free_mib < needed_mib => Err(BenchError::Space { free_mib, needed_mib }),
             _ => Ok(scratch),
         }
     }

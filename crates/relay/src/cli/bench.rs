@@ -4,7 +4,6 @@ use super::signals::Signals;
 use super::terminal::{Failure, complain, say, system_random};
 use crate::bench::{BenchError, Report, Scratch, measure};
 use crate::data_dir::STORE;
-use crate::server::Order;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -54,7 +53,7 @@ pub(super) fn run(arguments: BenchArguments) -> Result<ExitCode, Failure> {
     let measured = runtime.block_on(async {
         tokio::select! {
             biased;
-            () = interrupted(&mut signals) => None,
+            () = signals.interrupted() => None,
             report = measure(&program, &scratch, Duration::from_secs(arguments.seconds.into()), tell) => Some(report),
         }
     });
@@ -73,11 +72,6 @@ pub(super) fn run(arguments: BenchArguments) -> Result<ExitCode, Failure> {
         say(report)?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Waits for any of the signals of a relay but the one that asks for a report.
-async fn interrupted(signals: &mut Signals) {
-    while matches!(signals.next().await, Order::Report) {}
 }
 
 fn explain(error: &BenchError, folder: &Path) -> Failure {

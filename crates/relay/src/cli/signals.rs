@@ -52,3 +52,10 @@ impl Signals {
         Order::Stop
     }
 }
+
+impl Signals {
+    /// Waits for any signal but the one that asks for a report.
+    pub(super) async fn interrupted(&mut self) {
+        while matches!(self.next().await, Order::Report) {}
+    }
+}
