@@ -113,6 +113,9 @@ enum Command {
         /// The relay's directory.
         #[arg(long)]
         data: PathBuf,
+        /// Show totals alone, without a line for each mailbox.
+        #[arg(long)]
+        summary: bool,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
@@ -190,8 +193,8 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
             serve(&data, settings, volatile, json)
         }
         Command::Bench(arguments) => bench::run(arguments),
-        Command::Inspect { data, json } => {
-            let report = look(&DataDir::at(data))?.1;
+        Command::Inspect { data, summary, json } => {
+            let report = look(&DataDir::at(data), summary)?.1;
             let text =
                 if json { serde_json::to_string(&report).unwrap_or_default() } else { report.to_string() };
             say(text)?;
@@ -220,10 +223,12 @@ fn init(data: &DataDir, size: StoreSize, json: bool) -> Result<ExitCode, Failure
 
 /// Reads the store without a lock, and returns its calendar and its report. The time of the last
 /// write is read after the dead bytes are counted, so all of them were destroyed before that time.
-fn look(data: &DataDir) -> Result<(Option<Calendar>, inspect::Report), Failure> {
+fn look(data: &DataDir, summary: bool) -> Result<(Option<Calendar>, inspect::Report), Failure> {
+    let mut random = system_random()?;
     let reader = data.look()?;
     let written = std::fs::metadata(data.store_path()).and_then(|file| file.modified()).ok();
-    Ok((inspect::calendar(&reader), inspect::report(&reader, written)))
+    let order: Option<&mut dyn rand::CryptoRng> = if summary { None } else { Some(&mut random) };
+    Ok((inspect::calendar(&reader), inspect::report(&reader, written, order)))
 }
 
 fn check(data: &DataDir, config: Option<PathBuf>, json: bool) -> Result<ExitCode, Failure> {
@@ -231,7 +236,7 @@ fn check(data: &DataDir, config: Option<PathBuf>, json: bool) -> Result<ExitCode
         return Err(Failure::Say(fault));
     }
     let fingerprint = data.identity()?.fingerprint().to_string();
-    let (calendar, report) = look(data)?;
+    let (calendar, report) = look(data, true)?;
     let filled = report.store;
     let damaged = filled.damaged;
     let trusted = data.config(config.as_deref())?.trust_clock;

@@ -1,8 +1,9 @@
 //! The report on a store for its operator (spec/12-relay.md section 10).
 //!
-//! Mailboxes have no names here: they are numbered in the order of the disk. Handles, hashes and
-//! record keys are left out: they mean something only to this store, and to a person who has its
-//! key and a right to compare them with.
+//! Mailboxes have no names here, come in another order each time, and have counts in steps, so that
+//! a row of reports does not show the activity of one mailbox. Handles, hashes and record keys are
+//! left out: they mean something only to this store, and to a person who has its key and a right to
+//! compare them with.
 
 use crate::clock::Calendar;
 use crate::mailboxes::record::{self, Kind};
@@ -11,6 +12,7 @@ use crate::store::Space;
 use deaddrop_shred::{Disk, Reader};
 use deaddrop_wire::item::CreateFlags;
 use deaddrop_wire::{Day, SizeClass};
+use rand::{CryptoRng, seq::SliceRandom};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -29,8 +31,9 @@ pub struct Report {
     pub blobs: usize,
     /// Number of bytes of blobs.
     pub bytes: u64,
-    /// The mailboxes, in the order of the disk.
-    pub each: Vec<MailboxReport>,
+    /// The mailboxes, in an order that is drawn for each report; `None` in a summary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub each: Option<Vec<MailboxReport>>,
     /// The figures of the store's file.
     pub store: StoreReport,
 }
@@ -40,33 +43,29 @@ pub struct Report {
 pub struct MailboxReport {
     /// Length of the lease in days.
     pub lease_days: u32,
-    /// Last day of the lease, counted from 1970-01-01. A subscription or an ack, when less than
-    /// half of the lease is left, moves this day on by whole weeks until a full lease is ahead
-    /// again.
-    pub lease_ends: u32,
     /// Maximum number of blobs that the mailbox holds.
     pub quota_blobs: u32,
-    /// Number of senders that may put into the mailbox.
-    pub senders: usize,
+    /// Lower bound of the number of senders that may put into the mailbox ([`step`]).
+    pub senders_at_least: u32,
     /// Whether the lease is fixed: reading does not renew it.
     pub fixed: bool,
     /// Whether the blobs are kept in memory only; then they are not in this report.
     pub volatile: bool,
     /// Whether any blob was ever put into the mailbox, or any reader has subscribed to it.
     pub used: bool,
-    /// The blobs, oldest first.
-    pub blobs: Vec<BlobReport>,
+    /// Lower bounds of the numbers of blobs.
+    pub blobs_at_least: BlobSteps,
 }
 
-/// The report on one blob.
-#[derive(Debug, Serialize)]
-pub struct BlobReport {
-    /// Length of the blob in bytes.
-    pub bytes: usize,
-    /// Number that the owner gave the sender with its grant (`via`).
-    pub via: u8,
-    /// Last day on which the blob is delivered, counted from 1970-01-01.
-    pub expires: u32,
+/// Lower bounds of the numbers of a mailbox's blobs by size class ([`step`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct BlobSteps {
+    /// Lower bound of the number of blobs of 4 KiB.
+    pub small: u32,
+    /// Lower bound of the number of blobs of 16 KiB.
+    pub medium: u32,
+    /// Lower bound of the number of blobs of 64 KiB.
+    pub large: u32,
 }
 
 /// The report on the store's file, in which records lie in segments.
@@ -108,9 +107,14 @@ pub fn calendar<D: Disk>(reader: &Reader<D>) -> Option<Calendar> {
 }
 
 /// Makes the report on a store. `written` is the time of the last write to the store's file, read
-/// after `reader` was opened.
+/// after `reader` was opened. The order of the mailboxes is drawn from `order`; without it, the
+/// report is a summary.
 #[must_use]
-pub fn report<D: Disk>(reader: &Reader<D>, written: Option<SystemTime>) -> Report {
+pub fn report<D: Disk>(
+    reader: &Reader<D>,
+    written: Option<SystemTime>,
+    order: Option<&mut dyn CryptoRng>,
+) -> Report {
     let stats = reader.stats();
     let written = written.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map(|age| age.as_secs());
     let store = StoreReport {
@@ -134,59 +138,77 @@ pub fn report<D: Disk>(reader: &Reader<D>, written: Option<SystemTime>) -> Repor
         ..Report::default()
     };
     let mut places: HashMap<Handle, usize> = HashMap::new();
+    let mut each = Vec::new();
     let entries: Vec<_> = reader.entries().collect();
     for entry in &entries {
-        match record::kind(entry) {
-            Kind::Mailbox(handle) => {
-                let Some(lasting) = reader.read(&entry.key).ok().and_then(|body| record::decode(&body))
-                else {
-                    continue;
-                };
-                places.insert(handle, report.each.len());
-                report.each.push(MailboxReport {
-                    lease_days: lasting.lease.days().unwrap_or(0),
-                    lease_ends: lasting.ends.number(),
-                    quota_blobs: lasting.quota.blobs().unwrap_or(0),
-                    senders: lasting.sends.len(),
-                    fixed: lasting.flags.contains(CreateFlags::FIXED),
-                    volatile: lasting.flags.contains(CreateFlags::VOLATILE),
-                    used: lasting.unused_until.is_none(),
-                    blobs: Vec::new(),
-                });
-            }
-            Kind::Day(_) | Kind::Blob { .. } | Kind::Unknown => {}
+        if let Kind::Mailbox(handle) = record::kind(entry) {
+            let Some(lasting) = reader.read(&entry.key).ok().and_then(|body| record::decode(&body)) else {
+                continue;
+            };
+            places.insert(handle, each.len());
+            each.push(MailboxReport {
+                lease_days: lasting.lease.days().unwrap_or(0),
+                quota_blobs: lasting.quota.blobs().unwrap_or(0),
+                senders_at_least: step(u32::try_from(lasting.sends.len()).unwrap_or(u32::MAX)),
+                fixed: lasting.flags.contains(CreateFlags::FIXED),
+                volatile: lasting.flags.contains(CreateFlags::VOLATILE),
+                used: lasting.unused_until.is_none(),
+                blobs_at_least: BlobSteps::default(),
+            });
         }
     }
     for entry in &entries {
-        if let Kind::Blob { handle, via, class } = record::kind(entry) {
+        if let Kind::Blob { handle, class, .. } = record::kind(entry) {
             report.blobs += 1;
             report.bytes += class.bytes() as u64;
-            let mailbox = places.get(&handle).and_then(|place| report.each.get_mut(*place));
-            if let Some(mailbox) = mailbox {
-                mailbox.blobs.push(BlobReport { bytes: class.bytes(), via, expires: entry.expiry_day });
+            // Counted exactly here, and put into steps below.
+            if let Some(mailbox) = places.get(&handle).and_then(|place| each.get_mut(*place)) {
+                *mailbox.blobs_at_least.of_mut(class) += 1;
             }
         }
     }
-    report.mailboxes = report.each.len();
+    report.mailboxes = each.len();
+    report.each = order.map(|order| {
+        for mailbox in &mut each {
+            for class in [SizeClass::Small, SizeClass::Medium, SizeClass::Large] {
+                let count = mailbox.blobs_at_least.of_mut(class);
+                *count = step(*count);
+            }
+        }
+        each.shuffle(order);
+        each
+    });
     report
+}
+
+/// Returns the greatest of 0, 1, 4, 16, 64 and so on that is at most `count`.
+const fn step(count: u32) -> u32 {
+    match count.checked_ilog(4) {
+        Some(power) => 4_u32.pow(power),
+        None => 0,
+    }
+}
+
+impl BlobSteps {
+    const fn of_mut(&mut self, class: SizeClass) -> &mut u32 {
+        match class {
+            SizeClass::Small => &mut self.small,
+            SizeClass::Medium => &mut self.medium,
+            SizeClass::Large => &mut self.large,
+        }
+    }
 }
 
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "{} mailboxes, {} blobs, {} bytes of blobs", self.mailboxes, self.blobs, self.bytes)?;
-        for (at, mailbox) in self.each.iter().enumerate() {
-            let count =
-                |class: SizeClass| mailbox.blobs.iter().filter(|blob| blob.bytes == class.bytes()).count();
+        for mailbox in self.each.iter().flatten() {
+            let BlobSteps { small, medium, large } = mailbox.blobs_at_least;
             writeln!(
                 f,
-                "mailbox {}: {} x 4 KiB, {} x 16 KiB, {} x 64 KiB; {} senders, lease {} days until day {}{}{}",
-                at + 1,
-                count(SizeClass::Small),
-                count(SizeClass::Medium),
-                count(SizeClass::Large),
-                mailbox.senders,
+                "a mailbox: at least {small} x 4 KiB, {medium} x 16 KiB, {large} x 64 KiB; at least {} senders, lease {} days{}{}",
+                mailbox.senders_at_least,
                 mailbox.lease_days,
-                mailbox.lease_ends,
                 if mailbox.fixed { ", fixed" } else { "" },
                 if mailbox.volatile { ", volatile" } else { "" },
             )?;
@@ -233,6 +255,12 @@ fn amount(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_are_told_in_steps() {
+        let told = [0, 1, 3, 4, 15, 16, 63, 64, u32::MAX].map(step);
+        assert_eq!(told, [0, 1, 1, 4, 4, 16, 16, 64, 1 << 30]);
+    }
 
     #[test]
     fn dead_bytes_are_told_with_the_time_before_which_they_died() {

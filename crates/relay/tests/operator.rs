@@ -268,3 +268,43 @@ async fn the_day_is_set_with_the_number_of_what_it_destroys() {
         assert!(!worked && said.contains(why), "{said}");
     }
 }
+
+/// Polling `inspect` shows no series of one mailbox: mailboxes come in another order each time, with
+/// counts in steps, and a summary leaves them out.
+#[tokio::test(flavor = "multi_thread")]
+async fn inspect_does_not_show_the_activity_of_one_mailbox() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    init(&data);
+    let relay = Relay::serve(&data, &[]);
+    let mut client = Client::connect(&relay.address, 1).await;
+    let mut orders = std::collections::BTreeSet::new();
+    for blobs in 1..=12 {
+        let mailbox = Mailbox::new();
+        assert_eq!(client.create(&mailbox).await, AnswerCode::Done);
+        for _ in 0..blobs {
+            assert_eq!(client.put(&mailbox.send, blob(SizeClass::Small)).await, AnswerCode::Done);
+        }
+    }
+    for _ in 0..8 {
+        let json: serde_json::Value = serde_json::from_str(&run(&["inspect", "--json"], &data).1).unwrap();
+        assert_eq!((&json["mailboxes"], &json["blobs"]), (&12.into(), &78.into()), "totals are exact");
+        let each = json["each"].as_array().unwrap();
+        let small: Vec<u64> =
+            each.iter().map(|one| one["blobs_at_least"]["small"].as_u64().unwrap()).collect();
+        assert_eq!(
+            (small.iter().filter(|count| **count == 1).count(), small.iter().sum::<u64>()),
+            (3, 3 + 9 * 4)
+        );
+        orders.insert(small);
+    }
+    assert!(orders.len() > 1, "the order is drawn: {orders:?}");
+    let (_, text) = run(&["inspect"], &data);
+    assert_eq!(text.matches("a mailbox: at least ").count(), 12, "{text}");
+    let (_, summary) = run(&["inspect", "--summary"], &data);
+    assert!(summary.starts_with("12 mailboxes, 78 blobs") && !summary.contains("a mailbox"), "{summary}");
+    let json: serde_json::Value =
+        serde_json::from_str(&run(&["inspect", "--summary", "--json"], &data).1).unwrap();
+    assert!(json.get("each").is_none() && json["blobs"] == 78);
+    assert!(relay.stop());
+}
