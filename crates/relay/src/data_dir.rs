@@ -98,6 +98,14 @@ pub enum DataDirError {
     /// The directory holds no relay: `init` has not been run.
     #[error("this is no relay's directory; run `deaddrop-relay init --data DIR` first")]
     NotInitialised,
+    /// The system does not let this user read the directory or a file of it.
+    #[error("this user may not read the relay's directory; run the command as the user that made it")]
+    Denied,
+    /// The store would be larger than the operator asked for: it has at least four segments.
+    #[error(
+        "a store has at least four segments; raise --max-mib to four times --segment-mib, or lower --segment-mib"
+    )]
+    TooFewSegments,
     /// A file of the relay is missing.
     #[error("a file of this relay is missing; restore the directory, or begin with a new one")]
     Incomplete,
@@ -168,13 +176,30 @@ impl DataDir {
     /// last the configuration, which shows that everything is there.
     ///
     /// # Errors
-    /// Fails with [`DataDirError`] when the directory is not empty or a file cannot be written.
-    /// Files that were there are not touched; those that were written before the failure stay.
+    /// Fails with [`DataDirError`] when the directory is not empty, the sizes do not fit, or a file
+    /// cannot be written. Then everything is as before: what was there is not touched, and what was
+    /// made is removed.
     pub fn init(&self, size: StoreSize, rng: &mut (impl CryptoRng + ?Sized)) -> Result<(), DataDirError> {
+        if size.max_mib / 4 < size.segment_mib {
+            return Err(DataDirError::TooFewSegments);
+        }
+        let was_there = self.path.is_dir();
         make_directory(&self.path)?;
-        if fs::read_dir(&self.path).map_err(|_| DataDirError::Io)?.next().is_some() {
+        if fs::read_dir(&self.path).map_err(reading)?.next().is_some() {
             return Err(DataDirError::NotEmpty);
         }
+        self.fill(size, rng).inspect_err(|_| {
+            for name in [CONFIG, STORE, &format!("{STORE}.new"), STORE_KEY, IDENTITY_KEY] {
+                let _ = fs::remove_file(self.path.join(name));
+            }
+            if !was_there {
+                let _ = fs::remove_dir(&self.path);
+            }
+        })
+    }
+
+    /// Writes the files of a new relay into the empty directory.
+    fn fill(&self, size: StoreSize, rng: &mut (impl CryptoRng + ?Sized)) -> Result<(), DataDirError> {
         let seed = RelaySeed::generate(rng);
         let key = StoreKey::generate(rng);
         write_new(&self.path.join(IDENTITY_KEY), seed.expose())?;
@@ -208,11 +233,18 @@ impl DataDir {
     }
 
     fn config_text(&self, instead: Option<&Path>) -> Result<String, DataDirError> {
+        let own = self.own_config()?;
+        fs::read_to_string(instead.unwrap_or(&own)).map_err(reading)
+    }
+
+    /// Returns the path of the directory's own configuration, which shows that there is a relay.
+    fn own_config(&self) -> Result<PathBuf, DataDirError> {
         let own = self.path.join(CONFIG);
-        if !own.is_file() {
-            return Err(DataDirError::NotInitialised);
+        match fs::metadata(&own) {
+            Ok(found) if found.is_file() => Ok(own),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(DataDirError::Denied),
+            _ => Err(DataDirError::NotInitialised),
         }
-        fs::read_to_string(instead.unwrap_or(&own)).map_err(|_| DataDirError::Io)
     }
 
     /// Reads the relay's identity.
@@ -278,12 +310,10 @@ impl DataDir {
     }
 
     fn read_key(&self, name: &str) -> Result<Zeroizing<[u8; 32]>, DataDirError> {
-        if !self.path.join(CONFIG).is_file() {
-            return Err(DataDirError::NotInitialised);
-        }
+        self.own_config()?;
         let mut file = File::open(self.path.join(name)).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => DataDirError::Incomplete,
-            _ => DataDirError::Io,
+            _ => reading(error),
         })?;
         let mut bytes = Zeroizing::new([0; 32]);
         file.read_exact(bytes.as_mut_slice()).map_err(|_| DataDirError::BadKey)?;
@@ -325,6 +355,13 @@ fn describe(error: &toml::de::Error, text: &str) -> String {
     };
     let message = if line.contains("token") { "not understood" } else { error.message() };
     format!("config.toml, line {number}: {message}{hint}")
+}
+
+fn reading(error: io::Error) -> DataDirError {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => DataDirError::Denied,
+        _ => DataDirError::Io,
+    }
 }
 
 fn opening(error: OpenError) -> DataDirError {

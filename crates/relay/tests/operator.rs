@@ -308,3 +308,46 @@ async fn inspect_does_not_show_the_activity_of_one_mailbox() {
     assert!(json.get("each").is_none() && json["blobs"] == 78);
     assert!(relay.stop());
 }
+
+/// An `init` that fails leaves nothing behind, and says what to do.
+#[test]
+fn an_init_that_fails_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let init = |more: &[&str], data: &std::path::Path| {
+        let run = program().args(["init"]).args(more).arg("--data").arg(data).output().unwrap();
+        (run.status.success(), String::from_utf8(run.stderr).unwrap())
+    };
+    let (worked, said) = init(&["--max-mib", "4", "--segment-mib", "256"], &data);
+    assert!(!worked && said.contains("raise --max-mib to four times --segment-mib"), "{said}");
+    assert!(!data.exists());
+    // The store cannot be made: a folder lies where its file comes.
+    #[cfg(target_os = "linux")]
+    {
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", "ulimit -f 1; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_deaddrop-relay")]);
+        let run = command.args(["init", "--data"]).arg(&data).output().unwrap();
+        assert!(!run.status.success(), "{run:?}");
+        assert!(!data.exists() || run.status.code().is_none(), "{run:?}");
+    }
+}
+
+/// A directory of another user is told as such.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_directory_of_another_user_is_told() {
+    use std::os::unix::process::CommandExt;
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    init(&data);
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(dir.path(), open).unwrap();
+    // Another user can be taken by root alone, and must be able to run the program.
+    let program = dir.path().join("deaddrop-relay");
+    std::fs::copy(env!("CARGO_BIN_EXE_deaddrop-relay"), &program).unwrap();
+    let run =
+        std::process::Command::new(&program).uid(65_534).args(["inspect", "--data"]).arg(&data).output();
+    let Ok(run) = run else { return };
+    let said = String::from_utf8(run.stderr).unwrap();
+    assert!(!run.status.success() && said.contains("run the command as the user that made it"), "{said}");
+}
