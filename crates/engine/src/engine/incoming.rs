@@ -11,8 +11,7 @@ use crate::{
     error::VaultError,
     event::EventKind,
     vault::{
-        HeldRow, InStream, MAX_IN_STREAMS, PeerAddress, RowKey, SeenRow, Table, Vault, key, migrated_number,
-        sub_key,
+        HeldRow, InStream, MAX_IN_STREAMS, RowKey, SeenRow, Table, Vault, key, migrated_number, sub_key,
     },
 };
 use deaddrop_e2ee::{
@@ -20,7 +19,6 @@ use deaddrop_e2ee::{
     content::{self, Content, ItemHash, Message, MessageId, StreamDigest, StreamId},
     identity::IdentityHash,
 };
-use deaddrop_link::MailboxAddress;
 use deaddrop_wire::Day;
 use rand_core::CryptoRng;
 use std::{collections::BTreeSet, ops::Bound};
@@ -29,9 +27,6 @@ use zeroize::Zeroizing;
 /// Maximum number of items of one stream that are held, those that were shown included
 /// (spec/14-client.md section 2.4).
 pub(super) const MAX_HELD: usize = 1_024;
-/// Maximum number of addresses of one peer that are kept; beyond it the oldest is dropped
-/// (spec/14-client.md section 3.1).
-const MAX_ADDRESSES: usize = 8;
 /// Number of days for which a message that was shown is recognised if it comes again.
 const SEEN_DAYS: u32 = 90;
 /// Maximum number of messages of a conversation that are recognised if they come again; the oldest
@@ -281,8 +276,13 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         bytes: &[u8],
         today: Day,
     ) -> Result<(), VaultError> {
-        let manner = Manner::of(SessionUse::Used, self.is_replaced(id, at));
+        let is_replaced = self.is_replaced(id, at);
+        let manner = Manner::of(SessionUse::Used, is_replaced);
         for item in content::decode(bytes).unwrap_or_default() {
+            // The author repeats it in the newer stream, unless its vault was put back and does not know that address.
+            if is_replaced && matches!(item, Content::MailboxMove { .. }) {
+                continue;
+            }
             self.give(step, id, &item, manner, today)?;
         }
         Ok(())
@@ -412,24 +412,6 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         step.conversations.insert(id);
         let manner = if is_older && manner == Manner::InOrder { Manner::Late } else { manner };
         self.add_message_event(step, id, Some(message.id), today, manner.event(message.text.clone()))
-    }
-
-    /// Notes an encoded [`MailboxAddress`] that a contact has told; one that does not decode is
-    /// dropped. It is stored with the next stored change of the contact. The newest address that
-    /// has not refused is used; at most 8 are kept.
-    pub fn learn_address(&mut self, id: u32, encoded: &[u8]) {
-        let Some(contact) = self.contacts.get_mut(&id) else { return };
-        let addresses = &mut contact.row.addresses;
-        if MailboxAddress::decode(encoded).is_err()
-            || addresses.last().is_some_and(|last| *last.encoded == encoded && !last.stale)
-        {
-            return;
-        }
-        contact.learnt = contact.learnt.wrapping_add(1);
-        addresses.retain(|known| *known.encoded != encoded);
-        addresses.push(PeerAddress { encoded: encoded.to_vec().into(), stale: false });
-        let over = addresses.len().saturating_sub(MAX_ADDRESSES);
-        addresses.drain(..over);
     }
 }
 

@@ -219,6 +219,33 @@ impl Peer {
         let address = self.row.mailboxes.iter().any(is_better).then(|| self.own_address()).flatten();
         address.filter(|address| !self.row.hello_due && !is_move_waiting(self, address))
     }
+
+    /// Returns the encoded address to be told to the peer after this vault was put back: that of
+    /// the newest private mailbox, if it is live. Returns `None` if there is no session, if the
+    /// peer is told its address anyway, or if the mailbox is still to be created, because its
+    /// address is told then.
+    pub(super) fn address_after_restore(&self) -> Option<Zeroizing<Vec<u8>>> {
+        self.standing()?;
+        let newest = self.private().max_by_key(|row| row.id)?;
+        let address = address_of(newest).filter(|_| newest.state == MailboxState::Live)?;
+        (!is_move_waiting(self, &address)).then_some(address)
+    }
+
+    /// Returns the encoded address of the newest private mailbox that is live or lost, if a
+    /// MailboxMove is queued or still waits for its receipt; `None` otherwise.
+    pub(super) fn moved_address(&self) -> Option<Zeroizing<Vec<u8>>> {
+        self.moves().next()?;
+        let told = self.private().filter(|row| row.state != MailboxState::Wanted);
+        told.max_by_key(|row| row.id).and_then(address_of)
+    }
+
+    /// Returns the encoded contents that tell the peer an address and are queued or still wait for
+    /// their receipts.
+    fn moves(&self) -> impl Iterator<Item = &Zeroizing<Vec<u8>>> {
+        let items = self.items.values().map(|item| (item.kind, &item.content));
+        let drafts = self.drafts.values().map(|draft| (draft.kind, &draft.content));
+        items.chain(drafts).filter(|(kind, _)| *kind == ItemKind::Move).map(|(_, content)| content)
+    }
 }
 
 /// Creates the row of a mailbox that is to be created at its relay.
@@ -236,10 +263,7 @@ pub(super) fn new_mailbox(
 /// Whether a [`MailboxMove`](Content::MailboxMove) with this encoded address is queued or still
 /// waits for its receipt.
 fn is_move_waiting(contact: &Peer, address: &[u8]) -> bool {
-    let items = contact.items.values().map(|item| (item.kind, &item.content));
-    let drafts = contact.drafts.values().map(|draft| (draft.kind, &draft.content));
-    let mut moves = items.chain(drafts).filter(|(kind, _)| *kind == ItemKind::Move);
-    moves.any(|(_, content)| {
+    contact.moves().any(|content| {
         content::decode(content).is_ok_and(|contents| {
             contents.iter().any(
                 |content| matches!(content, Content::MailboxMove { address: told, .. } if told.as_slice() == address),

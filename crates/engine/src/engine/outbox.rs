@@ -18,6 +18,9 @@ use zeroize::Zeroizing;
 /// Minimum number of seconds between two times at which all addresses that refused are tried again
 /// (spec/14-client.md section 3.1).
 const RETRY_STALE_S: u64 = 300;
+/// Maximum number of addresses of one peer that are kept; beyond it the oldest is dropped
+/// (spec/14-client.md section 3.1).
+const MAX_ADDRESSES: usize = 8;
 /// The number under which a contact's control message (Hello, or receipt) lies among the items.
 pub(super) const CONTROL: u64 = 0;
 
@@ -283,6 +286,24 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
             }
         }
         self.finish_and_seal(step, id)
+    }
+
+    /// Notes an encoded [`MailboxAddress`] that a contact has told; one that does not decode is
+    /// dropped. It is stored with the next stored change of the contact. The newest address that
+    /// has not refused is used; at most 8 are kept.
+    pub fn learn_address(&mut self, id: u32, encoded: &[u8]) {
+        let Some(contact) = self.contacts.get_mut(&id) else { return };
+        let addresses = &mut contact.row.addresses;
+        if MailboxAddress::decode(encoded).is_err()
+            || addresses.last().is_some_and(|last| *last.encoded == encoded && !last.stale)
+        {
+            return;
+        }
+        contact.learnt = contact.learnt.wrapping_add(1);
+        addresses.retain(|known| *known.encoded != encoded);
+        addresses.push(PeerAddress { encoded: encoded.to_vec().into(), stale: false });
+        let over = addresses.len().saturating_sub(MAX_ADDRESSES);
+        addresses.drain(..over);
     }
 
     /// Tries the refused addresses again of contacts that have no other address, if the last such

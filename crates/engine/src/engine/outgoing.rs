@@ -168,7 +168,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
 /// The address for which an envelope is sealed, and the items that its content must begin with.
 pub(super) struct Target {
     /// The encoded items before the content of an envelope: [`Content::Hello`] and
-    /// [`Content::Device`] as long as the peer has not answered, else none.
+    /// [`Content::Device`] as long as the peer has not answered, then [`Content::Hello`] as long as
+    /// a [`Content::MailboxMove`] waits for its receipt, else none.
     pub(super) prefix: Zeroizing<Vec<u8>>,
     pub(super) address: Zeroizing<Vec<u8>>,
 }
@@ -220,13 +221,17 @@ impl Peer {
 
     fn prefix(&self, own: &IdentityHash) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
         let Some(standing) = self.standing() else { return Ok(None) };
-        if standing != Standing::Unanswered {
-            return Ok(Some(Zeroizing::default()));
-        }
-        let Some(mut address) = self.own_address() else { return Ok(None) };
+        let is_answered = standing != Standing::Unanswered;
+        // The message with the move may be one that the peer never reads: a vault that was put back repeats numbers.
+        let address = if is_answered { self.moved_address() } else { self.own_address() };
+        let Some(mut address) = address else {
+            return Ok(is_answered.then(Zeroizing::default));
+        };
         let hello = Content::Hello { address: std::mem::take(&mut *address) };
         let device = Content::Device { root: *own, list_version: 0 };
-        content::encode(&[hello, device]).map(Some).map_err(|_| VaultError::Corrupt)
+        let items = [hello, device];
+        let items = if is_answered { &items[..1] } else { &items[..] };
+        content::encode(items).map(Some).map_err(|_| VaultError::Corrupt)
     }
 
     /// Encrypts a content, given as prefix and rest, by the session that is used for sending, and

@@ -307,8 +307,9 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     }
 
     /// Handles that this vault was put back from a copy, or that a copy of it is in use: tells the
-    /// app, and replaces every outgoing stream. Sessions continue until a peer shows that its
-    /// session went further.
+    /// app, replaces every outgoing stream, and tells each contact its address again, because the
+    /// contact may know a newer one that this vault does not. Sessions continue until a peer shows
+    /// that its session went further.
     pub(super) fn note_restored(&mut self, now: u64, today: Day) -> Result<(), VaultError> {
         // An app may have seen events with the numbers that would come next. A clock without bounds must not use numbers up.
         let time = now.max(today.unix_seconds()).min(Day::LAST_PLAUSIBLE.unix_seconds());
@@ -320,7 +321,11 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
             let mut step = self.step();
             let Some(contact) = self.contacts.get_mut(&id) else { continue };
             contact.row.unread = UNREAD_AFTER_RESTORE;
+            let address = contact.address_after_restore();
             self.draw_stream(&mut step, id)?;
+            if let Some(address) = address {
+                self.queue_move(&mut step, id, address)?;
+            }
             self.seal_drafts(&mut step, id)?;
             self.finish(step)?;
             self.drain_backlog(id, today)?;
