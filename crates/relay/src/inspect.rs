@@ -45,7 +45,8 @@ pub struct MailboxReport {
     pub lease_days: u32,
     /// Maximum number of blobs that the mailbox holds.
     pub quota_blobs: u32,
-    /// Lower bound of the number of senders that may put into the mailbox ([`step`]).
+    /// Lower bound of the number of senders that may put into the mailbox: 0, 1, 4, 16
+    /// and so on.
     pub senders_at_least: u32,
     /// Whether the lease is fixed: reading does not renew it.
     pub fixed: bool,
@@ -57,7 +58,7 @@ pub struct MailboxReport {
     pub blobs_at_least: BlobSteps,
 }
 
-/// Lower bounds of the numbers of a mailbox's blobs by size class ([`step`]).
+/// Lower bounds of the numbers of a mailbox's blobs by size class: 0, 1, 4, 16 and so on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct BlobSteps {
     /// Lower bound of the number of blobs of 4 KiB.

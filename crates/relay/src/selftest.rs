@@ -47,7 +47,7 @@ const GRACE: Duration = Duration::from_secs(1);
 pub struct ResidueOptions {
     /// Limit `dead_bytes_s` of the scratch store.
     pub dead_bytes_s: u32,
-    /// Time from the ack to the search for the bodies, without [`GRACE`]; `dead_bytes_s` unless a
+    /// Time from the ack to the search for the bodies, without the second of grace; `dead_bytes_s` unless a
     /// test wants to see the search find something.
     pub wait: Duration,
     /// Whether the block device below the file system is searched, too. Needs the right to read it.
