@@ -150,16 +150,17 @@ impl RelaySession {
         self.entries.owes()
     }
 
-    /// Pays for the records that were handled (spec/12-relay.md section 7.4). Returns whether the next
-    /// one may be read: while entries are owed, the caller reads none and asks again within a second.
-    pub fn pay(&mut self, now: Now) -> bool {
-        self.entries.pay(&self.shared, self.prefix, now)
+    /// Adds the entries that a record of `bytes` bytes, as it was sealed, asks for to those that are
+    /// owed (spec/12-relay.md section 7.4). Called before the record is handled.
+    pub fn charge(&mut self, received: &Received, bytes: usize) {
+        let entries = received.items.iter().map(entries_of).sum::<usize>();
+        self.entries.charge(entries + received.unsupported.len(), bytes);
     }
 
-    /// Notes that a record of `bytes` bytes, as it was sealed, has come. Called before the record
-    /// is handled, because opening it takes time, whatever its content is.
-    pub fn note_record(&mut self, bytes: usize) {
-        self.entries.note_record(bytes);
+    /// Pays for what is owed. Returns whether nothing is owed any more: until then the caller
+    /// handles no record and reads none, and asks again within a second.
+    pub fn pay(&mut self, now: Now) -> bool {
+        self.entries.pay(&self.shared, self.prefix, now)
     }
 
     /// Handles the items of one record of the client. All puts of a record become one call.
@@ -172,10 +173,8 @@ impl RelaySession {
             self.on_item(item, now, &mut puts, out)?;
         }
         if !puts.is_empty() {
-            self.entries.note_use();
             self.call(Call::Put(puts), out);
         }
-        self.entries.add(received.unsupported.len());
         self.entries.end_record();
         out.items.extend(received.unsupported.into_iter().map(deaddrop_wire::Unsupported::answer));
         self.note_reading(now);
@@ -241,13 +240,6 @@ impl RelaySession {
         if matches!(item, Item::Hello(_)) == self.greeted {
             return Err(Close::Breach);
         }
-        match &item {
-            Item::Subscribe(subscribe) => self.entries.add(subscribe.mailboxes.len()),
-            Item::Unsubscribe(unsubscribe) => self.entries.add(unsubscribe.subs.len()),
-            // These count by what comes of them.
-            Item::Put(_) | Item::Ack(_) => {}
-            _ => self.entries.add(1),
-        }
         match item {
             Item::Hello(hello) => return self.on_hello(&hello, now, out),
             Item::Ping(Ping { nonce }) => out.items.push(Pong { nonce }.into()),
@@ -307,5 +299,16 @@ impl RelaySession {
         self.open_calls = self.open_calls.saturating_add(1);
         self.held_bytes = self.held_bytes.saturating_add(call.bytes());
         out.calls.push(call);
+    }
+}
+
+/// Returns the number of entries that an item asks for. Those of puts and acks show only when they
+/// are handled.
+const fn entries_of(item: &Item) -> usize {
+    match item {
+        Item::Subscribe(subscribe) => subscribe.mailboxes.len(),
+        Item::Unsubscribe(unsubscribe) => unsubscribe.subs.len(),
+        Item::Put(_) | Item::Ack(_) => 0,
+        _ => 1,
     }
 }

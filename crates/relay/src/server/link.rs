@@ -169,6 +169,9 @@ pub(super) struct Conversation<S> {
     leave_by_ms: Option<u64>,
     /// Whether the client's records so far are paid for ([`RelaySession::pay`]).
     is_paid: bool,
+    /// A record that is handled when it is paid for, and the number of bytes that it counts for;
+    /// `None` if there is none. Nothing is read meanwhile.
+    waiting: Option<Box<(Received, u64)>>,
 }
 
 impl<S: Store> Conversation<S> {
@@ -199,6 +202,7 @@ impl<S: Store> Conversation<S> {
             looked_ms: now.ms,
             leave_by_ms: None,
             is_paid: true,
+            waiting: None,
         }
     }
 
@@ -237,6 +241,14 @@ impl<S: Store> Conversation<S> {
             }
             calls = calls.filter(|calls| !calls.is_empty());
             self.is_paid = !self.session.owes() || self.session.pay(relay.clock.now());
+            if self.is_paid
+                && let Some(waiting) = self.waiting.take()
+            {
+                if let Err(close) = self.session.on_received(waiting.0, relay.clock.now(), &mut self.out) {
+                    return self.note_close(close);
+                }
+                continue;
+            }
             let (read, was_sending) = (self.may_read(), self.socket.is_sending());
             self.connected.note_use(self.session.is_reading(), self.session.used_ms(), &relay.shared.limits);
             let step = tokio::select! {
@@ -289,10 +301,15 @@ impl<S: Store> Conversation<S> {
         let now = self.relay.clock.now();
         self.heard_ms = now.ms;
         self.relay.counters.records_in.fetch_add(1, Ordering::Relaxed);
-        self.session.note_record(message.len());
         // a record that does not open ends the link.
         let received = self.open.open_in_place(message).map_err(|_| Close::Breach)?;
-        self.session.on_received(received, now, &mut self.out)
+        self.session.charge(&received, message.len());
+        if self.session.pay(now) {
+            return self.session.on_received(received, now, &mut self.out);
+        }
+        // Twice its length is more than the items take.
+        self.waiting = Some(Box::new((received, 2 * message.len() as u64)));
+        Ok(())
     }
 
     fn on_tick(&mut self) -> Option<CloseReason> {
@@ -307,7 +324,8 @@ impl<S: Store> Conversation<S> {
         if !is_partial && self.session.is_idle(now) {
             return Some(CloseReason::Idle);
         }
-        if is_partial || self.socket.is_sending() {
+        // A client that is not read is not silent.
+        if is_partial || self.socket.is_sending() || !self.is_paid {
             self.heard_ms = now.ms;
         } else if since(self.heard_ms) >= self.session.silence_ms() {
             return Some(CloseReason::Silent);
@@ -386,7 +404,9 @@ impl<S: Store> Conversation<S> {
 
     fn account(&mut self) {
         let in_connection = self.socket.held_bytes() + self.socket.get_ref().held_bytes();
-        self.held.set(self.session.held_bytes() + self.session.peeked_bytes() + in_connection as u64);
+        let waiting = self.waiting.as_ref().map_or(0, |waiting| waiting.1);
+        let in_session = self.session.held_bytes() + self.session.peeked_bytes();
+        self.held.set(in_session + waiting + in_connection as u64);
     }
 
     /// Returns the interval at which the time limits of the link are checked: a quarter of the

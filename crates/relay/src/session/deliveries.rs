@@ -172,6 +172,7 @@ impl RelaySession {
 
     pub(super) fn on_ack(&mut self, ack: Ack, out: &mut Output) -> Result<(), Close> {
         let mut acking = Vec::with_capacity(ack.acks.len());
+        let mut is_waiting = self.open_acks > 0;
         for entry in ack.acks {
             let is_empty = entry.upto == 0 && entry.also.is_empty();
             // nothing is delivered before the claim is answered.
@@ -185,10 +186,11 @@ impl RelaySession {
             if records.is_empty() {
                 self.entries.add(1 + entry.also.len() / 16);
             } else {
-                self.entries.note_use();
+                self.entries.note_use(0);
             }
             // An entry that confirms nothing waits for the store only if an ack before it may confirm the same blobs.
-            let waits = !records.is_empty() || self.open_acks > 0;
+            is_waiting |= !records.is_empty();
+            let waits = is_waiting;
             let (handle, fence) = (sub.handle, sub.fence);
             let again = sub.wants && !sub.queued;
             sub.queued |= again;

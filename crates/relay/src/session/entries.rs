@@ -1,26 +1,27 @@
-//! The pace of a link's requests: each entry that a client sends beside accepted puts and useful acks is paid for before the
-//! relay reads the next record of the link (spec/12-relay.md section 7.4).
+//! The pace of a link's requests: the entries that a client sends beside accepted puts and useful acks are paid for before their
+//! record is handled or, where it shows only then what they are, before the next one is read (spec/12-relay.md section 7.4).
 
 use super::SessionContext;
 use crate::admission::Prefix;
 use crate::bucket::Bucket;
 use crate::clock::Now;
 
-/// Bytes of a record without use ([`Entries::is_useful`]) that count as one entry: to open them
-/// takes about as long as a claim.
+/// Bytes of a record beyond its accepted blobs that count as one entry: to open them takes about as
+/// long as a claim.
 const ENTRY_BYTES: u32 = 4_096;
 
 /// The entries of one link that are not taken from the rates yet.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
-    /// Number of entries of earlier records that are not paid for.
+    /// Number of entries that are not paid for.
     owed: u32,
-    /// Number of entries of the record that is being handled.
+    /// Number of entries of the present record that were owed before it was handled.
+    charged: u32,
+    /// Number of entries of the present record that showed while it was handled.
     of_record: u32,
-    /// Length of the record that is being handled, in bytes.
+    /// Length of the present record in bytes, without the blobs of its accepted puts.
     record_bytes: u32,
-    /// Whether the record brings a put to the store or confirms a blob in flight. The bytes of such
-    /// a record count for no entries, because the rates of puts have counted its blobs.
+    /// Whether the record brings a put to the store or confirms a blob in flight.
     is_useful: bool,
     bucket: Bucket,
     /// The time, in milliseconds of [`Now::ms`], before which no further attempt to pay is made.
@@ -28,31 +29,37 @@ pub(super) struct Entries {
 }
 
 impl Entries {
-    /// Adds entries of the record that is being handled.
+    /// Begins a record of `bytes` bytes: so many of its entries are owed before it is handled.
+    pub(super) fn charge(&mut self, entries: usize, bytes: usize) {
+        self.charged = u32::try_from(entries).unwrap_or(u32::MAX);
+        self.record_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.owed = self.owed.saturating_add(self.charged);
+    }
+
+    /// Adds entries that showed while the record was handled.
     pub(super) fn add(&mut self, entries: usize) {
         let entries = u32::try_from(entries).unwrap_or(u32::MAX);
         self.of_record = self.of_record.saturating_add(entries);
     }
 
-    /// Notes the length of the record that is handled next.
-    pub(super) fn note_record(&mut self, bytes: usize) {
-        self.record_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-    }
-
-    /// Notes that the record brings a put to the store, or confirms a blob in flight.
-    pub(super) const fn note_use(&mut self) {
+    /// Notes that the record brings a put of a blob of this many bytes to the store, or (with 0)
+    /// confirms a blob in flight.
+    pub(super) fn note_use(&mut self, bytes: usize) {
         self.is_useful = true;
+        self.record_bytes = self.record_bytes.saturating_sub(u32::try_from(bytes).unwrap_or(u32::MAX));
     }
 
-    /// Ends a record: its entries are owed from now on. A record without use counts as at least one
-    /// entry, and one more for each [`ENTRY_BYTES`] of its length.
+    /// Ends a record: what it counts as and was not charged is owed from now on. It counts as at
+    /// least one entry, unless it was useful, and one more for each [`ENTRY_BYTES`].
     pub(super) fn end_record(&mut self) {
-        let bytes = std::mem::take(&mut self.record_bytes);
-        let least = if std::mem::take(&mut self.is_useful) { 0 } else { 1 + bytes / ENTRY_BYTES };
-        self.owed = self.owed.saturating_add(std::mem::take(&mut self.of_record).max(least));
+        let is_useful = std::mem::take(&mut self.is_useful);
+        let least = u32::from(!is_useful) + std::mem::take(&mut self.record_bytes) / ENTRY_BYTES;
+        let charged = std::mem::take(&mut self.charged);
+        let entries = charged.saturating_add(std::mem::take(&mut self.of_record)).max(least);
+        self.owed = self.owed.saturating_add(entries - charged);
     }
 
-    /// Whether entries of earlier records are not paid for.
+    /// Whether entries are not paid for.
     pub(super) const fn owes(&self) -> bool {
         self.owed > 0
     }

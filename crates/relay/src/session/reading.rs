@@ -27,6 +27,9 @@ pub(super) struct Reading {
     pub(super) claiming: BTreeMap<u32, Early>,
     /// Numbers of the subscriptions that wait for a look, next one first.
     pub(super) turns: VecDeque<u32>,
+    /// Upper bound of the number of entries of `turns` whose subscription is over. They are
+    /// forgotten together, so that the end of many subscriptions takes no scan for each.
+    stale_turns: usize,
     /// Numbers of the subscriptions of which blobs in flight may have been destroyed.
     unchecked: BTreeSet<u32>,
     /// Purpose of the look that is under way; `None` if there is none.
@@ -143,7 +146,8 @@ impl Reading {
             if !sub.queued {
                 sub.queued = true;
                 self.turns.push_back(number);
-                debug_assert!(self.turns.len() <= self.subs.len(), "each subscription has at most one turn");
+                let most = self.subs.len() + self.stale_turns;
+                debug_assert!(self.turns.len() <= most, "each subscription has at most one turn");
             }
         }
     }
@@ -165,7 +169,10 @@ impl Reading {
     pub(super) fn remove(&mut self, number: u32, out: &mut Output) -> Option<Box<Sub>> {
         let sub = self.subs.remove(&number)?;
         if sub.queued {
-            self.turns.retain(|other| *other != number);
+            self.stale_turns += 1;
+            if self.stale_turns * 2 > self.turns.len() {
+                self.forget_stale_turns();
+            }
         }
         self.was_used |= self.subs.is_empty();
         self.unchecked.remove(&number);
@@ -177,6 +184,14 @@ impl Reading {
             self.count_caught_up(catching.request, out);
         }
         Some(sub)
+    }
+
+    /// Removes the turns of subscriptions that are over.
+    fn forget_stale_turns(&mut self) {
+        let mut seen = BTreeSet::new();
+        let subs = &self.subs;
+        self.turns.retain(|number| subs.get(number).is_some_and(|sub| sub.queued) && seen.insert(*number));
+        self.stale_turns = 0;
     }
 
     /// Frees the room that one blob in flight takes of the window.
@@ -260,7 +275,11 @@ impl Reading {
             return None;
         }
         while let Some(number) = self.turns.pop_front() {
-            let Some(sub) = self.subs.get_mut(&number) else { continue };
+            // Without `queued`, the number was used before by a subscription that is over.
+            let Some(sub) = self.subs.get_mut(&number).filter(|sub| sub.queued) else {
+                self.stale_turns = self.stale_turns.saturating_sub(1);
+                continue;
+            };
             sub.queued = false;
             let room = most.saturating_sub(sub.in_flight.len());
             // A mailbox without room comes back with its next ack.

@@ -67,6 +67,7 @@ impl RelaySession {
             self.entries.add(1);
             return refuse(req, AnswerCode::Busy, wait, out);
         }
+        self.entries.note_use(blob.as_bytes().len());
         self.put_bytes = put_bytes;
         self.held_bytes += bytes;
         puts.push((req, send_id(&send), blob));

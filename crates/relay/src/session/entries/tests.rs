@@ -33,10 +33,20 @@ fn link(shared: &Arc<SessionContext>, prefix: Prefix) -> RelaySession {
     link
 }
 
-/// Lets the link handle one record. Returns whether the next one may be read.
+/// Lets the link pay for one record without padding and handle it. Returns whether nothing is owed
+/// afterwards.
 fn hear(link: &mut RelaySession, items: Vec<Item>, ms: u64) -> bool {
-    let mut out = Output::default();
-    link.on_received(Received { items, ..Received::default() }, at(ms), &mut out).unwrap();
+    hear_long(link, items, 0, ms)
+}
+
+/// Does the same with a record of this length.
+fn hear_long(link: &mut RelaySession, items: Vec<Item>, bytes: usize, ms: u64) -> bool {
+    let received = Received { items, ..Received::default() };
+    link.charge(&received, bytes);
+    if !link.pay(at(ms)) {
+        return false;
+    }
+    link.on_received(received, at(ms), &mut Output::default()).unwrap();
     link.pay(at(ms))
 }
 
@@ -101,8 +111,7 @@ fn a_record_of_no_use_counts_with_its_bytes() {
     let shared = Arc::new(SessionContext::new(SMALL, None));
     let mut link = link(&shared, Prefix::numbered(1));
     for _ in 0..3 {
-        link.note_record(32 * 4_096);
-        assert!(hear(&mut link, Vec::new(), 0), "33 each");
+        assert!(hear_long(&mut link, Vec::new(), 32 * 4_096, 0), "33 each");
     }
     assert!(!hear(&mut link, Vec::new(), 0));
 }
@@ -115,15 +124,12 @@ fn puts_that_are_taken_count_for_nothing_and_refused_ones_for_their_bytes() {
     let blob = Blob::new(vec![0; SizeClass::Small.bytes()]).unwrap();
     let put = || Put { req: 1, send: PresentedSend::from_bytes([1; 32]), blob: blob.clone() }.into();
     for _ in 0..500 {
-        link.note_record(4_096);
-        assert!(hear(&mut link, vec![put()], 0));
+        assert!(hear_long(&mut link, vec![put()], 4_200, 0));
     }
     for _ in 0..49 {
-        link.note_record(4_096);
-        assert!(hear(&mut link, vec![put()], 0), "two each");
+        assert!(hear_long(&mut link, vec![put()], 4_200, 0), "two each");
     }
-    link.note_record(4_096);
-    assert!(!hear(&mut link, vec![put()], 0));
+    assert!(!hear_long(&mut link, vec![put()], 4_200, 0));
 }
 
 #[test]
@@ -184,4 +190,43 @@ fn an_ack_that_confirms_nothing_waits_for_the_acks_before_it_alone() {
         link.on_outcome(Outcome::Acked(Vec::new()), at(0), &mut Output::default()).unwrap();
     }
     assert!(!waits(&mut link, 1), "all are durable");
+}
+
+#[test]
+fn padding_around_an_accepted_put_counts() {
+    let limits = Limits { put_burst: 500, ..SMALL };
+    let shared = Arc::new(SessionContext::new(limits, None));
+    let mut link = link(&shared, Prefix::numbered(1));
+    let blob = Blob::new(vec![0; SizeClass::Small.bytes()]).unwrap();
+    let put = || Put { req: 1, send: PresentedSend::from_bytes([1; 32]), blob: blob.clone() }.into();
+    for _ in 0..3 {
+        assert!(hear_long(&mut link, vec![put()], 4_096 + 32 * 4_096, 0), "32 each");
+    }
+    assert!(!hear_long(&mut link, vec![put()], 4_096 + 32 * 4_096, 0));
+}
+
+#[test]
+fn a_record_that_cannot_be_paid_for_is_not_handled() {
+    let shared = Arc::new(SessionContext::new(SMALL, None));
+    let mut link = link(&shared, Prefix::numbered(1));
+    assert!(hear(&mut link, vec![subscribe(1, 99)], 0));
+    assert!(!hear(&mut link, vec![subscribe(100, 99)], 0));
+    assert_eq!(link.reading.claiming.len(), 99, "no claim of the second record has begun");
+}
+
+#[test]
+fn a_tag_that_is_named_twice_in_one_ack_waits_twice() {
+    let shared = Arc::new(SessionContext::new(Limits::DEFAULT, None));
+    let mut link = link(&shared, Prefix::numbered(1));
+    let mut sub = sub();
+    assert_eq!(sub.deliver(RecordId(7), 4_096), Some(1));
+    link.reading.subs.insert(1, Box::new(sub));
+    let mut out = Output::default();
+    let received = Received { items: vec![ack(vec![entry(0), entry(1), entry(1)])], ..Received::default() };
+    link.on_received(received, at(0), &mut out).unwrap();
+    let waits: Vec<bool> = match &out.calls[..] {
+        [Call::Ack(acking)] => acking.iter().map(|one| one.waits).collect(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(waits, [false, true, true]);
 }
