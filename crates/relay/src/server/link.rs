@@ -232,6 +232,9 @@ impl<S: Store> Conversation<S> {
                 return CloseReason::KeysExhausted;
             }
             self.account();
+            if self.waiting.is_some() && self.is_over_share() {
+                return CloseReason::OverMemoryShare;
+            }
             self.session.set_look_bytes(self.ahead.bytes());
             self.session.set_paused(!self.may_deliver(), &mut self.out);
             for call in std::mem::take(&mut self.out.calls) {
