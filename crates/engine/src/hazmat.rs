@@ -10,7 +10,7 @@ use crate::vault::{
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Decodes a row of the table with this number and encodes it again. Returns `None` if the row does
-/// not parse, and for every row of a table that this function does not know: those of the e2ee
+/// not parse, and for each row of a table that this function does not know: those of the e2ee
 /// crate, of blobs that are put aside, of attempts, of the format, and of items and addresses that
 /// are tried again.
 #[must_use]

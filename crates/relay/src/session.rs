@@ -312,3 +312,6 @@ const fn entries_of(item: &Item) -> usize {
         _ => 1,
     }
 }
+
+#[cfg(test)]
+mod kit;

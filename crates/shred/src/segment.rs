@@ -46,8 +46,8 @@ pub(crate) struct Segment {
     pub(crate) live: u32,
     /// Number of bytes of the bodies of live slots.
     pub(crate) live_bytes: u32,
-    /// Number of the last commit that destroyed a record of this segment; 0 if none did. After an
-    /// opening, for every segment, the number of the last commit before it.
+    /// Number of the last commit that destroyed a record of this segment; 0 if none did. When a
+    /// store is opened, each segment gets the number of the last commit before that.
     pub(crate) last_death: u64,
     /// Number of slots that are marked as dead.
     pub(crate) dead: u32,

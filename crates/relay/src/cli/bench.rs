@@ -36,13 +36,7 @@ pub(super) fn run(arguments: BenchArguments) -> Result<ExitCode, Failure> {
     let program = std::env::current_exe().map_err(|error| {
         Failure::Say(format!("this program does not find its own file, which the measurement runs: {error}"))
     })?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|_| Failure::Say("the system gives no threads; raise its limits".to_owned()))?;
-    let mut signals = runtime
-        .block_on(async { Signals::listen() })
-        .map_err(|_| Failure::Say("the system gives no signals; raise its limits".to_owned()))?;
+    let (runtime, mut signals) = Signals::with_runtime()?;
     let scratch = Scratch::create_in(&folder).map_err(|error| explain(&error, &shown))?;
     tell(&format!("measuring on the file system of {}, for {} s", shown.display(), arguments.seconds));
     if folder.join(STORE).exists() {

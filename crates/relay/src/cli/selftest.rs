@@ -54,13 +54,7 @@ pub(super) fn run(command: SelftestCommand) -> Result<ExitCode, Failure> {
     };
     let wait = Duration::from_secs(dead_bytes_s.into());
     let options = ResidueOptions { dead_bytes_s, wait, device };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|_| Failure::Say("the system gives no threads; raise its limits".to_owned()))?;
-    let mut signals = runtime
-        .block_on(async { Signals::listen() })
-        .map_err(|_| Failure::Say("the system gives no signals; raise its limits".to_owned()))?;
+    let (runtime, mut signals) = Signals::with_runtime()?;
     let explain = |error: &dyn Error| {
         let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
         Failure::Say(format!("{}: {error}{source}", data.display()))

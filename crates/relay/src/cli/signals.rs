@@ -1,7 +1,9 @@
 //! Signals as orders. None of them ends the relay without a goodbye.
 
+use super::terminal::Failure;
 use crate::server::Order;
 use std::io;
+use tokio::runtime::Runtime;
 
 /// The operator's signals. They are caught from `listen` on, before the relay says that it is
 /// ready, so that no later signal kills the relay.
@@ -54,6 +56,19 @@ impl Signals {
 }
 
 impl Signals {
+    /// Starts a runtime whose signals are caught from now on. Fails if the system gives no threads
+    /// or no signals.
+    pub(super) fn with_runtime() -> Result<(Runtime, Self), Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|_| Failure::Say("the system gives no threads; raise its limits".to_owned()))?;
+        let signals = runtime
+            .block_on(async { Self::listen() })
+            .map_err(|_| Failure::Say("the system gives no signals; raise its limits".to_owned()))?;
+        Ok((runtime, signals))
+    }
+
     /// Waits for any signal but the one that asks for a report.
     pub(super) async fn interrupted(&mut self) {
         while matches!(self.next().await, Order::Report) {}

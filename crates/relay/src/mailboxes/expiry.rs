@@ -12,7 +12,7 @@ use crate::names::Handle;
 #[derive(Debug, Default)]
 pub(crate) struct SweepStep {
     /// The calendar to remember, with the job that writes it; `None` if the store remembers it.
-    /// When the job is durable, [`Mailboxes::note_day`] is called.
+    /// The caller calls [`Mailboxes::note_day`] after the job is durable.
     pub(crate) day: Option<(Calendar, Job)>,
     /// Mailboxes whose record reading has changed and that was not written before, each with the
     /// job that writes it.

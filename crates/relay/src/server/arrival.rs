@@ -55,16 +55,14 @@ pub(super) async fn read_head<S>(
         None if from_proxy && connected.prefix() == Prefix::ANNOUNCED => Prefix::SHARED,
         None => connected.prefix(),
     };
-    match connected.came_from(network, limits) {
-        false => {
-            note_no_room();
-            let (mut connection, _) = stream.into_parts();
-            let _ = connection.write_all(NO_PLACE).now_or_never();
-            let _ = connection.shutdown().now_or_never();
-            None
-        }
-        true => Some(stream),
+    if connected.came_from(network, limits) {
+        return Some(stream);
     }
+    note_no_room();
+    let (mut connection, _) = stream.into_parts();
+    let _ = connection.write_all(NO_PLACE).now_or_never();
+    let _ = connection.shutdown().now_or_never();
+    None
 }
 
 /// Makes the TLS handshake if the relay speaks TLS and the connection came by TCP. Returns `None`

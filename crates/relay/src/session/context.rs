@@ -121,7 +121,7 @@ impl SessionContext {
             unit: 1,
             proxies_percent: self.limits.proxies_percent,
         };
-        self.creates.lock().unwrap_or_else(PoisonError::into_inner).take(prefix, 1, &rates, now.ms)
+        take(&self.creates, prefix, 1, &rates, now)
     }
 
     /// Takes the bytes of a put from the rates that all links share, or returns the seconds to
@@ -135,8 +135,7 @@ impl SessionContext {
             unit: PUT_UNIT,
             proxies_percent: self.limits.proxies_percent,
         };
-        let mut shares = self.put_bytes.lock().unwrap_or_else(PoisonError::into_inner);
-        shares.take(prefix, bytes, &rates, now.ms).inspect_err(|_| {
+        take(&self.put_bytes, prefix, bytes, &rates, now).inspect_err(|_| {
             self.refusals.puts_too_fast.fetch_add(1, Ordering::Relaxed);
         })
     }
@@ -152,9 +151,13 @@ impl SessionContext {
             unit: ENTRIES_UNIT,
             proxies_percent: self.limits.proxies_percent,
         };
-        let mut shares = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        shares.take(prefix, entries, &rates, now.ms).inspect_err(|_| {
+        take(&self.entries, prefix, entries, &rates, now).inspect_err(|_| {
             self.refusals.entries_too_fast.fetch_add(1, Ordering::Relaxed);
         })
     }
+}
+
+/// Takes tokens of a prefix from shared rates, or returns the seconds to wait.
+fn take(shares: &Mutex<Shares>, prefix: Prefix, tokens: u64, rates: &Rates, now: Now) -> Result<(), u16> {
+    shares.lock().unwrap_or_else(PoisonError::into_inner).take(prefix, tokens, rates, now.ms)
 }

@@ -108,7 +108,7 @@ impl ReadLink {
         }
     }
 
-    /// Queues requests for everything that the engine wants at the relay and that was not requested
+    /// Queues requests for all that the engine wants at the relay and that was not requested
     /// yet. Also queues a ping if a newer round has begun. `name` is the relay's address in the
     /// engine's rows. `Err`: no byte has come for `patience` while the answer to the ping of a
     /// round is awaited.

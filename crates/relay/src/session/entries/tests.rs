@@ -2,13 +2,12 @@
 
 use super::*;
 use crate::limits::Limits;
+use crate::session::kit::{at, hear, link};
 use crate::session::subscription::Sub;
 use crate::session::{Call, Outcome, Output, RelaySession};
 use crate::store::{Fence, Handle, RecordId};
-use deaddrop_wire::item::{Ack, AckEntry, Delete, Hello, Ping, Put, Subscribe, Subscription, Window};
-use deaddrop_wire::{
-    Blob, ClientToken, Day, Item, PresentedOwn, PresentedRead, PresentedSend, Received, SizeClass,
-};
+use deaddrop_wire::item::{Ack, AckEntry, Delete, Ping, Put, Subscribe, Subscription, Window};
+use deaddrop_wire::{Blob, Item, PresentedOwn, PresentedRead, PresentedSend, Received, SizeClass};
 use std::sync::Arc;
 
 const SMALL: Limits = Limits {
@@ -21,21 +20,9 @@ const SMALL: Limits = Limits {
     ..Limits::DEFAULT
 };
 
-fn at(ms: u64) -> Now {
-    Now::new(Day::from_number(20_000), ms)
-}
-
-fn link(shared: &Arc<SessionContext>, prefix: Prefix) -> RelaySession {
-    let mut link = RelaySession::new(Arc::clone(shared), prefix, at(0));
-    let client = ClientToken::from_bytes([0; 16]);
-    let hello = Hello { features: 0, ping_s: 60, window_blobs: 1, window_bytes: 1, client, relay: None };
-    hear(&mut link, vec![hello.into()], 0);
-    link
-}
-
 /// Lets the link pay for one record without padding and handle it. Returns whether nothing is owed
 /// afterwards.
-fn hear(link: &mut RelaySession, items: Vec<Item>, ms: u64) -> bool {
+fn hear_all(link: &mut RelaySession, items: Vec<Item>, ms: u64) -> bool {
     hear_long(link, items, 0, ms)
 }
 
@@ -77,8 +64,8 @@ fn a_link_beyond_its_burst_is_read_again_when_it_has_paid() {
     let shared = Arc::new(SessionContext::new(SMALL, None));
     let mut link = link(&shared, Prefix::numbered(1));
     // The Hello was one entry.
-    assert!(hear(&mut link, vec![subscribe(1, 99)], 0), "the burst");
-    assert!(!hear(&mut link, vec![subscribe(100, 30)], 0));
+    assert!(hear_all(&mut link, vec![subscribe(1, 99)], 0), "the burst");
+    assert!(!hear_all(&mut link, vec![subscribe(100, 30)], 0));
     assert!(link.owes() && !link.pay(at(2_999)));
     assert!(link.pay(at(3_000)), "30 entries at 10 a second");
     assert!(!link.owes());
@@ -100,8 +87,8 @@ fn each_kind_of_request_without_a_rate_of_its_own_is_counted() {
         if name.starts_with("acks") {
             link.reading.subs.insert(1, Box::new(sub()));
         }
-        assert!(hear(&mut link, ask(2), 0), "{name}");
-        assert!(!hear(&mut link, ask(100), 0), "{name}: 101 of 100");
+        assert!(hear_all(&mut link, ask(2), 0), "{name}");
+        assert!(!hear_all(&mut link, ask(100), 0), "{name}: 101 of 100");
         assert_eq!(shared.entries_too_fast(), 0, "{name}: the link's own rate");
     }
 }
@@ -113,7 +100,7 @@ fn a_record_of_no_use_counts_with_its_bytes() {
     for _ in 0..3 {
         assert!(hear_long(&mut link, Vec::new(), 32 * 4_096, 0), "33 each");
     }
-    assert!(!hear(&mut link, Vec::new(), 0));
+    assert!(!hear_all(&mut link, Vec::new(), 0));
 }
 
 #[test]
@@ -136,14 +123,14 @@ fn puts_that_are_taken_count_for_nothing_and_refused_ones_for_their_bytes() {
 fn the_links_of_one_prefix_share_a_rate_and_another_prefix_is_read_at_once() {
     let shared = Arc::new(SessionContext::new(SMALL, None));
     let mut hostile: Vec<_> = (0..4).map(|_| link(&shared, Prefix::numbered(1))).collect();
-    let read = hostile.iter_mut().filter_map(|link| hear(link, vec![subscribe(1, 90)], 0).then_some(()));
+    let read = hostile.iter_mut().filter_map(|link| hear_all(link, vec![subscribe(1, 90)], 0).then_some(()));
     assert_eq!(read.count(), 2, "the burst of the prefix");
     assert_eq!(shared.entries_too_fast(), 2);
     let mut other = link(&shared, Prefix::numbered(2));
-    assert!(hear(&mut other, vec![subscribe(1, 90)], 0));
+    assert!(hear_all(&mut other, vec![subscribe(1, 90)], 0));
     let mut small = link(&shared, Prefix::numbered(1));
     assert!(
-        hear(&mut small, vec![Ping { nonce: 1 }.into()], 1_000),
+        hear_all(&mut small, vec![Ping { nonce: 1 }.into()], 1_000),
         "a small request goes before large ones"
     );
 }
@@ -173,14 +160,9 @@ fn an_ack_that_confirms_nothing_waits_for_the_acks_before_it_alone() {
     let mut sub = sub();
     assert_eq!(sub.deliver(RecordId(7), 4_096), Some(1));
     link.reading.subs.insert(1, Box::new(sub));
-    let waits = |link: &mut RelaySession, upto: u32| {
-        let mut out = Output::default();
-        let received = Received { items: vec![ack(vec![entry(upto)])], ..Received::default() };
-        link.on_received(received, at(0), &mut out).unwrap();
-        match &out.calls[..] {
-            [Call::Ack(acking)] => acking[0].waits,
-            other => panic!("{other:?}"),
-        }
+    let waits = |link: &mut RelaySession, upto: u32| match &hear(link, ack(vec![entry(upto)]), 0).calls[..] {
+        [Call::Ack(acking)] => acking[0].waits,
+        other => panic!("{other:?}"),
     };
     assert!(!waits(&mut link, 0), "nothing is in flight");
     link.on_outcome(Outcome::Acked(Vec::new()), at(0), &mut Output::default()).unwrap();
@@ -209,8 +191,8 @@ fn padding_around_an_accepted_put_counts() {
 fn a_record_that_cannot_be_paid_for_is_not_handled() {
     let shared = Arc::new(SessionContext::new(SMALL, None));
     let mut link = link(&shared, Prefix::numbered(1));
-    assert!(hear(&mut link, vec![subscribe(1, 99)], 0));
-    assert!(!hear(&mut link, vec![subscribe(100, 99)], 0));
+    assert!(hear_all(&mut link, vec![subscribe(1, 99)], 0));
+    assert!(!hear_all(&mut link, vec![subscribe(100, 99)], 0));
     assert_eq!(link.reading.claiming.len(), 99, "no claim of the second record has begun");
 }
 
@@ -221,10 +203,7 @@ fn a_tag_that_is_named_twice_in_one_ack_waits_twice() {
     let mut sub = sub();
     assert_eq!(sub.deliver(RecordId(7), 4_096), Some(1));
     link.reading.subs.insert(1, Box::new(sub));
-    let mut out = Output::default();
-    let received = Received { items: vec![ack(vec![entry(0), entry(1), entry(1)])], ..Received::default() };
-    link.on_received(received, at(0), &mut out).unwrap();
-    let waits: Vec<bool> = match &out.calls[..] {
+    let waits: Vec<bool> = match &hear(&mut link, ack(vec![entry(0), entry(1), entry(1)]), 0).calls[..] {
         [Call::Ack(acking)] => acking.iter().map(|one| one.waits).collect(),
         other => panic!("{other:?}"),
     };

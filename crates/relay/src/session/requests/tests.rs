@@ -5,30 +5,11 @@ use super::*;
 use crate::admission::Prefix;
 use crate::limits::Limits;
 use crate::session::SessionContext;
-use deaddrop_wire::item::Hello;
-use deaddrop_wire::{Blob, ClientToken, Day, Item, PresentedSend, Received, SizeClass};
+use crate::session::kit::{at, hear, link};
+use deaddrop_wire::{Blob, Item, PresentedSend, SizeClass};
 use std::sync::Arc;
 
 const MIB: u64 = 1_048_576;
-
-fn at(ms: u64) -> Now {
-    Now::new(Day::from_number(20_000), ms)
-}
-
-fn link(shared: &Arc<SessionContext>, prefix: Prefix) -> RelaySession {
-    let mut link = RelaySession::new(Arc::clone(shared), prefix, at(0));
-    let client = ClientToken::from_bytes([0; 16]);
-    let hello = Hello { features: 0, ping_s: 60, window_blobs: 1, window_bytes: 1, client, relay: None };
-    hear(&mut link, hello.into(), 0);
-    link
-}
-
-fn hear(link: &mut RelaySession, item: Item, ms: u64) -> Output {
-    let mut out = Output::default();
-    let received = Received { items: vec![item], ..Received::default() };
-    link.on_received(received, at(ms), &mut out).unwrap();
-    out
-}
 
 /// Sends one put of a blob of `class`. Returns the seconds to wait if the put is refused, and
 /// `None` if the session passes it on to the store.
