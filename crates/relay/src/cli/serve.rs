@@ -1,0 +1,238 @@
+//! `serve`: runs the relay.
+
+use super::signals::Signals;
+use super::terminal::{Failure, complain, say, system_random};
+use super::{core_dump, open_files};
+use crate::clock::Clock;
+use crate::data_dir::{CreateToken, DataDir, RelayConfig};
+use crate::kept::KeptStore;
+use crate::proxy::{Proxies, ProxyName};
+use crate::random::SystemRandom;
+use crate::server::{Listeners, Server, ServerEnd, answer_until};
+use crate::session::SessionContext;
+use crate::store::Store;
+use clap::Args;
+use deaddrop_link::RelayIdentity;
+use deaddrop_tls::Reloader;
+use deaddrop_wire::RelayAddress;
+use serde_json::json;
+use std::future::Future;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+/// The arguments of `serve`.
+#[derive(Debug, Args)]
+pub(super) struct ServeArguments {
+    /// The relay's directory.
+    #[arg(long)]
+    data: PathBuf,
+    /// Address to listen on; port 0 takes a free port.
+    #[arg(long)]
+    listen: Option<String>,
+    /// Path of a unix socket to listen on, for a proxy on this machine.
+    #[cfg(unix)]
+    #[arg(long, value_name = "PATH")]
+    unix: Option<PathBuf>,
+    /// Path of the TLS certificate with its chain (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Path of the certificate's key (PEM, P-256 or P-384).
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// URL for clients, if it differs from the address that the relay listens on: wss://HOST/,
+    /// or ws://HOST:PORT/ without TLS
+    #[arg(long)]
+    url: Option<String>,
+    /// Keep everything in memory: no mailbox survives the process, and no blob is written to
+    /// the disk.
+    #[arg(long)]
+    volatile: bool,
+    /// Path of a configuration to use instead of the directory's own.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Trust the system's clock, however far it is ahead of the stored day.
+    #[arg(long)]
+    trust_clock: bool,
+    /// Address or network of a proxy that names the clients' addresses, or `unix` for the proxy
+    /// at the unix socket. Can be repeated.
+    #[arg(long = "proxy", value_name = "ADDR|unix")]
+    proxies: Vec<ProxyName>,
+    /// Print one JSON object when ready.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> {
+    let data = DataDir::at(arguments.data);
+    let mut settings = data.config(arguments.config.as_deref())?;
+    settings.listen = arguments.listen.or(settings.listen);
+    #[cfg(unix)]
+    {
+        settings.unix = arguments.unix.or(settings.unix);
+    }
+    settings.tls_cert = arguments.tls_cert.or(settings.tls_cert);
+    settings.tls_key = arguments.tls_key.or(settings.tls_key);
+    settings.url = arguments.url.or(settings.url);
+    settings.trust_clock |= arguments.trust_clock;
+    settings.proxies.extend(arguments.proxies);
+    serve(&data, settings, arguments.volatile, arguments.json)
+}
+
+fn serve(data: &DataDir, mut config: RelayConfig, volatile: bool, json: bool) -> Result<ExitCode, Failure> {
+    if !core_dump::forbid() {
+        complain(
+            "the system does not let this program forbid core dumps: one would hold what the relay forgets",
+        );
+    }
+    let asked = config.limits.connections;
+    if let Some(files) = open_files::raise_limit()
+        && let Some(places) = open_files::places(files).filter(|places| *places < asked)
+    {
+        complain(&format!(
+            "the system allows {files} open files, too few for {asked} connections: the relay serves at most {places}; raise the \
+             limit of open files, or lower `connections`",
+        ));
+        config.limits.connections = places;
+    }
+    let config = &config;
+    let mut rng = system_random()?;
+    let identity = data.identity()?;
+    let limits = config.limits.clone();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|_| Failure::Say("the system gives no threads; raise its limit".to_owned()))?;
+    let ended = if volatile {
+        let store = KeptStore::in_memory(limits, &mut rng);
+        runtime.block_on(listen(async { Ok(store) }, identity, config, json, rng))
+    } else {
+        let (data, mut random) = (data.clone(), system_random()?);
+        let open = async {
+            let opened = tokio::task::spawn_blocking(move || data.open(limits, &mut random)).await;
+            let fault = "the store could not be opened: a fault of the program (see the log)";
+            Ok(opened.map_err(|_| Failure::Say(fault.to_owned()))??)
+        };
+        runtime.block_on(listen(open, identity, config, json, rng))
+    };
+    match ended? {
+        ServerEnd::Asked => Ok(ExitCode::SUCCESS),
+        ServerEnd::StoreFailed => Err(Failure::Say(
+            "the relay has stopped, so that nothing more is promised: the disk failed, or a fault of the program was found (see the log); check the disk, then start again"
+                .to_owned(),
+        )),
+    }
+}
+
+/// Opens the sockets, answers "starting" until `open` has opened the store, and then serves until
+/// the relay ends.
+async fn listen<S: Store>(
+    open: impl Future<Output = Result<S, Failure>>,
+    identity: RelayIdentity,
+    config: &RelayConfig,
+    json: bool,
+    mut rng: SystemRandom,
+) -> Result<ServerEnd, Failure> {
+    // A signal while the store is being opened is an order for the time after it.
+    let mut signals = Signals::listen()
+        .map_err(|_| Failure::Say("the system gives no signals; raise its limits".to_owned()))?;
+    let certificate = certificate(config)?;
+    let listeners = bind(config).await?;
+    let proxies = Proxies::new(config.proxies.clone(), config.proxy_protocol);
+    let opened = answer_until(&listeners, certificate.as_ref(), &proxies, open).await;
+    let store = opened.map_err(|error| Failure::Say(error.to_string()))??;
+    let clock = Clock::start(store.census().calendar, config.trust_clock)
+        .map_err(|error| Failure::Say(error.to_string()))?;
+    let shared =
+        SessionContext::new(config.limits.clone(), config.create_token.as_ref().map(CreateToken::expose));
+    let server = Server::new(listeners, store, identity, shared, clock, proxies, &mut rng);
+    let local = server.address().ok();
+    let url = match (&config.url, local) {
+        (Some(url), _) => url.clone(),
+        (None, Some(local)) => format!("{}://{local}/", if certificate.is_some() { "wss" } else { "ws" }),
+        (None, None) => {
+            return Err(Failure::Say(
+                "clients need an address: give the one of the proxy, with --url wss://HOST/ or `url` in the configuration"
+                    .to_owned(),
+            ));
+        }
+    };
+    let address = RelayAddress::new(*server.fingerprint(), &url).map_err(|_| {
+        Failure::Say(
+            "--url (or `url` in the configuration) is not one of a relay: wss://HOST/ or ws://HOST:PORT/"
+                .to_owned(),
+        )
+    })?;
+    let mut server = server.with_path(address.path());
+    if certificate.is_some() && !address.is_tls() {
+        complain(
+            "the relay speaks TLS, and --url (or `url` in the configuration) does not say so: clients need wss://HOST/",
+        );
+    }
+    if let Some(certificate) = certificate {
+        server = server.with_tls(certificate).map_err(|error| Failure::Say(error.to_string()))?;
+    }
+    if config.url.is_none() && local.is_some_and(|local| local.ip().is_unspecified()) {
+        complain(
+            "clients cannot use this address: say by which name or number they come, with --url ws://HOST:PORT/ \
+             or `url` in the configuration",
+        );
+    }
+    if json {
+        say(json!({ "ready": address.to_string() }))?;
+    } else {
+        say(format_args!("deaddrop-relay ready: {address}"))?;
+    }
+    let (sender, orders) = tokio::sync::mpsc::channel(1);
+    tokio::spawn(async move { while sender.send(signals.next().await).await.is_ok() {} });
+    Ok(server.run(orders).await)
+}
+
+/// Loads the TLS certificate and its key from the files that the configuration names; `None` if it
+/// names none. Fails if it names one of the two files alone, or if they cannot be loaded.
+fn certificate(config: &RelayConfig) -> Result<Option<Reloader>, Failure> {
+    let (certificate, key) = match (&config.tls_cert, &config.tls_key) {
+        (Some(certificate), Some(key)) => (certificate, key),
+        (None, None) => return Ok(None),
+        _ => {
+            return Err(Failure::Say(
+                "TLS needs a certificate and its key: give both --tls-cert and --tls-key (`tls_cert` and `tls_key` in the configuration), or neither"
+                    .to_owned(),
+            ));
+        }
+    };
+    let now = SystemTime::now();
+    let reloader = Reloader::load(certificate, key, now).map_err(|error| Failure::Say(error.to_string()))?;
+    if let Some(warning) = reloader.current().warning(now) {
+        complain(&format!("{}: {warning}", certificate.display()));
+    }
+    Ok(Some(reloader))
+}
+
+/// Opens the sockets that the configuration names: TCP on loopback if it names none.
+async fn bind(config: &RelayConfig) -> Result<Listeners, Failure> {
+    let tcp = match (&config.listen, &config.unix) {
+        (Some(listen), _) => Some(listen.as_str()),
+        (None, None) => Some("127.0.0.1:0"),
+        (None, Some(_)) => None,
+    };
+    let mut listeners = match tcp {
+        Some(place) => Listeners::bind(place).await.map_err(|error| {
+            Failure::Say(format!(
+                "cannot listen on {place}: {error}; choose another address or port with --listen"
+            ))
+        })?,
+        None => Listeners::default(),
+    };
+    #[cfg(unix)]
+    if let Some(path) = &config.unix {
+        listeners.add_unix(path).map_err(|error| Failure::Say(format!("{}: {error}", path.display())))?;
+    }
+    #[cfg(not(unix))]
+    if config.unix.is_some() {
+        return Err(Failure::Say(
+            "this system has no unix sockets; remove `unix` from the configuration".to_owned(),
+        ));
+    }
+    Ok(listeners)
+}
