@@ -153,6 +153,12 @@ impl Admission {
         self.locked().connections.len()
     }
 
+    /// Returns the number of open connections, and of those among them whose handshake is not over.
+    pub(crate) fn open(&self) -> (usize, usize) {
+        let gate = self.locked();
+        (gate.connections.len(), gate.connections.half_open())
+    }
+
     /// Returns the numbers since the start: of ended and refused connections, and of refused
     /// handshakes of links.
     pub(crate) fn totals(&self) -> (Totals, u64) {

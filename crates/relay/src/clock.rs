@@ -273,6 +273,12 @@ impl Clock {
         self.locked().look(self.source.day(), ms)
     }
 
+    /// Returns the day of the wall clock, whether it is believed or not.
+    #[must_use]
+    pub fn wall_day(&self) -> Day {
+        self.source.day()
+    }
+
     fn ms(&self) -> u64 {
         self.source.elapsed_ms().saturating_sub(self.start_ms)
     }

@@ -4,6 +4,7 @@
 //! relay, without the destroyed records. An operator who wants more keeps the key on another disk,
 //! or runs the relay without a store (`--volatile`).
 
+use crate::about::{Contact, KeyPlace};
 use crate::kept::{KeptStore, OpenStoreError, ShredBacking};
 use crate::limits::Limits;
 use crate::names::StoreKey;
@@ -53,6 +54,11 @@ pub struct RelayConfig {
     pub proxies: Vec<ProxyName>,
     /// Whether the proxies begin each connection with a header of the PROXY protocol.
     pub proxy_protocol: bool,
+    /// Address of loopback, or `unix:` and a path, at which the relay shows its metrics. Without it
+    /// the relay shows none.
+    pub metrics: Option<String>,
+    /// The operator's contact, for the relay's page.
+    pub contact: Option<Contact>,
     /// The limits. The file needs to name only those that differ from the defaults.
     pub limits: Limits,
 }
@@ -309,6 +315,16 @@ impl DataDir {
         self.path.join(STORE_KEY)
     }
 
+    /// Returns the place in which the store key lies, by the file systems of the key and the store.
+    #[must_use]
+    pub fn store_key_place(&self) -> KeyPlace {
+        if is_on_one_file_system(&self.store_key_path(), &self.store_path()) {
+            KeyPlace::BesideStore
+        } else {
+            KeyPlace::OtherFileSystem
+        }
+    }
+
     fn read_key(&self, name: &str) -> Result<Zeroizing<[u8; 32]>, DataDirError> {
         self.own_config()?;
         let mut file = File::open(self.path.join(name)).map_err(|error| match error.kind() {
@@ -335,6 +351,8 @@ const NEW_CONFIG: &str = "\
 # unix = \"/run/deaddrop/relay.sock\"
 # proxies = [\"127.0.0.1\", \"10.0.0.0/8\", \"unix\"]
 # proxy_protocol = false
+# metrics = \"127.0.0.1:9464\"
+# contact = \"mailto:operator@relay.example\"
 
 # Limits alone stand below this line.
 [limits]
@@ -400,6 +418,23 @@ fn sync_directory(path: &Path) -> Result<(), DataDirError> {
 #[cfg(not(unix))]
 fn sync_directory(_path: &Path) -> Result<(), DataDirError> {
     Ok(())
+}
+
+/// Whether two files lie on one file system; links are followed. If the system does not tell, they
+/// do.
+#[cfg(unix)]
+fn is_on_one_file_system(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (fs::metadata(one), fs::metadata(other)) {
+        (Ok(one), Ok(other)) => one.dev() == other.dev(),
+        _ => true,
+    }
+}
+
+/// Returns `true`: this system does not tell on which file system a file lies.
+#[cfg(not(unix))]
+const fn is_on_one_file_system(_one: &Path, _other: &Path) -> bool {
+    true
 }
 
 #[cfg(test)]

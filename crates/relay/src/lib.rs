@@ -45,6 +45,7 @@
 //! Chapter 12 of the specification (`spec/12-relay.md` in the source tree) has the rules, with the number of each check.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod about;
 mod admission;
 pub mod bench;
 mod bucket;
@@ -60,6 +61,7 @@ pub mod limits;
 mod logging;
 mod mailboxes;
 mod memory;
+mod metrics;
 mod names;
 mod notices;
 pub mod proxy;

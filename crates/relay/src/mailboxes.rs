@@ -142,6 +142,8 @@ impl Mailboxes {
             blobs: self.blobs,
             bytes: self.bytes,
             memory_bytes: if self.in_memory { self.volatile_bytes } else { 0 },
+            volatile_bytes: self.volatile_bytes,
+            hot_bytes: self.hot_bytes,
             calendar: self.calendar,
             without_room: self.without_room,
             is_full: self.is_full,

@@ -36,6 +36,11 @@ impl Memory {
         Held { memory: Arc::clone(self), prefix, bytes: 0 }
     }
 
+    /// Returns the number of bytes that all links together hold.
+    pub(crate) fn all(&self) -> u64 {
+        self.all.load(Ordering::Relaxed)
+    }
+
     fn grains(&self) -> MutexGuard<'_, HashMap<Prefix, u64>> {
         self.grains.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,21 +8,25 @@ mod delegate_io;
 mod http;
 mod link;
 mod listeners;
+mod metrics;
 mod opened;
+mod pages;
 mod paths;
 mod peeked_stream;
 mod relay;
 mod report;
 mod request;
 mod starting;
+mod status;
 mod stream;
 mod tls;
 
-pub use listeners::Listeners;
 #[cfg(unix)]
 pub use listeners::UnixSocketError;
+pub use listeners::{Listeners, MetricsSocketError};
 pub use starting::answer_until;
 
+use crate::about::About;
 use crate::admission::{Admission, Prefix};
 use crate::clock::{Clock, Look};
 use crate::proxy::Proxies;
@@ -31,13 +35,14 @@ use crate::store::Store;
 use deaddrop_link::{CookieKey, RelayIdentity};
 use deaddrop_wire::{Fingerprint, Offer};
 use listeners::Peer;
+use pages::Pages;
 use paths::BasePath;
 use rand::CryptoRng;
 use relay::{Counters, Relay};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 use stream::Stream;
@@ -89,6 +94,7 @@ impl<S: Store> Server<S> {
         proxies: Proxies,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Self {
+        let pages = Pages::new(&About::new(&shared.limits, shared.needs_token()));
         let relay = Relay {
             store,
             shared: Arc::new(shared),
@@ -102,7 +108,9 @@ impl<S: Store> Server<S> {
             tls: None,
             memory: Arc::default(),
             counters: Counters::default(),
+            pages,
             failed: Notify::new(),
+            is_stopping: AtomicBool::new(false),
         };
         Self { relay: Arc::new(relay), listeners: listeners.into() }
     }
@@ -113,6 +121,15 @@ impl<S: Store> Server<S> {
     pub fn with_path(mut self, path: &str) -> Self {
         if let Some(relay) = Arc::get_mut(&mut self.relay) {
             relay.base = BasePath::new(path);
+        }
+        self
+    }
+
+    /// Shows this description on the relay's pages. Without it they show what the limits say.
+    #[must_use]
+    pub fn with_about(mut self, about: &About) -> Self {
+        if let Some(relay) = Arc::get_mut(&mut self.relay) {
+            relay.pages = Pages::new(about);
         }
         self
     }
@@ -151,8 +168,13 @@ impl<S: Store> Server<S> {
     /// later and closes what is left when `drain_ms` and half a second have passed; after a
     /// failure, it closes all at once.
     pub async fn run(self, mut orders: mpsc::Receiver<Order>) -> ServerEnd {
-        let Self { relay, listeners } = self;
+        let Self { relay, mut listeners } = self;
         let mut links = JoinSet::new();
+        // Answers questions of the operator until the last link has ended.
+        let mut questions = JoinSet::new();
+        if let Some(own) = listeners.take_metrics() {
+            questions.spawn(metrics::serve(Arc::clone(&relay), own));
+        }
         let mut sweeping = std::pin::pin!(sweep(&relay));
         let mut watching = std::pin::pin!(report::watch(&relay));
         let mut renewing = std::pin::pin!(tls::renew(relay.tls.as_ref()));
@@ -184,6 +206,7 @@ impl<S: Store> Server<S> {
             }
         };
         drop(listeners);
+        relay.is_stopping.store(true, Ordering::Relaxed);
         relay.admission.leave_all();
         tracing::info!(links = links.len(), "stopping");
         let patience = Duration::from_millis(relay.shared.limits.drain_ms.saturating_add(500));
@@ -192,6 +215,7 @@ impl<S: Store> Server<S> {
             let _ = tokio::time::timeout(patience, drained).await;
         }
         links.shutdown().await;
+        questions.shutdown().await;
         ended
     }
 }

@@ -10,9 +10,12 @@
 //! The feature `testing` brings the contract: checks that every store must pass.
 
 mod census;
+mod commits;
 mod space;
 
 pub use census::{Census, Health, Trouble};
+pub use commits::{CommitFigures, LATENCY_BOUNDS};
+pub(crate) use commits::{Commits, OpenCommit};
 pub use space::Space;
 
 use crate::clock::Now;
@@ -75,6 +78,12 @@ pub trait Store: Send + Sync + 'static {
     /// Returns the counts of the store, for limits and for the operator. They say nothing about a
     /// single mailbox.
     fn census(&self) -> Census;
+
+    /// Returns the figures of the store's commits, for the operator. A store that keeps none
+    /// returns zeros.
+    fn commits(&self) -> CommitFigures {
+        CommitFigures::default()
+    }
 }
 
 /// The result of a create, a change or a put.

@@ -36,16 +36,21 @@ async fn signals_report_and_do_not_kill() {
     assert!(relay.stop(), "it drains and ends well");
 }
 
-async fn health(relay: &Relay) -> String {
+async fn page(relay: &Relay, path: &str) -> String {
     let mut stream = TcpStream::connect(relay.place()).await.unwrap();
-    stream.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+    let head = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
     let mut page = String::new();
     stream.read_to_string(&mut page).await.unwrap();
     page
 }
 
+async fn ready(relay: &Relay) -> String {
+    page(relay, "/ready").await
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn health_is_bad_while_puts_are_refused() {
+async fn a_relay_is_not_ready_while_puts_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     init(&data);
@@ -60,20 +65,25 @@ async fn health_is_bad_while_puts_are_refused() {
     let mut client = Client::connect(&relay.address, 1).await;
     assert_eq!(client.create(&mailbox).await, AnswerCode::Done);
     for _ in 0..5 {
-        assert!(health(&relay).await.starts_with("HTTP/1.1 200"));
+        assert!(ready(&relay).await.starts_with("HTTP/1.1 200"));
         assert_eq!(client.put(&mailbox.send, blob(SizeClass::Small)).await, AnswerCode::Done);
     }
     assert_eq!(client.put(&mailbox.send, blob(SizeClass::Small)).await, AnswerCode::Busy);
-    let page = health(&relay).await;
+    let page = ready(&relay).await;
     let why =
         "\r\n\r\nnot taking puts: blobs or bytes are at their limits\noldest dead byte: at most 151 s\n";
     assert!(page.starts_with("HTTP/1.1 503") && page.ends_with(why), "{page}");
+    let alive = self::page(&relay, "/health").await;
+    assert!(
+        alive.starts_with("HTTP/1.1 200") && alive.ends_with("\r\n\r\nok\n"),
+        "the process lives: {alive}"
+    );
     told(&log, "the store is at a limit").await;
     told(&log, "puts are refused: blobs or bytes are at their limits; 1 of 512 segments in use").await;
     client.subscribe(1, &mailbox.read).await;
     client.delivery().await;
     client.ack(1, 1).await;
-    assert!(health(&relay).await.starts_with("HTTP/1.1 200"), "there is room again");
+    assert!(ready(&relay).await.starts_with("HTTP/1.1 200"), "there is room again");
     told(&log, "puts are accepted again; ").await;
 }
 
@@ -94,7 +104,7 @@ async fn a_store_that_has_grown_to_its_limit_is_told() {
         put += 1;
         assert!(put < 64, "4 MiB are full");
     }
-    assert!(health(&relay).await.contains("not taking puts: the store or its disk is full\n"));
+    assert!(ready(&relay).await.contains("not taking puts: the store or its disk is full\n"));
     told(&log, "writes found no room").await;
     told(&log, "puts are refused: the store or its disk is full; ").await;
     let (worked, said) = run(&["inspect"], &data);
@@ -105,7 +115,7 @@ async fn a_store_that_has_grown_to_its_limit_is_told() {
         client.delivery().await;
         client.ack(1, tag).await;
     }
-    assert!(health(&relay).await.starts_with("HTTP/1.1 200"));
+    assert!(ready(&relay).await.starts_with("HTTP/1.1 200"));
     assert_eq!(client.put(&mailbox.send, blob(SizeClass::Large)).await, AnswerCode::Done);
     assert!(relay.stop());
     let (worked, said) = run(&["check", "--json"], &data);
@@ -147,7 +157,7 @@ async fn a_full_volume_is_used_again_after_acks() {
             assert!(put < 90, "the volume has 5 MiB");
         }
         assert!(put > 8, "{put}");
-        assert!(health(&relay).await.contains("not taking puts: the store or its disk is full\n"));
+        assert!(ready(&relay).await.contains("not taking puts: the store or its disk is full\n"));
         let mut reader = Client::connect(&relay.address, 2).await;
         reader.subscribe(1, &mailbox.read).await;
         for tag in 1..=put {

@@ -52,9 +52,18 @@ async fn start(is_tls: bool, proxies: Proxies) -> (SocketAddr, oneshot::Sender<u
     (address, open, starting)
 }
 
-async fn ask(mut stream: impl AsyncReadExt + AsyncWriteExt + Unpin, announced: &[u8]) -> String {
+async fn ask(stream: impl AsyncReadExt + AsyncWriteExt + Unpin, announced: &[u8]) -> String {
+    ask_for("GET /", stream, announced).await
+}
+
+async fn ask_for(
+    page: &str,
+    mut stream: impl AsyncReadExt + AsyncWriteExt + Unpin,
+    announced: &[u8],
+) -> String {
     stream.write_all(announced).await.unwrap();
-    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n").await.unwrap();
+    let head = format!("{page} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = String::new();
     let read = tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer)).await;
     read.expect("the connection ends").map(|_| answer).unwrap_or_default()
@@ -92,6 +101,41 @@ async fn they_are_told_over_tls_and_behind_a_proxy() {
     let stream = connect(stream, config, "127.0.0.1").await.unwrap();
     let answer = ask(stream, b"").await;
     assert!(says_starting(&answer), "{answer}");
+}
+
+/// The process lives while its store is opened, and takes nothing: on the port for clients and on
+/// the socket for metrics.
+#[tokio::test]
+async fn it_lives_and_is_not_ready() {
+    let mut listeners = Listeners::bind("127.0.0.1:0").await.unwrap();
+    listeners.add_metrics("127.0.0.1:0").await.unwrap();
+    let own = listeners.metrics_address().unwrap();
+    let (address, _open, _) = start(false, Proxies::default()).await;
+    let (open, opened) = oneshot::channel::<u32>();
+    let certificate = Reloader::load(&fixture("p256.pem"), &fixture("p256.key"), SystemTime::now()).unwrap();
+    let network = "127.0.0.1".parse::<Network>().unwrap();
+    let proxies = Proxies::new(vec![ProxyName::Network(network)], true);
+    // TLS and proxies are for clients alone.
+    let starting = tokio::spawn(async move {
+        answer_until(&listeners, Some(&certificate), &proxies, opened).await.unwrap().unwrap()
+    });
+    for address in [address, own] {
+        for page in ["GET /health", "GET /chat/health?a", "GET http://a/health"] {
+            let answer = ask_for(page, TcpStream::connect(address).await.unwrap(), b"").await;
+            assert!(
+                answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\nok\n"),
+                "{page}: {answer}"
+            );
+        }
+        let answer = ask_for("HEAD /health", TcpStream::connect(address).await.unwrap(), b"").await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\n"), "{answer}");
+        for page in ["GET /ready", "GET /metrics", "POST /health", "GET /healthy"] {
+            let answer = ask_for(page, TcpStream::connect(address).await.unwrap(), b"").await;
+            assert!(says_starting(&answer), "{page}: {answer}");
+        }
+    }
+    open.send(3).unwrap();
+    assert_eq!(starting.await.unwrap(), 3);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use super::signals::Signals;
 use super::terminal::{Failure, complain, say, system_random};
 use super::{core_dump, open_files};
+use crate::about::{About, KeyPlace, StorePlace};
 use crate::clock::Clock;
 use crate::data_dir::{CreateToken, DataDir, RelayConfig};
 use crate::kept::KeptStore;
@@ -58,6 +59,10 @@ pub(super) struct ServeArguments {
     /// at the unix socket. Can be repeated.
     #[arg(long = "proxy", value_name = "ADDR|unix")]
     proxies: Vec<ProxyName>,
+    /// Show metrics for Prometheus, and the pages /health and /ready, at this address of loopback
+    /// or at unix:PATH.
+    #[arg(long, value_name = "HOST:PORT|unix:PATH")]
+    metrics: Option<String>,
     /// Print one JSON object when ready.
     #[arg(long)]
     json: bool,
@@ -74,6 +79,7 @@ pub(super) fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> {
     settings.tls_cert = arguments.tls_cert.or(settings.tls_cert);
     settings.tls_key = arguments.tls_key.or(settings.tls_key);
     settings.url = arguments.url.or(settings.url);
+    settings.metrics = arguments.metrics.or(settings.metrics);
     settings.trust_clock |= arguments.trust_clock;
     settings.proxies.extend(arguments.proxies);
     serve(&data, settings, arguments.volatile, arguments.json)
@@ -105,15 +111,17 @@ fn serve(data: &DataDir, mut config: RelayConfig, volatile: bool, json: bool) ->
         .map_err(|_| Failure::Say("the system gives no threads; raise its limit".to_owned()))?;
     let ended = if volatile {
         let store = KeptStore::in_memory(limits, &mut rng);
-        runtime.block_on(listen(async { Ok(store) }, identity, config, json, rng))
+        let places = (StorePlace::Memory, KeyPlace::Memory);
+        runtime.block_on(listen(async { Ok(store) }, identity, config, places, json, rng))
     } else {
+        let places = (StorePlace::Disk, data.store_key_place());
         let (data, mut random) = (data.clone(), system_random()?);
         let open = async {
             let opened = tokio::task::spawn_blocking(move || data.open(limits, &mut random)).await;
             let fault = "the store could not be opened: a fault of the program (see the log)";
             Ok(opened.map_err(|_| Failure::Say(fault.to_owned()))??)
         };
-        runtime.block_on(listen(open, identity, config, json, rng))
+        runtime.block_on(listen(open, identity, config, places, json, rng))
     };
     match ended? {
         ServerEnd::Asked => Ok(ExitCode::SUCCESS),
@@ -125,11 +133,12 @@ fn serve(data: &DataDir, mut config: RelayConfig, volatile: bool, json: bool) ->
 }
 
 /// Opens the sockets, answers "starting" until `open` has opened the store, and then serves until
-/// the relay ends.
+/// the relay ends. `places` are those of the messages and of the store key, for the relay's page.
 async fn listen<S: Store>(
     open: impl Future<Output = Result<S, Failure>>,
     identity: RelayIdentity,
     config: &RelayConfig,
+    places: (StorePlace, KeyPlace),
     json: bool,
     mut rng: SystemRandom,
 ) -> Result<ServerEnd, Failure> {
@@ -138,6 +147,7 @@ async fn listen<S: Store>(
         .map_err(|_| Failure::Say("the system gives no signals; raise its limits".to_owned()))?;
     let certificate = certificate(config)?;
     let listeners = bind(config).await?;
+    let metrics = listeners.metrics_address();
     let proxies = Proxies::new(config.proxies.clone(), config.proxy_protocol);
     let opened = answer_until(&listeners, certificate.as_ref(), &proxies, open).await;
     let store = opened.map_err(|error| Failure::Say(error.to_string()))??;
@@ -163,7 +173,14 @@ async fn listen<S: Store>(
                 .to_owned(),
         )
     })?;
-    let mut server = server.with_path(address.path());
+    let about = About {
+        address: Some(address.clone()),
+        contact: config.contact.clone(),
+        store: places.0,
+        key: places.1,
+        ..About::new(&config.limits, config.create_token.is_some())
+    };
+    let mut server = server.with_path(address.path()).with_about(&about);
     if certificate.is_some() && !address.is_tls() {
         complain(
             "the relay speaks TLS, and --url (or `url` in the configuration) does not say so: clients need wss://HOST/",
@@ -179,7 +196,8 @@ async fn listen<S: Store>(
         );
     }
     if json {
-        say(json!({ "ready": address.to_string() }))?;
+        // With port 0 only the system knows the port.
+        say(json!({ "ready": address.to_string(), "metrics": metrics }))?;
     } else {
         say(format_args!("deaddrop-relay ready: {address}"))?;
     }
@@ -228,6 +246,10 @@ async fn bind(config: &RelayConfig) -> Result<Listeners, Failure> {
     if let Some(path) = &config.unix {
         listeners.add_unix(path).map_err(|error| Failure::Say(format!("{}: {error}", path.display())))?;
     }
+    if let Some(place) = &config.metrics {
+        let made = listeners.add_metrics(place).await;
+        made.map_err(|error| Failure::Say(format!("--metrics {place}: {}", with_source(&error))))?;
+    }
     #[cfg(not(unix))]
     if config.unix.is_some() {
         return Err(Failure::Say(
@@ -235,4 +257,9 @@ async fn bind(config: &RelayConfig) -> Result<Listeners, Failure> {
         ));
     }
     Ok(listeners)
+}
+
+/// Formats an error with that of the system behind it.
+fn with_source(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }

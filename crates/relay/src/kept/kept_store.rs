@@ -15,8 +15,8 @@ use crate::mailboxes::{
 };
 use crate::names::{Handle, IndexKey, StoreKey};
 use crate::store::{
-    Census, Change, Claim, Claimed, ConnectedReader, Fence, NewMailbox, NotAcked, NotClaimed, Peek, Peeked,
-    RecordId, Stale, Store, Stored, Verdict,
+    Census, Change, Claim, Claimed, CommitFigures, Commits, ConnectedReader, Fence, NewMailbox, NotAcked,
+    NotClaimed, OpenCommit, Peek, Peeked, RecordId, Stale, Store, Stored, Verdict,
 };
 use deaddrop_shred::{CommitError, ReadError};
 use deaddrop_wire::{Blob, OwnId, SendId};
@@ -35,6 +35,7 @@ pub struct KeptStore<B> {
     backing: B,
     volatile: MemoryBacking,
     dead_bytes: Duration,
+    commits: Arc<Commits>,
 }
 
 /// The rules of mailboxes behind the lock `state`.
@@ -91,7 +92,7 @@ impl<B: Backing> KeptStore<B> {
         let state = Mailboxes::new(key, limits, in_memory, StdRng::from_rng(rng));
         let state = Arc::new(State(Mutex::new(state)));
         let (order, changes, volatile) = (Mutex::default(), Arc::default(), MemoryBacking::default());
-        Self { order, state, changes, backing, volatile, dead_bytes }
+        Self { order, state, changes, backing, volatile, dead_bytes, commits: Arc::default() }
     }
 
     pub(super) const fn backing(&self) -> &B {
@@ -123,7 +124,9 @@ impl<B: Backing> KeptStore<B> {
         let state = Arc::clone(&self.state);
         // An empty job needs no room.
         let is_lasting = medium == Medium::Lasting && !(job.puts.is_empty() && job.erases.is_empty());
+        let commit = is_lasting.then(|| OpenCommit::begin(&self.commits));
         let done = move |result: Result<u64, CommitError>| {
+            drop(commit);
             let mut state = state.locked();
             match result {
                 Ok(_) if is_lasting => state.note_room(false),
@@ -444,6 +447,10 @@ impl<B: Backing> Store for KeptStore<B> {
 
     fn census(&self) -> Census {
         Census { space: self.backing.space(), ..self.state.locked().census() }
+    }
+
+    fn commits(&self) -> CommitFigures {
+        self.commits.figures()
     }
 }
 

@@ -5,20 +5,14 @@ use super::arrival;
 use super::connection::Connection;
 use super::link;
 use super::opened::Opened;
-use super::paths::BasePath;
+use super::pages::{self, PAGE_BUFFER};
 use super::peeked_stream::PeekedStream;
 use super::relay::Relay;
 use super::request::{Request, UPGRADE_REQUIRED};
+use super::status;
 use super::stream::Stream;
 use crate::admission::Connected;
-use crate::limits::Limits;
-use crate::store::{Census, Health, Store};
-use axum::Router;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use axum::response::{Html, IntoResponse};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use crate::store::Store;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -34,8 +28,6 @@ const BEFORE_LINK: u64 = 12_288;
 /// Number of bytes of memory that a connection with TLS counts for in addition, until its head is
 /// read: the client's first TLS message, and the bytes that are read from the socket at once.
 const TLS_BEFORE_LINK: u64 = 20_480;
-/// Maximum number of bytes that are buffered for a request for a page.
-const PAGE_BUFFER: usize = 16_384;
 
 /// Serves one accepted connection to its end. `from_proxy`: the peer is one of the configured
 /// proxies.
@@ -91,7 +83,7 @@ async fn open<S: Store>(
         Request::Page => {
             held.set(BEFORE_LINK + PAGE_BUFFER as u64);
             // A page is small: a client that cannot take it in this time gets no more of it.
-            let _ = tokio::time::timeout(patience, page(&relay, stream)).await;
+            let _ = tokio::time::timeout(patience, page(relay, stream)).await;
             return None;
         }
     }
@@ -112,75 +104,12 @@ async fn answer(mut stream: Connection, text: &str) {
     let _ = stream.shutdown().await;
 }
 
-async fn page<S: Store>(relay: &Arc<Relay<S>>, stream: PeekedStream) {
-    let census = relay.store.census();
-    let service = TowerToHyperService::new(pages(relay.base.clone(), health(&census, &relay.shared.limits)));
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .keep_alive(false)
-        .max_buf_size(PAGE_BUFFER)
-        .serve_connection(TokioIo::new(stream), service);
-    if served.await.is_err() {
-        tracing::debug!("a request for a page failed");
-    }
-}
-
-/// Returns the status and the text of the page `/health`: whether puts are accepted, and if not,
-/// the reason. The age of the oldest dead byte is not told exactly while it is at most half of its
-/// limit, because on a relay with little to do it would tell when a mailbox was read.
-fn health(census: &Census, limits: &Limits) -> (StatusCode, String) {
-    let (status, mut text) = match Health::of(census, limits) {
-        Health::Ok => (StatusCode::OK, "ok\n".to_owned()),
-        Health::NotTakingPuts(why) => {
-            (StatusCode::SERVICE_UNAVAILABLE, format!("not taking puts: {}\n", why.text()))
-        }
-        Health::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "stopped\n".to_owned()),
-    };
-    if let Some(space) = census.space {
-        let (half, oldest) = (limits.dead_bytes_s / 2, space.oldest_dead.map_or(0, |age| age.as_secs()));
-        text += &match oldest > u64::from(half) {
-            true => format!("oldest dead byte: {oldest} s\n"),
-            false => format!("oldest dead byte: at most {} s\n", half.saturating_add(1)),
-        };
-    }
-    (status, text)
-}
-
-/// Returns the service that answers `GET` and `HEAD` of `/`, `/i` and `/health` below `base`. The
-/// pages run no script, load nothing, set no cookie, and are the same for all clients.
-fn pages(base: BasePath, health: (StatusCode, String)) -> Router {
-    Router::new().fallback(async move |method: Method, uri: Uri| {
-        let page = match base.strip(uri.path()) {
-            "/" => Html(include_str!("about.html")).into_response(),
-            "/i" => Html(include_str!("invite.html")).into_response(),
-            "/health" => health.into_response(),
-            _ => return StatusCode::NOT_FOUND.into_response(),
-        };
-        match method {
-            Method::GET | Method::HEAD => still(page).into_response(),
-            _ => (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET,HEAD")]).into_response(),
-        }
+/// Answers a request for a page.
+async fn page<S: Store>(relay: Arc<Relay<S>>, stream: PeekedStream) {
+    pages::serve_one(stream, move |path| match relay.base.strip(path) {
+        "/health" => Some(status::health()),
+        "/ready" => Some(status::ready(&relay)),
+        path => relay.pages.at(path),
     })
-}
-
-fn still(page: impl IntoResponse) -> impl IntoResponse {
-    let set = |name: HeaderName, value: &'static str| (name, HeaderValue::from_static(value));
-    let headers = [
-        set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
-        set(header::REFERRER_POLICY, "no-referrer"),
-        set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        set(header::CACHE_CONTROL, "no-store"),
-    ];
-    (headers, page)
-}
-
-#[cfg(test)]
-mod tests {
-    /// Without this line a phone shows a page as wide as a desk's screen, in tiny letters.
-    #[test]
-    fn the_pages_take_the_width_of_the_screen() {
-        for page in [include_str!("about.html"), include_str!("invite.html")] {
-            assert!(page.contains(r#"<meta name="viewport" content="width=device-width">"#), "{page}");
-        }
-    }
+    .await;
 }

@@ -1,5 +1,9 @@
 //! The sockets on which a relay listens: one of TCP, a unix socket, or both.
 
+mod metrics;
+
+pub use metrics::MetricsSocketError;
+
 use super::stream::Stream;
 use crate::proxy::Proxies;
 use std::io;
@@ -16,6 +20,8 @@ pub struct Listeners {
     tcp: Option<TcpListener>,
     #[cfg(unix)]
     unix: Option<UnixSocket>,
+    /// The socket on which the relay answers questions about itself; it has no socket for metrics.
+    metrics: Option<Box<Self>>,
 }
 
 /// The other end of a connection.

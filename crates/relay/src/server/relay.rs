@@ -1,5 +1,6 @@
 //! The state that all tasks of a server share.
 
+use super::pages::Pages;
 use super::paths::BasePath;
 use super::tls::Tls;
 use crate::admission::Admission;
@@ -11,7 +12,7 @@ use deaddrop_link::{CookieKey, RelayIdentity};
 use deaddrop_wire::Offer;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::Notify;
 
 /// A running relay: its store, its rules and its counters. All tasks of the server share it.
@@ -28,8 +29,11 @@ pub(super) struct Relay<S> {
     pub(super) tls: Option<Tls>,
     pub(super) memory: Arc<Memory>,
     pub(super) counters: Counters,
+    pub(super) pages: Pages,
     /// The signal that the store has failed.
     pub(super) failed: Notify,
+    /// Whether the relay stops: its links get time to finish, and it takes no new ones.
+    pub(super) is_stopping: AtomicBool,
 }
 
 /// Counters of a running relay since its start. They say nothing about a person or a mailbox, so a

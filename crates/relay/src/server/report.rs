@@ -2,7 +2,7 @@
 
 use super::relay::Relay;
 use crate::notices::{Intake, Notice, Notices};
-use crate::store::{Census, Health, Space, Store};
+use crate::store::{Census, Space, Store};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,10 +20,7 @@ pub(super) async fn watch<S: Store>(relay: &Relay<S>) {
             tracing::warn!(count, "{}", notice.text());
         }
         let census = relay.store.census();
-        let trouble = match Health::of(&census, &relay.shared.limits) {
-            Health::NotTakingPuts(trouble) => Some(trouble),
-            Health::Ok | Health::Stopped => None,
-        };
+        let trouble = census.put_trouble(&relay.shared.limits).filter(|_| !census.stopped);
         match intake.due(trouble, now_ms, every_ms) {
             Some(Some(trouble)) => {
                 tracing::warn!("puts are refused: {}{}", trouble.text(), Filled(census.space));
@@ -70,7 +67,7 @@ impl<S: Store> Relay<S> {
 
     /// Returns how often each trouble has happened since the start, in the order of
     /// [`Notice::ALL`].
-    fn troubles(&self) -> [u64; Notice::ALL.len()] {
+    pub(super) fn troubles(&self) -> [u64; Notice::ALL.len()] {
         let (places, refused_handshakes) = self.admission.totals();
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Notice::ALL.map(|notice| match notice {

@@ -1,21 +1,24 @@
-//! Answers to clients while the store is being opened: the port is open, and each request is told
-//! to come again soon.
+//! Answers to clients while the store is being opened: the port is open, `/health` says that the
+//! process lives, and every other request is told to come again soon.
 
 use super::ACCEPT_PAUSE;
 use super::arrival::refuse;
 use super::connection::Connection;
-use super::listeners::Listeners;
+use super::listeners::{Listeners, Peer};
+use super::paths::path;
 use super::peeked_stream::{PeekedStream, read_proxy_header};
+use super::status::ALIVE;
 use super::stream::Stream;
 use crate::proxy::Proxies;
 use deaddrop_tls::{Reloader, TlsError};
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::task::JoinSet;
 
-/// The answer to every request until the store is open: a whole HTTP response.
+/// The answer to a request until the store is open: a whole HTTP response.
 const STARTING: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Type: text/plain; charset=utf-8\r\n\
     Cache-Control: no-store\r\nContent-Length: 9\r\nConnection: close\r\n\r\nstarting\n";
@@ -26,8 +29,9 @@ const AT_ONCE: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Waits for `opened` and returns its output; meanwhile answers each request with status 503 and
-/// `starting`, for at most 64 connections at a time; others are refused at once. A connection costs
-/// a bounded amount of memory, and one without a request ends after five seconds.
+/// `starting`, except for `/health`, for at most 64 connections at a time; others are refused at
+/// once. A connection costs a bounded amount of memory, and one without a request ends after five
+/// seconds.
 ///
 /// # Errors
 /// Fails with [`TlsError`] when the certificate cannot be used; then `opened` is not waited for.
@@ -45,22 +49,58 @@ pub async fn answer_until<T>(
         tokio::select! {
             biased;
             opened = &mut opened => return Ok(opened),
-            accepted = listeners.accept() => {
+            (accepted, is_own) = accept(listeners) => {
                 while answers.try_join_next().is_some() {}
                 match accepted {
                     Ok((stream, peer)) if answers.len() < AT_ONCE => {
-                        let has_header = proxies.speak_proxy_protocol && peer.is_proxy(proxies);
-                        let answering = answer(stream, has_header, tls.clone());
+                        let has_header = !is_own && proxies.speak_proxy_protocol && peer.is_proxy(proxies);
+                        let tls = tls.clone().filter(|_| !is_own);
+                        let answering = answer(stream, has_header, tls);
                         answers.spawn(async move {
                             let _ = tokio::time::timeout(PATIENCE, answering).await;
                         });
                     }
-                    Ok((stream, _)) => refuse(&stream, tls.is_some()),
+                    Ok((stream, _)) => refuse(&stream, tls.is_some() && !is_own),
                     Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
                 }
             }
         }
     }
+}
+
+/// Waits for the next connection. Returns also whether it came to the socket for metrics, on which
+/// there are neither proxies nor TLS.
+async fn accept(listeners: &Listeners) -> (io::Result<(Stream, Peer)>, bool) {
+    let own = async {
+        match listeners.metrics() {
+            Some(own) => own.accept().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        accepted = listeners.accept() => (accepted, false),
+        accepted = own => (accepted, true),
+    }
+}
+
+/// Whether the head of a request asks for `/health`. The base of the relay's paths is not known
+/// yet, so any path may stand before it.
+fn is_for_health(head: &[u8]) -> bool {
+    let head = String::from_utf8_lossy(head);
+    let mut words = head.lines().next().unwrap_or_default().split(' ');
+    let is_read = matches!(words.next(), Some("GET" | "HEAD"));
+    let target = path(words.next().unwrap_or_default());
+    is_read && target.split('?').next().is_some_and(|target| target.ends_with("/health"))
+}
+
+/// Returns the answer to `/health`: a whole HTTP response.
+fn alive(is_head: bool) -> String {
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{}",
+        ALIVE.len(),
+        if is_head { "" } else { ALIVE }
+    )
 }
 
 /// Reads the request of one connection, and answers it. Returns `None` if the request cannot be
@@ -80,7 +120,11 @@ async fn answer(
         }
         _ => Connection::Plain(stream),
     };
-    let (mut connection, _) = PeekedStream::read_head(connection).await?.into_parts();
-    connection.write_all(STARTING).await.ok()?;
+    let (mut connection, head) = PeekedStream::read_head(connection).await?.into_parts();
+    if is_for_health(&head) {
+        connection.write_all(alive(head.starts_with(b"HEAD ")).as_bytes()).await.ok()?;
+    } else {
+        connection.write_all(STARTING).await.ok()?;
+    }
     connection.shutdown().await.ok()
 }

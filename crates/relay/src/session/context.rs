@@ -83,7 +83,7 @@ impl SessionContext {
     }
 
     /// Whether a client must show a token to create mailboxes.
-    pub(super) const fn needs_token(&self) -> bool {
+    pub(crate) const fn needs_token(&self) -> bool {
         self.create_token.is_some()
     }
 
