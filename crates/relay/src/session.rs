@@ -16,7 +16,7 @@ mod requests;
 mod subscription;
 
 pub use call::{Acking, Call, Outcome};
-pub use context::SessionContext;
+pub use context::{AboutTooLong, SessionContext};
 pub use output::{Close, Output};
 
 use crate::admission::Prefix;
@@ -24,7 +24,9 @@ use crate::bucket::Bucket;
 use crate::clock::Now;
 use crate::hints::{Hints, News};
 use crate::store::ConnectedReader;
-use deaddrop_wire::item::{Hello, Ping, Pong, RelayHello};
+use deaddrop_wire::item::{
+    About, AboutText, Answer, AnswerCode, GoAway, Hello, Moved, Ping, Pong, RelayHello,
+};
 use deaddrop_wire::{ClientToken, Item, Received};
 use entries::Entries;
 use reading::Reading;
@@ -44,6 +46,8 @@ pub struct RelaySession {
     put_bytes: Bucket,
     creates: Bucket,
     entries: Entries,
+    /// Whether the client has got the relay's description on this link.
+    has_described: bool,
     /// Number of acks that wait for the store.
     open_acks: u32,
     open_calls: u32,
@@ -71,6 +75,7 @@ impl RelaySession {
             put_bytes: Bucket::default(),
             creates: Bucket::default(),
             entries: Entries::default(),
+            has_described: false,
             open_acks: 0,
             open_calls: 0,
             held_bytes: 0,
@@ -144,6 +149,13 @@ impl RelaySession {
         self.reading.is_empty() && now.ms.saturating_sub(self.used_ms) >= self.shared.limits.idle_ms
     }
 
+    /// Whether the conversation is over because the relay has moved. The caller sends what the last
+    /// step gave and ends the link; further items of the client have no effect.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.greeted && self.shared.moved_to().is_some()
+    }
+
     /// Whether entries of earlier records are not paid for.
     #[must_use]
     pub const fn owes(&self) -> bool {
@@ -176,7 +188,9 @@ impl RelaySession {
             self.call(Call::Put(puts), out);
         }
         self.entries.end_record();
-        out.items.extend(received.unsupported.into_iter().map(deaddrop_wire::Unsupported::answer));
+        if !self.is_over() {
+            out.items.extend(received.unsupported.into_iter().map(deaddrop_wire::Unsupported::answer));
+        }
         self.note_reading(now);
         self.pump(out);
         Ok(())
@@ -240,6 +254,9 @@ impl RelaySession {
         if matches!(item, Item::Hello(_)) == self.greeted {
             return Err(Close::Breach);
         }
+        if self.is_over() {
+            return Ok(());
+        }
         match item {
             Item::Hello(hello) => return self.on_hello(&hello, now, out),
             Item::Ping(Ping { nonce }) => out.items.push(Pong { nonce }.into()),
@@ -258,6 +275,7 @@ impl RelaySession {
             Item::Subscribe(subscribe) => self.on_subscribe(subscribe, out)?,
             Item::Unsubscribe(unsubscribe) => self.on_unsubscribe(&unsubscribe, out),
             Item::Ack(ack) => self.on_ack(ack, out)?,
+            Item::About(about) => self.on_about(about, out),
             // only a relay sends the other items.
             _ => return Err(Close::Breach),
         }
@@ -292,7 +310,21 @@ impl RelaySession {
             }),
         };
         out.items.push(ours.into());
+        if let Some(url) = self.shared.moved_to() {
+            out.items.push(Moved { url: url.clone() }.into());
+            out.items.push(GoAway { within_s: limits.go_away_s }.into());
+        }
         Ok(())
+    }
+
+    fn on_about(&mut self, About { req }: About, out: &mut Output) {
+        // the text is long and the request short, so a link gets it once.
+        if self.has_described {
+            out.items.push(Answer { req, code: AnswerCode::Busy, retry_s: 0 }.into());
+            return;
+        }
+        self.has_described = true;
+        out.items.push(AboutText { req, json: self.shared.about().into() }.into());
     }
 
     fn call(&mut self, call: Call, out: &mut Output) {

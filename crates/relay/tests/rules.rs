@@ -7,7 +7,7 @@ mod common;
 use common::*;
 use deaddrop_link::{ClientHandshake, ClientStep};
 use deaddrop_wire::item::*;
-use deaddrop_wire::{Day, Item, Offer, RelayAddress, SizeClass};
+use deaddrop_wire::{Day, Item, Offer, RelayAddress, RelayUrl, SizeClass};
 use futures_util::{SinkExt, StreamExt};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -117,6 +117,8 @@ async fn section_5_what_ends_a_link_and_what_does_not() {
         ("R-41", vec![Gone { sub: 1 }.into()]),
         ("R-41", vec![Acked { acks: vec![] }.into()]),
         ("R-41", vec![GoAway { within_s: 1 }.into()]),
+        ("R-41", vec![Moved { url: RelayUrl::new("ws://a/").unwrap() }.into()]),
+        ("R-41", vec![AboutText { req: 1, json: "{}".into() }.into()]),
         ("R-41", vec![Answer { req: 1, code: AnswerCode::Done, retry_s: 0 }.into()]),
         ("R-47", vec![subscribe(1, &[1, 2, 3, 4])]),
         ("R-47", vec![subscribe(1, &[1, 2]), subscribe(2, &[3, 4])]),

@@ -1,7 +1,10 @@
 //! The address of a relay: its URL and its fingerprint (spec/09-wire.md section 2).
 
 use crate::{Fingerprint, limits::MAX_URL};
-use alloc::string::{String, ToString};
+use alloc::{
+    boxed::Box,
+    string::{String, ToString},
+};
 use core::{
     fmt,
     net::{Ipv4Addr, Ipv6Addr},
@@ -19,6 +22,32 @@ pub struct RelayAddress {
     port: u16,
     path: String,
     tls: bool,
+}
+
+/// The URL of a relay, in the form that [`RelayAddress::new`] describes.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct RelayUrl(Box<str>);
+
+impl RelayUrl {
+    /// Makes a URL of its text.
+    ///
+    /// # Errors
+    /// Fails with [`AddressError::Url`] if the text has another form.
+    pub fn new(url: &str) -> Result<Self, AddressError> {
+        split_url(url).map(|_| Self(url.into())).ok_or(AddressError::Url) // W-10: the URL's form.
+    }
+
+    /// Returns the text of the URL.
+    #[must_use]
+    pub const fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RelayUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RelayUrl(..)")
+    }
 }
 
 /// The error of a text that is not the address of a relay.
@@ -64,6 +93,15 @@ impl RelayAddress {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Returns the address of the same relay at another URL.
+    ///
+    /// # Panics
+    /// Never: a [`RelayUrl`] has the accepted form.
+    #[must_use]
+    pub fn with_url(&self, url: &RelayUrl) -> Self {
+        Self::new(self.fingerprint, url.as_str()).unwrap_or_else(|_| self.clone())
     }
 
     /// Returns the host: a name or an IP address, an IPv6 address without its brackets.

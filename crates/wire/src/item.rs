@@ -1,5 +1,6 @@
 //! Items, the messages between a client and a relay (spec/09-wire.md section 5).
 
+mod about;
 mod codes;
 mod control;
 mod encoding;
@@ -7,6 +8,7 @@ mod mailbox;
 mod queue;
 mod unsupported;
 
+pub use about::{About, AboutText, Moved};
 pub use codes::{AnswerCode, CreateFlags, ErrorCode, LeaseClass, QuotaClass};
 pub use control::{Answer, Error, GoAway, Hello, Ping, Pong, RelayHello, Window};
 pub use mailbox::{Create, Delete, Grant, Rekey, Renew, Revoke, SendGrant};
@@ -133,6 +135,12 @@ items! {
     GoAway = 0x52, critical: false;
     /// The client sets a new window for deliveries.
     Window = 0x53, critical: true;
+    /// The relay serves its clients at another URL from now on.
+    Moved = 0x54, critical: false;
+    /// The client asks for the relay's description of itself.
+    About = 0x55, critical: true;
+    /// The relay answers `About`.
+    AboutText = 0x56, critical: false;
     /// Either side did not process a critical item, because its type is unknown.
     Error = 0x5e, critical: false;
     /// The relay ends one request of the client, and tells the outcome.

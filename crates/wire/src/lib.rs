@@ -18,7 +18,7 @@ mod presented;
 mod record;
 mod version;
 
-pub use address::{AddressError, RelayAddress};
+pub use address::{AddressError, RelayAddress, RelayUrl};
 pub use blob::{Blob, NotASizeClass, SizeClass};
 pub use codec::{DecodeError, EncodeError, reserve_wiping};
 pub use day::{Day, NotADate, RELEASE_YEAR};

@@ -21,3 +21,5 @@ pub const MAX_ALSO: usize = 64;
 pub const MAX_VERSIONS: usize = 8;
 /// Bytes of a relay's URL, so that a mailbox address (32 + 32 + 2 + URL) stays within 512 bytes.
 pub const MAX_URL: usize = 446;
+/// Bytes of a relay's description of itself.
+pub const MAX_ABOUT: usize = 4_096;

@@ -3,12 +3,13 @@
 use super::family::Family;
 use crate::{json::Object, vector::Case};
 use deaddrop_wire::{
-    Blob, ClientToken, Day, Item, MailboxId, OwnId, PresentedOwn, PresentedRead, PresentedSend, SendId,
-    SizeClass, encode_items,
+    Blob, ClientToken, Day, Item, MailboxId, OwnId, PresentedOwn, PresentedRead, PresentedSend, RelayUrl,
+    SendId, SizeClass, encode_items,
     item::{
-        Ack, AckEntry, Acked, Answer, AnswerCode, CaughtUp, Create, CreateFlags, Delete, Deliver, Displaced,
-        Error, ErrorCode, GoAway, Gone, Grant, Hello, LeaseClass, Ping, Pong, Put, QuotaClass, Rekey,
-        RelayHello, Renew, Revoke, SendGrant, Subscribe, Subscribed, Subscription, Unsubscribe, Window,
+        About, AboutText, Ack, AckEntry, Acked, Answer, AnswerCode, CaughtUp, Create, CreateFlags, Delete,
+        Deliver, Displaced, Error, ErrorCode, GoAway, Gone, Grant, Hello, LeaseClass, Moved, Ping, Pong, Put,
+        QuotaClass, Rekey, RelayHello, Renew, Revoke, SendGrant, Subscribe, Subscribed, Subscription,
+        Unsubscribe, Window,
     },
 };
 
@@ -91,6 +92,9 @@ pub(super) fn samples() -> Vec<(&'static str, Item)> {
         ("pong", Pong { nonce: 0 }.into()),
         ("go-away", GoAway { within_s: 60 }.into()),
         ("window", Window { blobs: 16, bytes: 65_536 }.into()),
+        ("moved", Moved { url: RelayUrl::new("wss://new.example:8443/drop/").expect("a URL") }.into()),
+        ("about", About { req: 9 }.into()),
+        ("about-text", AboutText { req: 9, json: r#"{"version":"1.0.0"}"#.into() }.into()),
         ("error", Error { code: ErrorCode::Unsupported, kind: 0x77 }.into()),
         ("answer", Answer { req: 300, code: AnswerCode::Busy, retry_s: 900 }.into()),
     ]
@@ -186,6 +190,16 @@ fn refusals(f: &mut Family) {
     refused("w-12-padding", "W-12: a byte behind the padding.", [&ping[..], &[0; 100], &[1]].concat());
     refused("w-12-short", "W-12: five bytes that are not zero.", [&ping[..], &[0, 0, 0, 0, 1]].concat());
     refused("w-13-class", "W-13: a delivery of an unknown class.", raw(0x40, 0, &[1, 1, 1, 3]));
+    refused("w-08-url", "W-08: a URL of 447 bytes.", raw(0x54, 0, &[&[0xbf, 3][..], &[b'a'; 447]].concat()));
+    refused("w-14-url", "W-14: a new URL without a path.", raw(0x54, 0, b"\x0cwss://a.ex:1"));
+    refused("w-14-empty", "W-14: no new URL.", raw(0x54, 0, &[0]));
+    refused("w-14-text", "W-14: a new URL that is not UTF-8.", raw(0x54, 0, b"\x07ws://\xff/"));
+    refused("w-15-text", "W-15: a description that is not UTF-8.", raw(0x56, 0, &[9, 2, b'{', 0xff]));
+    refused(
+        "w-08-about",
+        "W-08: a description of 4,097 bytes.",
+        raw(0x56, 0, &[&[9, 0x81, 0x20][..], &[b' '; 4_097]].concat()),
+    );
 
     for (name, len) in [("small", 4_096), ("medium", 16_384), ("large", 65_536)] {
         let input = Object::new().hex("bytes", vec![0xee; len]);

@@ -114,6 +114,9 @@ pub fn item(item: &Item) -> Result<Object, BadField> {
         Item::Pong(body) => named("pong").with("nonce", body.nonce),
         Item::GoAway(body) => named("go-away").with("within_s", body.within_s),
         Item::Window(body) => named("window").with("blobs", body.blobs).with("bytes", body.bytes),
+        Item::Moved(body) => named("moved").with("url", body.url.as_str()),
+        Item::About(body) => named("about").with("req", body.req),
+        Item::AboutText(body) => named("about-text").with("req", body.req).with("json", &*body.json),
         Item::Error(body) => named("error").with("code", body.code.code()).with("kind", body.kind),
         Item::Answer(body) => {
             named("answer").with("req", body.req).with("code", body.code.code()).with("retry_s", body.retry_s)

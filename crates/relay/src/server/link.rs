@@ -32,6 +32,10 @@ const TAKEN_TOGETHER: usize = 64;
 /// even if its line is fast (spec/12-relay.md section 5).
 const DELIVER_BELOW: usize = 65_536;
 
+/// Maximum time that a link stays open after the client was told that the relay has moved
+/// (spec/12-relay.md section 5). The client closes it sooner.
+const MOVED_LINGER: Duration = Duration::from_secs(2);
+
 /// Makes the handshake on a WebSocket before `deadline`, and begins the conversation. Closes the
 /// WebSocket and returns `None` if that fails.
 pub(super) async fn begin<S: Store>(
@@ -54,6 +58,11 @@ pub(super) async fn begin<S: Store>(
     tracing::debug!("a link began");
     let mut conversation = Box::new(Conversation::new(relay, socket, link, connected, held));
     match conversation.greet(hello) {
+        Ok(()) if conversation.session.is_over() => {
+            tracing::debug!("a link ended: the relay has moved");
+            conversation.send_away().await;
+            None
+        }
         Ok(()) => Some(conversation),
         Err(close) => {
             tracing::debug!("a link ended: {}", conversation.note_close(close));
@@ -210,6 +219,16 @@ impl<S: Store> Conversation<S> {
     fn greet(&mut self, hello: Hello) -> Result<(), Close> {
         let first = Received { items: vec![hello.into()], ..Received::default() };
         self.session.on_received(first, self.relay.clock.now(), &mut self.out)
+    }
+
+    /// Sends what is due and ends the link. What the client sends meanwhile is read and ignored:
+    /// a connection that closes with unread bytes may lose what was sent on it.
+    async fn send_away(mut self: Box<Self>) {
+        if self.send().is_ok() {
+            let ended = async { while !matches!(self.socket.progress(true).await, Progress::Over(_)) {} };
+            let _ = tokio::time::timeout(MOVED_LINGER, ended).await;
+        }
+        say_goodbye(self.socket).await;
     }
 
     /// Runs the conversation to its end. Returns the WebSocket, which is open still.

@@ -1,9 +1,12 @@
-//! The state that the links of one relay share: limits, the token for creating, rates, counters.
+//! The state that the links of one relay share: limits, the token for creating, its description,
+//! rates, counters.
 
 use crate::admission::{Prefix, Rates, Shares};
 use crate::clock::Now;
 use crate::limits::Limits;
 use deaddrop_primitives::hash::sha256;
+use deaddrop_wire::RelayUrl;
+use deaddrop_wire::limits::MAX_ABOUT;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -15,6 +18,11 @@ const PUT_UNIT: u64 = 1_048_576;
 /// client asks for about so many when it connects.
 const ENTRIES_UNIT: u64 = 128;
 
+/// The error of a description of the relay that is too long to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the relay's description of itself has more than {MAX_ABOUT} bytes")]
+pub struct AboutTooLong;
+
 /// The limits and the rates that all links of one relay share.
 #[derive(Debug)]
 pub struct SessionContext {
@@ -22,6 +30,10 @@ pub struct SessionContext {
     pub limits: Limits,
     /// Hash of the token that a client must show to create mailboxes; `None` if no token is needed.
     create_token: Option<[u8; 32]>,
+    /// The URL at which the relay serves its clients now; `None` unless it has moved.
+    moved_to: Option<RelayUrl>,
+    /// The relay's description of itself, a JSON text.
+    about: Box<str>,
     creates: Mutex<Shares>,
     put_bytes: Mutex<Shares>,
     entries: Mutex<Shares>,
@@ -47,11 +59,43 @@ impl SessionContext {
         Self {
             limits,
             create_token,
+            moved_to: None,
+            about: concat!(r#"{"version":""#, env!("CARGO_PKG_VERSION"), r#""}"#).into(),
             creates: Mutex::default(),
             put_bytes: Mutex::default(),
             entries: Mutex::default(),
             refusals: Refusals::default(),
         }
+    }
+
+    /// Lets every link tell the client that the relay has moved to `url`, serve nothing, and end.
+    #[must_use]
+    pub fn with_moved_to(mut self, url: RelayUrl) -> Self {
+        self.moved_to = Some(url);
+        self
+    }
+
+    /// Sets the relay's description of itself, a JSON text that any client may ask for. Without
+    /// this call it is an object with the program's version.
+    ///
+    /// # Errors
+    /// Fails with [`AboutTooLong`] if the text has more than [`MAX_ABOUT`] bytes.
+    pub fn with_about(mut self, json: &str) -> Result<Self, AboutTooLong> {
+        if json.len() > MAX_ABOUT {
+            return Err(AboutTooLong);
+        }
+        self.about = json.into();
+        Ok(self)
+    }
+
+    /// Returns the URL to which the relay has moved; `None` if it has not.
+    pub(super) const fn moved_to(&self) -> Option<&RelayUrl> {
+        self.moved_to.as_ref()
+    }
+
+    /// Returns the relay's description of itself.
+    pub(super) const fn about(&self) -> &str {
+        &self.about
     }
 
     /// Returns the number of creates and changes of mailboxes that were refused since the start

@@ -36,6 +36,7 @@ impl History {
                 let (blobs, bytes) = chance.window();
                 Said::Window(blobs, bytes)
             }
+            22 => Said::About(self.number()),
             _ => Said::Ping(self.number()),
         }
     }

@@ -55,6 +55,7 @@ pub enum Said {
     Ack(Vec<AckEntry>),
     Window(u16, u32),
     Ping(u32),
+    About(u32),
     /// A second Hello, which breaks a rule.
     Hello,
     /// A CaughtUp, which only a relay sends: a client that sends it breaks a rule.
@@ -74,6 +75,7 @@ impl Said {
             Self::Ack(acks) => Ack { acks: acks.clone() }.into(),
             Self::Window(blobs, bytes) => Window { blobs: *blobs, bytes: *bytes }.into(),
             Self::Ping(nonce) => Ping { nonce: *nonce }.into(),
+            Self::About(req) => About { req: *req }.into(),
             Self::Hello => hello(1, 1, 1).into(),
             Self::CaughtUp => CaughtUp { req: 1 }.into(),
         }

@@ -6,7 +6,7 @@ use super::link::{LinkModel, Request, Stage, SubModel, SubState};
 use super::relay::{BlobModel, RelayModel};
 use deaddrop_relay::hints::SubscriptionEnd;
 use deaddrop_wire::Item;
-use deaddrop_wire::item::{Answer, CaughtUp, Deliver, Displaced, Gone, Pong, Subscribed};
+use deaddrop_wire::item::{AboutText, Answer, CaughtUp, Deliver, Displaced, Gone, Pong, Subscribed};
 use std::collections::VecDeque;
 
 /// A look that is under way: a call of `peek` for the blobs of one mailbox.
@@ -48,6 +48,10 @@ impl LinkModel {
             },
             Item::Pong(Pong { nonce }) => {
                 ensure!(self.pongs.pop_front() == Some(*nonce), "no such ping");
+            }
+            Item::AboutText(AboutText { req, .. }) => {
+                ensure!(self.about == Some(*req) && !self.is_described, "no description is due");
+                self.is_described = true;
             }
             Item::Subscribed(subscribed) => self.take_subscribed(subscribed, relay)?,
             Item::Deliver(deliver) => self.take_delivery(deliver, relay)?,
@@ -225,6 +229,7 @@ impl LinkModel {
     /// Checks a link at rest: fails if the relay owes the client an item.
     pub fn check_rest(&self, relay: &mut RelayModel) -> Result<(), String> {
         ensure!(self.requests.is_empty(), "no answer to {:?}", self.requests.keys());
+        ensure!(self.about.is_some() == self.is_described, "no description for {:?}", self.about);
         ensure!(
             self.pongs.is_empty() && self.acked.is_none() && self.look.is_none(),
             "something is not told"

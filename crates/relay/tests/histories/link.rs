@@ -26,6 +26,9 @@ pub struct LinkModel {
     pub(super) requests: BTreeMap<u32, Request>,
     pub(super) subscribes: BTreeMap<u32, SubscribeModel>,
     pub(super) pongs: VecDeque<u32>,
+    /// Number of the first request for the description of the relay.
+    pub(super) about: Option<u32>,
+    pub(super) is_described: bool,
     /// The entries of the Acked that the relay must send next, if one is due.
     pub(super) acked: Option<Vec<DueEntry>>,
     claims: VecDeque<u32>,
@@ -131,6 +134,8 @@ impl LinkModel {
             requests: BTreeMap::new(),
             subscribes: BTreeMap::new(),
             pongs: VecDeque::new(),
+            about: None,
+            is_described: false,
             acked: None,
             claims: VecDeque::new(),
             releases: VecDeque::new(),
@@ -197,6 +202,13 @@ impl LinkModel {
             Said::Ack(entries) => self.ack(entries)?,
             Said::Window(blobs, bytes) => self.set_window(*blobs, *bytes, relay),
             Said::Ping(nonce) => self.pongs.push_back(*nonce),
+            // the description comes once.
+            Said::About(req) => match self.about {
+                None => self.about = Some(*req),
+                Some(_) => {
+                    self.requests.insert(*req, Request::Answered((AnswerCode::Busy, 0)));
+                }
+            },
             //
             Said::Hello | Said::CaughtUp => return Err(Breach),
         }

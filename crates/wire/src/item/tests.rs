@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    Blob, ClientToken, DecodeError, MailboxId, OwnId, PresentedOwn, PresentedRead, PresentedSend, SendId,
-    SizeClass, decode_items, encode_items,
+    Blob, ClientToken, DecodeError, MailboxId, OwnId, PresentedOwn, PresentedRead, PresentedSend, RelayUrl,
+    SendId, SizeClass, decode_items, encode_items,
 };
 use alloc::{string::String, vec, vec::Vec};
 
@@ -82,6 +82,9 @@ pub(crate) fn samples() -> Vec<Item> {
         Pong { nonce: 9 }.into(),
         GoAway { within_s: 60 }.into(),
         Window { blobs: 16, bytes: 65_536 }.into(),
+        Moved { url: RelayUrl::new("wss://new.example:8443/drop/").unwrap() }.into(),
+        About { req: 9 }.into(),
+        AboutText { req: 9, json: r#"{"version":"1.0.0"}"#.into() }.into(),
         Error { code: ErrorCode::Unsupported, kind: 0x77 }.into(),
         Answer { req: 300, code: AnswerCode::Busy, retry_s: 900 }.into(),
     ]
