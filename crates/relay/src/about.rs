@@ -10,15 +10,14 @@ pub use contact::{BadContact, Contact, MAX_CONTACT};
 use crate::limits::Limits;
 use deaddrop_wire::RelayAddress;
 use deaddrop_wire::item::{LeaseClass, QuotaClass};
+#[cfg(any(doc, test))]
+use deaddrop_wire::limits::MAX_ABOUT;
 use serde::Serialize;
 
 /// The style sheet of the pages.
 pub(crate) const STYLE: &str = include_str!("about/style.css");
 /// The page for people who open an invite in a browser, with `{style}` in place of the style sheet.
 pub(crate) const INVITE: &str = include_str!("about/invite.html");
-
-/// Maximum number of bytes of the description as JSON.
-pub const MAX_JSON: usize = 4_096;
 
 /// Maximum number of bytes of a page.
 pub const MAX_PAGE: usize = 20_480;
@@ -170,7 +169,7 @@ impl About {
         }
     }
 
-    /// Returns the description as JSON: one object of at most [`MAX_JSON`] bytes.
+    /// Returns the description as JSON: one object of at most [`MAX_ABOUT`] bytes.
     #[must_use]
     pub fn to_json(&self) -> String {
         let quota = |class: QuotaClass| Some(Quota { blobs: class.blobs()?, bytes: class.bytes()? });

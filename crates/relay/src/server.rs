@@ -30,7 +30,7 @@ use crate::about::About;
 use crate::admission::{Admission, Prefix};
 use crate::clock::{Clock, Look};
 use crate::proxy::Proxies;
-use crate::session::SessionContext;
+use crate::session::{AboutTooLong, SessionContext};
 use crate::store::Store;
 use deaddrop_link::{CookieKey, RelayIdentity};
 use deaddrop_wire::{Fingerprint, Offer};
@@ -125,13 +125,20 @@ impl<S: Store> Server<S> {
         self
     }
 
-    /// Shows this description on the relay's pages. Without it they show what the limits say.
-    #[must_use]
-    pub fn with_about(mut self, about: &About) -> Self {
+    /// Shows this description on the relay's pages, and to clients over their links. Without this
+    /// call the pages show that of a relay in memory with the limits of the context.
+    ///
+    /// # Errors
+    /// Fails with [`AboutTooLong`] when the JSON of the description is too long for a link, which
+    /// no description is that this crate can make.
+    pub fn with_about(mut self, about: &About) -> Result<Self, AboutTooLong> {
         if let Some(relay) = Arc::get_mut(&mut self.relay) {
             relay.pages = Pages::new(about);
+            if let Some(shared) = Arc::get_mut(&mut relay.shared) {
+                shared.set_about(&about.to_json())?;
+            }
         }
-        self
+        Ok(self)
     }
 
     /// Speaks TLS on the TCP socket, with this certificate. Connections to a unix socket have no

@@ -57,6 +57,12 @@ async fn the_pages_and_the_json_say_the_policy_and_load_nothing() {
         assert!(about.contains(part), "{part}: {about}");
     }
     let (head, json) = page(&relay, "/about.json").await;
+    // The link gives the same text, authenticated.
+    let mut client = Client::connect(&relay.address, 1).await;
+    client.send(&[deaddrop_wire::item::About { req: 7 }.into()]).await;
+    let told = client.until(|item| matches!(item, deaddrop_wire::Item::AboutText(_))).await;
+    let deaddrop_wire::Item::AboutText(told) = told else { unreachable!() };
+    assert_eq!((told.req, &*told.json), (7, &*json));
     assert!(head.contains("content-type: application/json"), "{head}");
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(

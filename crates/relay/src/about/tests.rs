@@ -30,7 +30,7 @@ fn the_longest_description_is_within_its_bounds() {
         let rest = MAX_CONTACT - scheme.len();
         let about = longest(&(scheme.to_owned() + &worst.repeat(rest / worst.len())));
         let (json, html) = (about.to_json(), about.to_html());
-        assert!(json.len() <= MAX_JSON, "{} bytes of JSON", json.len());
+        assert!(json.len() <= MAX_ABOUT, "{} bytes of JSON", json.len());
         assert!(html.len() <= MAX_PAGE, "{} bytes of HTML", html.len());
     }
 }

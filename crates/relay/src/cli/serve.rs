@@ -180,7 +180,10 @@ async fn listen<S: Store>(
         key: places.1,
         ..About::new(&config.limits, config.create_token.is_some())
     };
-    let mut server = server.with_path(address.path()).with_about(&about);
+    let mut server = server
+        .with_path(address.path())
+        .with_about(&about)
+        .map_err(|error| Failure::Say(error.to_string()))?;
     if certificate.is_some() && !address.is_tls() {
         complain(
             "the relay speaks TLS, and --url (or `url` in the configuration) does not say so: clients need wss://HOST/",

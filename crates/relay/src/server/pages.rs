@@ -113,7 +113,9 @@ mod tests {
             let style = page.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
             let allowed = format!("style-src 'sha256-{}';", BASE64.encode(&sha256(&[style.as_bytes()])));
             assert!(policy.starts_with("default-src 'none'; ") && policy.contains(&allowed), "{policy}");
-            for forbidden in ["<script", "style=", "src=", "<link", "@import", "url(", "onclick", "onload", "<form"] {
+            for forbidden in
+                ["<script", "style=", "src=", "<link", "@import", "url(", "onclick", "onload", "<form"]
+            {
                 assert!(!page.contains(forbidden), "{path} has {forbidden}: {page}");
             }
             // Without this line a phone shows a page as wide as a desk's screen, in tiny letters.

@@ -1,6 +1,7 @@
 //! The state that the links of one relay share: limits, the token for creating, its description,
 //! rates, counters.
 
+use crate::about::About;
 use crate::admission::{Prefix, Rates, Shares};
 use crate::clock::Now;
 use crate::limits::Limits;
@@ -55,12 +56,13 @@ impl SessionContext {
     /// create mailboxes.
     #[must_use]
     pub fn new(limits: Limits, create_token: Option<&str>) -> Self {
+        let about = About::new(&limits, create_token.is_some()).to_json();
         let create_token = create_token.map(|token| sha256(&[token.as_bytes()]));
         Self {
             limits,
             create_token,
             moved_to: None,
-            about: concat!(r#"{"version":""#, env!("CARGO_PKG_VERSION"), r#""}"#).into(),
+            about: about.into(),
             creates: Mutex::default(),
             put_bytes: Mutex::default(),
             entries: Mutex::default(),
@@ -76,16 +78,22 @@ impl SessionContext {
     }
 
     /// Sets the relay's description of itself, a JSON text that any client may ask for. Without
-    /// this call it is an object with the program's version.
+    /// this call it is that of a relay in memory with these limits ([`About::to_json`]).
     ///
     /// # Errors
     /// Fails with [`AboutTooLong`] if the text has more than [`MAX_ABOUT`] bytes.
     pub fn with_about(mut self, json: &str) -> Result<Self, AboutTooLong> {
+        self.set_about(json)?;
+        Ok(self)
+    }
+
+    /// Sets the description like [`with_about`](Self::with_about).
+    pub(crate) fn set_about(&mut self, json: &str) -> Result<(), AboutTooLong> {
         if json.len() > MAX_ABOUT {
             return Err(AboutTooLong);
         }
         self.about = json.into();
-        Ok(self)
+        Ok(())
     }
 
     /// Returns the URL to which the relay has moved; `None` if it has not.
