@@ -32,18 +32,20 @@ const CANNOT_KNOW: [&str; 5] = [
 ];
 
 /// The things that an operator can watch, for the relay's page (spec/01-overview.md).
-const CAN_WATCH: [&str; 6] = [
+const CAN_WATCH: [&str; 5] = [
     "network address and time of each connection, or the address of the proxy in front of it",
     "which mailboxes one link reads, and so how many contacts at this relay it has",
     "which link puts into which mailbox",
     "size class and time of each message, and how many wait",
     "that a mailbox is an invite, and that a first message in a new mailbox is a new contact",
-    "nothing of this is stored or logged by this program; an operator can run another program. The relay can also drop, delay, \
-     repeat or refuse messages: clients notice it by gaps and missing receipts",
 ];
 
+/// The sentences that say what else an operator can do.
+const CAN_DO: &str = "This program stores and logs none of it, but an operator can run another program. A relay can also drop, delay, \
+                      repeat or refuse messages: clients notice it by gaps and missing receipts.";
+
 /// The sentence that says how far this description can be trusted.
-const NOTE: &str = "This text is not signed: who controls the way to it can change it. A client gets the same text over its \
+const NOTE: &str = "This text is not signed: a person who controls the way to it can change it. A client gets the same text over its \
                     link, where the relay's fingerprint authenticates it.";
 
 /// The place in which the messages of a relay lie.
@@ -133,7 +135,8 @@ struct Form<'a> {
     contact: Option<&'a str>,
     policy: Policy,
     cannot_know: [&'static str; 5],
-    can_watch: [&'static str; 6],
+    can_watch: [&'static str; 5],
+    can_do: &'static str,
     note: &'static str,
 }
 
@@ -191,6 +194,7 @@ impl About {
             },
             cannot_know: CANNOT_KNOW,
             can_watch: CAN_WATCH,
+            can_do: CAN_DO,
             note: NOTE,
         };
         // A form of numbers and texts can always be written.

@@ -1,6 +1,6 @@
 //! The description of a relay as a page for people.
 
-use super::{About, CAN_WATCH, CANNOT_KNOW, Contact, LEASES, NOTE, QUOTAS, STYLE, StorePlace, qr};
+use super::{About, CAN_DO, CAN_WATCH, CANNOT_KNOW, Contact, LEASES, NOTE, QUOTAS, STYLE, StorePlace, qr};
 use deaddrop_wire::RelayAddress;
 use deaddrop_wire::item::{LeaseClass, QuotaClass};
 
@@ -40,6 +40,7 @@ impl About {
             },
             cannot_know = list(&CANNOT_KNOW),
             can_watch = list(&CAN_WATCH),
+            can_do = escape(CAN_DO),
             contact = self.contact.as_ref().map_or_else(|| "none given".to_owned(), link),
             version = env!("CARGO_PKG_VERSION"),
             note = escape(NOTE),
