@@ -5,6 +5,7 @@ mod arrival;
 mod close_reason;
 mod connection;
 mod delegate_io;
+mod heartbeat;
 mod http;
 mod link;
 mod listeners;
@@ -18,6 +19,7 @@ mod starting;
 mod stream;
 mod tls;
 
+pub use heartbeat::Heartbeat;
 pub use listeners::Listeners;
 #[cfg(unix)]
 pub use listeners::UnixSocketError;
@@ -74,6 +76,7 @@ pub enum ServerEnd {
 pub struct Server<S> {
     relay: Arc<Relay<S>>,
     listeners: Listeners,
+    heartbeat: Heartbeat,
 }
 
 impl<S: Store> Server<S> {
@@ -104,7 +107,7 @@ impl<S: Store> Server<S> {
             counters: Counters::default(),
             failed: Notify::new(),
         };
-        Self { relay: Arc::new(relay), listeners: listeners.into() }
+        Self { relay: Arc::new(relay), listeners: listeners.into(), heartbeat: Heartbeat::default() }
     }
 
     /// Answers requests below `path`, too. This is the path of the relay's URL, for proxies that do
@@ -131,6 +134,14 @@ impl<S: Store> Server<S> {
         Ok(self)
     }
 
+    /// Sends signs of life while it serves: as long as the sweep, which needs the store's writer, goes
+    /// on.
+    #[must_use]
+    pub fn with_heartbeat(mut self, heartbeat: Heartbeat) -> Self {
+        self.heartbeat = heartbeat;
+        self
+    }
+
     /// Returns the address of the TCP socket on which the relay listens.
     ///
     /// # Errors
@@ -151,9 +162,9 @@ impl<S: Store> Server<S> {
     /// later and closes what is left when `drain_ms` and half a second have passed; after a
     /// failure, it closes all at once.
     pub async fn run(self, mut orders: mpsc::Receiver<Order>) -> ServerEnd {
-        let Self { relay, listeners } = self;
+        let Self { relay, listeners, heartbeat } = self;
         let mut links = JoinSet::new();
-        let mut sweeping = std::pin::pin!(sweep(&relay));
+        let mut sweeping = std::pin::pin!(sweep(&relay, heartbeat));
         let mut watching = std::pin::pin!(report::watch(&relay));
         let mut renewing = std::pin::pin!(tls::renew(relay.tls.as_ref()));
         let ended = loop {
@@ -227,7 +238,7 @@ fn admit<S: Store>(relay: &Arc<Relay<S>>, stream: Stream, peer: Peer, links: &mu
 
 /// Every `sweep_every_ms`: checks the clock, forgets old prefixes, destroys what has expired, logs
 /// the counts, and signals a store that has failed. Never returns.
-async fn sweep<S: Store>(relay: &Relay<S>) {
+async fn sweep<S: Store>(relay: &Relay<S>, mut heartbeat: Heartbeat) {
     let limits = &relay.shared.limits;
     let batch = usize::try_from(limits.sweep_batch).unwrap_or(usize::MAX);
     loop {
@@ -240,12 +251,13 @@ async fn sweep<S: Store>(relay: &Relay<S>) {
         // The clock is looked at on time, also while expiry waits for the disk.
         let next = Instant::now() + Duration::from_millis(limits.sweep_every_ms.max(10));
         while relay.store.sweep(relay.clock.now(), batch).await && Instant::now() < next {
+            heartbeat.beat();
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         if relay.store.census().stopped {
             relay.failed.notify_one();
         }
         tracing::info!("{}", relay.counts());
-        tokio::time::sleep_until(next.max(Instant::now() + Duration::from_millis(10))).await;
+        heartbeat.sleep_until(next.max(Instant::now() + Duration::from_millis(10))).await;
     }
 }

@@ -1,5 +1,6 @@
 //! `serve`: runs the relay.
 
+use super::service_manager::{self, HandedSockets, ServiceState};
 use super::signals::Signals;
 use super::terminal::{Failure, complain, say, system_random};
 use super::{core_dump, open_files};
@@ -80,6 +81,7 @@ pub(super) fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> {
 }
 
 fn serve(data: &DataDir, mut config: RelayConfig, volatile: bool, json: bool) -> Result<ExitCode, Failure> {
+    let sockets = HandedSockets::take()?;
     if !core_dump::forbid() {
         complain(
             "the system does not let this program forbid core dumps: one would hold what the relay forgets",
@@ -105,7 +107,7 @@ fn serve(data: &DataDir, mut config: RelayConfig, volatile: bool, json: bool) ->
         .map_err(|_| Failure::Say("the system gives no threads; raise its limit".to_owned()))?;
     let ended = if volatile {
         let store = KeptStore::in_memory(limits, &mut rng);
-        runtime.block_on(listen(async { Ok(store) }, identity, config, json, rng))
+        runtime.block_on(listen(async { Ok(store) }, identity, config, sockets, json, rng))
     } else {
         let (data, mut random) = (data.clone(), system_random()?);
         let open = async {
@@ -113,7 +115,7 @@ fn serve(data: &DataDir, mut config: RelayConfig, volatile: bool, json: bool) ->
             let fault = "the store could not be opened: a fault of the program (see the log)";
             Ok(opened.map_err(|_| Failure::Say(fault.to_owned()))??)
         };
-        runtime.block_on(listen(open, identity, config, json, rng))
+        runtime.block_on(listen(open, identity, config, sockets, json, rng))
     };
     match ended? {
         ServerEnd::Asked => Ok(ExitCode::SUCCESS),
@@ -130,14 +132,16 @@ async fn listen<S: Store>(
     open: impl Future<Output = Result<S, Failure>>,
     identity: RelayIdentity,
     config: &RelayConfig,
+    sockets: HandedSockets,
     json: bool,
     mut rng: SystemRandom,
 ) -> Result<ServerEnd, Failure> {
     // A signal while the store is being opened is an order for the time after it.
-    let mut signals = Signals::listen()
+    let signals = Signals::listen()
         .map_err(|_| Failure::Say("the system gives no signals; raise its limits".to_owned()))?;
     let certificate = certificate(config)?;
-    let listeners = bind(config).await?;
+    let listeners = if sockets.is_empty() { bind(config).await? } else { sockets.listen()? };
+    service_manager::tell(ServiceState::Opening);
     let proxies = Proxies::new(config.proxies.clone(), config.proxy_protocol);
     let opened = answer_until(&listeners, certificate.as_ref(), &proxies, open).await;
     let store = opened.map_err(|error| Failure::Say(error.to_string()))??;
@@ -163,7 +167,7 @@ async fn listen<S: Store>(
                 .to_owned(),
         )
     })?;
-    let mut server = server.with_path(address.path());
+    let mut server = server.with_path(address.path()).with_heartbeat(service_manager::heartbeat());
     if certificate.is_some() && !address.is_tls() {
         complain(
             "the relay speaks TLS, and --url (or `url` in the configuration) does not say so: clients need wss://HOST/",
@@ -183,8 +187,9 @@ async fn listen<S: Store>(
     } else {
         say(format_args!("deaddrop-relay ready: {address}"))?;
     }
+    service_manager::tell(ServiceState::Serving);
     let (sender, orders) = tokio::sync::mpsc::channel(1);
-    tokio::spawn(async move { while sender.send(signals.next().await).await.is_ok() {} });
+    tokio::spawn(service_manager::pass_orders(signals, sender));
     Ok(server.run(orders).await)
 }
 

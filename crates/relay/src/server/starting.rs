@@ -44,7 +44,11 @@ pub async fn answer_until<T>(
     loop {
         tokio::select! {
             biased;
-            opened = &mut opened => return Ok(opened),
+            opened = &mut opened => {
+                // Each ends by itself within `PATIENCE`.
+                answers.detach_all();
+                return Ok(opened);
+            }
             accepted = listeners.accept() => {
                 while answers.try_join_next().is_some() {}
                 match accepted {
