@@ -7,6 +7,7 @@ mod qr;
 
 pub use contact::{BadContact, Contact, MAX_CONTACT};
 
+use crate::data_dir::Medium;
 use crate::limits::Limits;
 use deaddrop_wire::RelayAddress;
 use deaddrop_wire::item::{LeaseClass, QuotaClass};
@@ -59,38 +60,6 @@ pub enum StorePlace {
     Memory,
 }
 
-/// The place in which the key of the store lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum KeyPlace {
-    /// A file on the file system of the store.
-    BesideStore,
-    /// A file on another file system than the store.
-    OtherFileSystem,
-    /// The memory of the process alone.
-    Memory,
-}
-
-impl KeyPlace {
-    /// Describes the place, and what follows from it for a person who takes the disk.
-    #[must_use]
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::BesideStore => {
-                "in a file beside the store: a person who takes the disk sees what the running relay holds, and nothing that was \
-                 destroyed"
-            }
-            Self::OtherFileSystem => {
-                "on another file system than the store: the store's disk alone shows sizes and numbers, and nothing else"
-            }
-            Self::Memory => {
-                "in the memory of the process alone: the key and all messages are gone when it ends"
-            }
-        }
-    }
-}
-
 /// The description of a relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct About {
@@ -100,8 +69,9 @@ pub struct About {
     pub contact: Option<Contact>,
     /// The place of messages.
     pub store: StorePlace,
-    /// The place of the store's key.
-    pub key: KeyPlace,
+    /// The storage that holds the store key; `None` if there is no such key, because messages are in
+    /// memory.
+    pub key: Option<Medium>,
     /// Days after which messages of the two smaller size classes are destroyed.
     pub blob_days: u16,
     /// Days after which messages of the largest size class are destroyed.
@@ -151,7 +121,7 @@ struct Policy {
     token_needed: bool,
     store: StorePlace,
     dead_bytes_s: Option<u32>,
-    store_key: KeyPlace,
+    store_key: Option<Medium>,
 }
 
 impl About {
@@ -163,7 +133,7 @@ impl About {
             address: None,
             contact: None,
             store: StorePlace::Memory,
-            key: KeyPlace::Memory,
+            key: None,
             blob_days: limits.blob_days,
             large_blob_days: limits.large_blob_days,
             unused_days: limits.unused_days,

@@ -10,6 +10,7 @@ mod inspect;
 mod open_files;
 mod selftest;
 mod serve;
+mod service_manager;
 mod signals;
 mod terminal;
 

@@ -1,10 +1,16 @@
 //! The operator's directory: configuration, two keys, the store (spec/12-relay.md section 9).
 //!
 //! The store key lies beside the store. A person who takes the disk can open it like the running
-//! relay, without the destroyed records. An operator who wants more keeps the key on another disk,
-//! or runs the relay without a store (`--volatile`).
+//! relay, without the destroyed records. An operator who wants more keeps the key elsewhere
+//! ([`KeySource`]), or runs the relay without a store (`--volatile`).
 
-use crate::about::{Contact, KeyPlace};
+mod key_place;
+mod key_source;
+
+pub use key_place::{KeyPlace, Medium};
+pub use key_source::{CREDENTIALS_DIRECTORY, KeyError, KeySource, NotAKeySource};
+
+use crate::about::Contact;
 use crate::kept::{KeptStore, OpenStoreError, ShredBacking};
 use crate::limits::Limits;
 use crate::names::StoreKey;
@@ -14,7 +20,7 @@ use deaddrop_shred::{CreateError, FileDisk, Geometry, OpenError, Reader, Shred};
 use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -59,6 +65,10 @@ pub struct RelayConfig {
     pub metrics: Option<String>,
     /// The operator's contact, for the relay's page.
     pub contact: Option<Contact>,
+    /// Source of the store key, if it is not the file in the directory.
+    pub store_key: Option<KeySource>,
+    /// Source of the key of the relay's identity, if it is not the file in the directory.
+    pub identity_key: Option<KeySource>,
     /// The limits. The file needs to name only those that differ from the defaults.
     pub limits: Limits,
 }
@@ -123,6 +133,14 @@ pub enum DataDirError {
         "config.toml has a line that the relay does not understand; `deaddrop-relay check --data DIR` says which"
     )]
     BadConfig,
+    /// Another configuration than the directory's own names the source of a key.
+    #[error(
+        "`store_key` and `identity_key` belong into config.toml of the relay's directory: every command reads them there"
+    )]
+    KeyNamedElsewhere,
+    /// A key could not be read from the source that the configuration names.
+    #[error(transparent)]
+    Key(KeyError),
     /// The store could not be created.
     #[error(transparent)]
     Create(#[from] CreateError),
@@ -223,7 +241,27 @@ impl DataDir {
     /// the directory has no configuration of its own.
     pub fn config(&self, instead: Option<&Path>) -> Result<RelayConfig, DataDirError> {
         let text = self.config_text(instead)?;
-        toml::from_str(&text).map_err(|_| DataDirError::BadConfig)
+        let config: RelayConfig = toml::from_str(&text).map_err(|_| DataDirError::BadConfig)?;
+        if instead.is_some() && (config.store_key.is_some() || config.identity_key.is_some()) {
+            return Err(DataDirError::KeyNamedElsewhere);
+        }
+        Ok(config)
+    }
+
+    /// Returns the source of the store key.
+    ///
+    /// # Errors
+    /// Fails with [`DataDirError`] when the directory's configuration cannot be read.
+    pub fn store_key_source(&self) -> Result<KeySource, DataDirError> {
+        Ok(self.config(None)?.store_key.unwrap_or_else(|| KeySource::File(STORE_KEY.into())))
+    }
+
+    /// Returns the source of the key of the relay's identity.
+    ///
+    /// # Errors
+    /// Fails with [`DataDirError`] when the directory's configuration cannot be read.
+    pub fn identity_key_source(&self) -> Result<KeySource, DataDirError> {
+        Ok(self.config(None)?.identity_key.unwrap_or_else(|| KeySource::File(IDENTITY_KEY.into())))
     }
 
     /// Describes the first fault of the configuration (of the file `instead`, or else of the
@@ -256,18 +294,18 @@ impl DataDir {
     /// Reads the relay's identity.
     ///
     /// # Errors
-    /// Fails with [`DataDirError`] when the key's file is missing or does not have 32 bytes.
+    /// Fails with [`DataDirError`] when the key cannot be read from its source, or does not have 32 bytes.
     pub fn identity(&self) -> Result<RelayIdentity, DataDirError> {
-        let bytes = self.read_key(IDENTITY_KEY)?;
+        let bytes = self.read_key(&self.identity_key_source()?)?;
         Ok(RelayIdentity::from_seed(&RelaySeed::from_bytes(*bytes)))
     }
 
     /// Reads the key that opens the store.
     ///
     /// # Errors
-    /// Fails with [`DataDirError`] when the key's file is missing or does not have 32 bytes.
+    /// Fails with [`DataDirError`] when the key cannot be read from its source, or does not have 32 bytes.
     pub fn store_key(&self) -> Result<StoreKey, DataDirError> {
-        Ok(StoreKey::from_bytes(*self.read_key(STORE_KEY)?))
+        Ok(StoreKey::from_bytes(*self.read_key(&self.store_key_source()?)?))
     }
 
     /// Opens the store for serving.
@@ -309,35 +347,20 @@ impl DataDir {
         self.path.join(STORE)
     }
 
-    /// Returns the path of the file with the store key.
+    /// Returns the path of the directory.
     #[must_use]
-    pub fn store_key_path(&self) -> PathBuf {
-        self.path.join(STORE_KEY)
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
-    /// Returns the place in which the store key lies, by the file systems of the key and the store.
-    #[must_use]
-    pub fn store_key_place(&self) -> KeyPlace {
-        if is_on_one_file_system(&self.store_key_path(), &self.store_path()) {
-            KeyPlace::BesideStore
-        } else {
-            KeyPlace::OtherFileSystem
-        }
-    }
-
-    fn read_key(&self, name: &str) -> Result<Zeroizing<[u8; 32]>, DataDirError> {
-        self.own_config()?;
-        let mut file = File::open(self.path.join(name)).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => DataDirError::Incomplete,
-            _ => reading(error),
-        })?;
-        let mut bytes = Zeroizing::new([0; 32]);
-        file.read_exact(bytes.as_mut_slice()).map_err(|_| DataDirError::BadKey)?;
-        // R-70: nothing trails a key.
-        match file.read(&mut [0]).map_err(|_| DataDirError::Io)? {
-            0 => Ok(bytes),
-            _ => Err(DataDirError::BadKey),
-        }
+    fn read_key(&self, source: &KeySource) -> Result<Zeroizing<[u8; 32]>, DataDirError> {
+        source.read(&self.path).map_err(|error| match (error, source) {
+            (KeyError::Absent, KeySource::File(name)) if name.is_relative() => DataDirError::Incomplete,
+            (KeyError::Denied, _) => DataDirError::Denied,
+            (KeyError::BadLength, _) => DataDirError::BadKey,
+            (KeyError::Io, _) => DataDirError::Io,
+            (error, _) => DataDirError::Key(error),
+        })
     }
 }
 
@@ -351,6 +374,8 @@ const NEW_CONFIG: &str = "\
 # unix = \"/run/deaddrop/relay.sock\"
 # proxies = [\"127.0.0.1\", \"10.0.0.0/8\", \"unix\"]
 # proxy_protocol = false
+# store_key = \"file:/run/deaddrop/store.key\"   # or credential:NAME, or env:NAME
+# identity_key = \"credential:deaddrop-identity\"
 # metrics = \"127.0.0.1:9464\"
 # contact = \"mailto:operator@relay.example\"
 
@@ -418,23 +443,6 @@ fn sync_directory(path: &Path) -> Result<(), DataDirError> {
 #[cfg(not(unix))]
 fn sync_directory(_path: &Path) -> Result<(), DataDirError> {
     Ok(())
-}
-
-/// Whether two files lie on one file system; links are followed. If the system does not tell, they
-/// do.
-#[cfg(unix)]
-fn is_on_one_file_system(one: &Path, other: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    match (fs::metadata(one), fs::metadata(other)) {
-        (Ok(one), Ok(other)) => one.dev() == other.dev(),
-        _ => true,
-    }
-}
-
-/// Returns `true`: this system does not tell on which file system a file lies.
-#[cfg(not(unix))]
-const fn is_on_one_file_system(_one: &Path, _other: &Path) -> bool {
-    true
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod arrival;
 mod close_reason;
 mod connection;
 mod delegate_io;
+mod heartbeat;
 mod http;
 mod link;
 mod listeners;
@@ -21,6 +22,7 @@ mod status;
 mod stream;
 mod tls;
 
+pub use heartbeat::Heartbeat;
 #[cfg(unix)]
 pub use listeners::UnixSocketError;
 pub use listeners::{Listeners, MetricsSocketError};
@@ -79,6 +81,7 @@ pub enum ServerEnd {
 pub struct Server<S> {
     relay: Arc<Relay<S>>,
     listeners: Listeners,
+    heartbeat: Heartbeat,
 }
 
 impl<S: Store> Server<S> {
@@ -112,7 +115,7 @@ impl<S: Store> Server<S> {
             failed: Notify::new(),
             is_stopping: AtomicBool::new(false),
         };
-        Self { relay: Arc::new(relay), listeners: listeners.into() }
+        Self { relay: Arc::new(relay), listeners: listeners.into(), heartbeat: Heartbeat::default() }
     }
 
     /// Answers requests below `path`, too. This is the path of the relay's URL, for proxies that do
@@ -155,6 +158,14 @@ impl<S: Store> Server<S> {
         Ok(self)
     }
 
+    /// Sends signs of life while it serves: as long as the sweep, which needs the store's writer, goes
+    /// on.
+    #[must_use]
+    pub fn with_heartbeat(mut self, heartbeat: Heartbeat) -> Self {
+        self.heartbeat = heartbeat;
+        self
+    }
+
     /// Returns the address of the TCP socket on which the relay listens.
     ///
     /// # Errors
@@ -175,14 +186,14 @@ impl<S: Store> Server<S> {
     /// later and closes what is left when `drain_ms` and half a second have passed; after a
     /// failure, it closes all at once.
     pub async fn run(self, mut orders: mpsc::Receiver<Order>) -> ServerEnd {
-        let Self { relay, mut listeners } = self;
+        let Self { relay, mut listeners, heartbeat } = self;
         let mut links = JoinSet::new();
         // Answers questions of the operator until the last link has ended.
         let mut questions = JoinSet::new();
         if let Some(own) = listeners.take_metrics() {
             questions.spawn(metrics::serve(Arc::clone(&relay), own));
         }
-        let mut sweeping = std::pin::pin!(sweep(&relay));
+        let mut sweeping = std::pin::pin!(sweep(&relay, heartbeat));
         let mut watching = std::pin::pin!(report::watch(&relay));
         let mut renewing = std::pin::pin!(tls::renew(relay.tls.as_ref()));
         let ended = loop {
@@ -258,7 +269,7 @@ fn admit<S: Store>(relay: &Arc<Relay<S>>, stream: Stream, peer: Peer, links: &mu
 
 /// Every `sweep_every_ms`: checks the clock, forgets old prefixes, destroys what has expired, logs
 /// the counts, and signals a store that has failed. Never returns.
-async fn sweep<S: Store>(relay: &Relay<S>) {
+async fn sweep<S: Store>(relay: &Relay<S>, mut heartbeat: Heartbeat) {
     let limits = &relay.shared.limits;
     let batch = usize::try_from(limits.sweep_batch).unwrap_or(usize::MAX);
     loop {
@@ -271,12 +282,13 @@ async fn sweep<S: Store>(relay: &Relay<S>) {
         // The clock is looked at on time, also while expiry waits for the disk.
         let next = Instant::now() + Duration::from_millis(limits.sweep_every_ms.max(10));
         while relay.store.sweep(relay.clock.now(), batch).await && Instant::now() < next {
+            heartbeat.beat();
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         if relay.store.census().stopped {
             relay.failed.notify_one();
         }
         tracing::info!("{}", relay.counts());
-        tokio::time::sleep_until(next.max(Instant::now() + Duration::from_millis(10))).await;
+        heartbeat.sleep_until(next.max(Instant::now() + Duration::from_millis(10))).await;
     }
 }

@@ -1,6 +1,7 @@
 //! The description of a relay as a page for people.
 
 use super::{About, CAN_DO, CAN_WATCH, CANNOT_KNOW, Contact, LEASES, NOTE, QUOTAS, STYLE, StorePlace, qr};
+use crate::data_dir::Medium;
 use deaddrop_wire::RelayAddress;
 use deaddrop_wire::item::{LeaseClass, QuotaClass};
 
@@ -32,7 +33,7 @@ impl About {
             unused = unused,
             quotas = numbers(QUOTAS.into_iter().filter_map(QuotaClass::blobs).collect()),
             durability = self.durability(),
-            key = escape(self.key.text()),
+            key = self.key_place(),
             creating = if self.is_token_needed {
                 "People who have a token of the operator."
             } else {
@@ -46,6 +47,18 @@ impl About {
             note = escape(NOTE),
             json = self.address.as_ref().map_or("/", RelayAddress::path).to_owned() + "about.json",
         )
+    }
+
+    fn key_place(&self) -> String {
+        let (place, consequence) = match self.key {
+            None => ("nowhere: there is no store on a disk", ""),
+            Some(key @ Medium::StoreFileSystem) => (
+                key.text(),
+                ": a person who takes the disk sees what the running relay holds, and nothing that was destroyed",
+            ),
+            Some(key) => (key.text(), ""),
+        };
+        escape(place) + consequence
     }
 
     fn durability(&self) -> String {

@@ -14,7 +14,7 @@ fn longest(contact: &str) -> About {
         address: Some(RelayAddress::new(Fingerprint::from_bytes([0xff; 32]), &url).unwrap()),
         contact: Some(Contact::new(contact).unwrap()),
         store: StorePlace::Disk,
-        key: KeyPlace::OtherFileSystem,
+        key: Some(Medium::StoreFileSystem),
         blob_days: u16::MAX,
         large_blob_days: u16::MAX,
         unused_days: u16::MAX,
@@ -40,14 +40,15 @@ fn a_program_reads_what_the_limits_say() {
     let limits = Limits { blob_days: 12, large_blob_days: 3, dead_bytes_s: 77, ..Limits::DEFAULT };
     let in_memory: serde_json::Value = serde_json::from_str(&About::new(&limits, true).to_json()).unwrap();
     assert_eq!(in_memory["policy"]["store"], "memory");
-    assert_eq!(in_memory["policy"]["store_key"], "memory");
+    assert_eq!(in_memory["policy"]["store_key"], serde_json::Value::Null);
     assert_eq!(in_memory["policy"]["dead_bytes_s"], serde_json::Value::Null);
     assert_eq!(in_memory["address"], serde_json::Value::Null);
-    let on_disk = About { store: StorePlace::Disk, key: KeyPlace::BesideStore, ..About::new(&limits, false) };
+    let on_disk =
+        About { store: StorePlace::Disk, key: Some(Medium::OtherFileSystem), ..About::new(&limits, false) };
     let on_disk: serde_json::Value = serde_json::from_str(&on_disk.to_json()).unwrap();
     let policy = &on_disk["policy"];
     assert_eq!((&policy["blob_days"], &policy["large_blob_days"]), (&12.into(), &3.into()));
-    assert_eq!((&policy["dead_bytes_s"], &policy["store_key"]), (&77.into(), &"beside_store".into()));
+    assert_eq!((&policy["dead_bytes_s"], &policy["store_key"]), (&77.into(), &"other_file_system".into()));
     assert_eq!(policy["lease_days"], serde_json::json!([7, 30, 90, 365]));
     assert_eq!(policy["quotas"][3], serde_json::json!({ "blobs": 256, "bytes": 4_194_304 }));
     assert_eq!(

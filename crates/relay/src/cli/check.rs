@@ -44,7 +44,7 @@ pub(super) fn run(arguments: CheckArguments) -> Result<ExitCode, Failure> {
              not affected: the relay can go on"
         )));
     }
-    let key = data.store_key_path();
+    let key = data.store_key_place()?;
     if json {
         say(json!({
             "fingerprint": fingerprint,
@@ -52,15 +52,14 @@ pub(super) fn run(arguments: CheckArguments) -> Result<ExitCode, Failure> {
             "store": data.store_path(),
             "filled": filled,
             "store_key": key,
-            "store_key_on_same_disk": true,
         }))?;
     } else {
         say(format_args!(
             "fingerprint: {fingerprint}\nconfiguration: good\nstore: opens: {filled}\n{day}\n\
-             store key: in {}, on the disk of the store. A disk that is seized opens like the running relay, minus \
-             what has been destroyed. To keep the key off the disk, put this file on another volume or in memory \
-             and link to it; or serve with --volatile.",
-            key.display(),
+             store key: {}, {}: {}",
+            key.source,
+            key.medium.text(),
+            key.medium.consequence(),
             day = day::state(calendar, trusted),
         ))?;
     }

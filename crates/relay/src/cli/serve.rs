@@ -1,11 +1,12 @@
 //! `serve`: runs the relay.
 
+use super::service_manager::{self, HandedSockets, ServiceState};
 use super::signals::Signals;
 use super::terminal::{Failure, complain, say, system_random};
 use super::{core_dump, open_files};
-use crate::about::{About, KeyPlace, StorePlace};
+use crate::about::{About, StorePlace};
 use crate::clock::Clock;
-use crate::data_dir::{CreateToken, DataDir, RelayConfig};
+use crate::data_dir::{CreateToken, DataDir, Medium, RelayConfig};
 use crate::kept::KeptStore;
 use crate::proxy::{Proxies, ProxyName};
 use crate::random::SystemRandom;
@@ -86,6 +87,7 @@ pub(super) fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> {
 }
 
 fn serve(data: &DataDir, mut config: RelayConfig, volatile: bool, json: bool) -> Result<ExitCode, Failure> {
+    let sockets = HandedSockets::take()?;
     if !core_dump::forbid() {
         complain(
             "the system does not let this program forbid core dumps: one would hold what the relay forgets",
@@ -111,17 +113,17 @@ fn serve(data: &DataDir, mut config: RelayConfig, volatile: bool, json: bool) ->
         .map_err(|_| Failure::Say("the system gives no threads; raise its limit".to_owned()))?;
     let ended = if volatile {
         let store = KeptStore::in_memory(limits, &mut rng);
-        let places = (StorePlace::Memory, KeyPlace::Memory);
-        runtime.block_on(listen(async { Ok(store) }, identity, config, places, json, rng))
+        let place = (StorePlace::Memory, None);
+        runtime.block_on(listen(async { Ok(store) }, identity, config, sockets, place, json, rng))
     } else {
-        let places = (StorePlace::Disk, data.store_key_place());
+        let place = (StorePlace::Disk, Some(data.store_key_place()?.medium));
         let (data, mut random) = (data.clone(), system_random()?);
         let open = async {
             let opened = tokio::task::spawn_blocking(move || data.open(limits, &mut random)).await;
             let fault = "the store could not be opened: a fault of the program (see the log)";
             Ok(opened.map_err(|_| Failure::Say(fault.to_owned()))??)
         };
-        runtime.block_on(listen(open, identity, config, places, json, rng))
+        runtime.block_on(listen(open, identity, config, sockets, place, json, rng))
     };
     match ended? {
         ServerEnd::Asked => Ok(ExitCode::SUCCESS),
@@ -133,21 +135,27 @@ fn serve(data: &DataDir, mut config: RelayConfig, volatile: bool, json: bool) ->
 }
 
 /// Opens the sockets, answers "starting" until `open` has opened the store, and then serves until
-/// the relay ends. `places` are those of the messages and of the store key, for the relay's page.
+/// the relay ends. `place` is that of the messages and of the store key, for the relay's page.
 async fn listen<S: Store>(
     open: impl Future<Output = Result<S, Failure>>,
     identity: RelayIdentity,
     config: &RelayConfig,
-    places: (StorePlace, KeyPlace),
+    sockets: HandedSockets,
+    place: (StorePlace, Option<Medium>),
     json: bool,
     mut rng: SystemRandom,
 ) -> Result<ServerEnd, Failure> {
     // A signal while the store is being opened is an order for the time after it.
-    let mut signals = Signals::listen()
+    let signals = Signals::listen()
         .map_err(|_| Failure::Say("the system gives no signals; raise its limits".to_owned()))?;
     let certificate = certificate(config)?;
-    let listeners = bind(config).await?;
+    let mut listeners = if sockets.is_empty() { bind(config).await? } else { sockets.listen()? };
+    if let Some(place) = &config.metrics {
+        let made = listeners.add_metrics(place).await;
+        made.map_err(|error| Failure::Say(format!("--metrics {place}: {}", with_source(&error))))?;
+    }
     let metrics = listeners.metrics_address();
+    service_manager::tell(ServiceState::Opening);
     let proxies = Proxies::new(config.proxies.clone(), config.proxy_protocol);
     let opened = answer_until(&listeners, certificate.as_ref(), &proxies, open).await;
     let store = opened.map_err(|error| Failure::Say(error.to_string()))??;
@@ -176,12 +184,13 @@ async fn listen<S: Store>(
     let about = About {
         address: Some(address.clone()),
         contact: config.contact.clone(),
-        store: places.0,
-        key: places.1,
+        store: place.0,
+        key: place.1,
         ..About::new(&config.limits, config.create_token.is_some())
     };
     let mut server = server
         .with_path(address.path())
+        .with_heartbeat(service_manager::heartbeat())
         .with_about(&about)
         .map_err(|error| Failure::Say(error.to_string()))?;
     if certificate.is_some() && !address.is_tls() {
@@ -204,8 +213,9 @@ async fn listen<S: Store>(
     } else {
         say(format_args!("deaddrop-relay ready: {address}"))?;
     }
+    service_manager::tell(ServiceState::Serving);
     let (sender, orders) = tokio::sync::mpsc::channel(1);
-    tokio::spawn(async move { while sender.send(signals.next().await).await.is_ok() {} });
+    tokio::spawn(service_manager::pass_orders(signals, sender));
     Ok(server.run(orders).await)
 }
 
@@ -248,10 +258,6 @@ async fn bind(config: &RelayConfig) -> Result<Listeners, Failure> {
     #[cfg(unix)]
     if let Some(path) = &config.unix {
         listeners.add_unix(path).map_err(|error| Failure::Say(format!("{}: {error}", path.display())))?;
-    }
-    if let Some(place) = &config.metrics {
-        let made = listeners.add_metrics(place).await;
-        made.map_err(|error| Failure::Say(format!("--metrics {place}: {}", with_source(&error))))?;
     }
     #[cfg(not(unix))]
     if config.unix.is_some() {

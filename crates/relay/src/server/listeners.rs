@@ -97,6 +97,22 @@ impl Listeners {
         Ok(())
     }
 
+    /// Listens on sockets that another process has bound and that listen already: a service manager
+    /// hands them over. The file of the unix socket is not removed at the end.
+    ///
+    /// # Errors
+    /// Fails with the error of the system when a socket cannot be made non-blocking.
+    #[cfg(unix)]
+    pub fn adopt(
+        tcp: Option<std::net::TcpListener>,
+        unix: Option<std::os::unix::net::UnixListener>,
+    ) -> io::Result<Self> {
+        let tcp = tcp.map(|tcp| tcp.set_nonblocking(true).and_then(|()| TcpListener::from_std(tcp)));
+        let unix = unix.map(|unix| unix.set_nonblocking(true).and_then(|()| UnixListener::from_std(unix)));
+        let unix = unix.transpose()?.map(|listener| UnixSocket { listener, path: None });
+        Ok(Self { tcp: tcp.transpose()?, unix, metrics: None })
+    }
+
     /// Returns the address of the TCP socket; fails if there is none.
     pub(super) fn tcp_address(&self) -> io::Result<SocketAddr> {
         self.tcp.as_ref().ok_or(io::ErrorKind::NotConnected)?.local_addr()
@@ -133,12 +149,12 @@ impl Listeners {
     }
 }
 
-/// A unix socket on which the relay listens. Its file is removed when this is dropped.
+/// A unix socket on which the relay listens. The file at `path` is removed when this is dropped.
 #[cfg(unix)]
 #[derive(Debug)]
 struct UnixSocket {
     listener: UnixListener,
-    path: PathBuf,
+    path: Option<PathBuf>,
 }
 
 /// The reason for which a unix socket was not made.
@@ -173,7 +189,7 @@ impl UnixSocket {
             Err(error) => return Err(UnixSocketError::System(error)),
         }
         let listener = UnixListener::bind(path).map_err(UnixSocketError::System)?;
-        let socket = Self { listener, path: path.to_owned() };
+        let socket = Self { listener, path: Some(path.to_owned()) };
         // The user of the proxy joins the relay's group.
         std::fs::set_permissions(path, PermissionsExt::from_mode(0o660)).map_err(UnixSocketError::System)?;
         Ok(socket)
@@ -183,7 +199,9 @@ impl UnixSocket {
 #[cfg(unix)]
 impl Drop for UnixSocket {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        if let Some(path) = &self.path {
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 

@@ -48,7 +48,11 @@ pub async fn answer_until<T>(
     loop {
         tokio::select! {
             biased;
-            opened = &mut opened => return Ok(opened),
+            opened = &mut opened => {
+                // Each ends by itself within `PATIENCE`.
+                answers.detach_all();
+                return Ok(opened);
+            }
             (accepted, is_own) = accept(listeners) => {
                 while answers.try_join_next().is_some() {}
                 match accepted {
