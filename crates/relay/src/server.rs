@@ -36,7 +36,7 @@ use crate::session::{AboutTooLong, SessionContext};
 use crate::store::Store;
 use deaddrop_link::{CookieKey, RelayIdentity};
 use deaddrop_wire::{Fingerprint, Offer};
-use listeners::Peer;
+use listeners::{ACCEPT_PAUSE, Peer};
 use pages::Pages;
 use paths::BasePath;
 use rand::CryptoRng;
@@ -237,10 +237,6 @@ impl<S: Store> Server<S> {
         ended
     }
 }
-
-/// Pause before the next accept after the system has refused to give a connection (spec/12-relay.md
-/// section 7.2).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 fn admit<S: Store>(relay: &Arc<Relay<S>>, stream: Stream, peer: Peer, links: &mut JoinSet<()>) {
     let from_proxy = peer.is_proxy(&relay.proxies);

@@ -10,6 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 #[cfg(unix)]
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 #[cfg(unix)]
 use tokio::net::UnixListener;
 use tokio::net::{TcpListener, TcpSocket};
@@ -44,6 +45,10 @@ impl Peer {
         }
     }
 }
+
+/// Pause before the next accept after the system has refused to give a connection (spec/12-relay.md
+/// section 7.2).
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// Maximum number of connections that the system keeps until the relay accepts them, unless its own
 /// limit is lower. A connection of a burst that finds no place waits until TCP tries again, for a

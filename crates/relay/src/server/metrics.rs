@@ -1,9 +1,8 @@
 //! The metrics of a running relay, and the socket on which they are read (spec/12-relay.md section
 //! 10.2).
 
-use super::ACCEPT_PAUSE;
 use super::connection::Connection;
-use super::listeners::Listeners;
+use super::listeners::{ACCEPT_PAUSE, Listeners};
 use super::pages;
 use super::peeked_stream::PeekedStream;
 use super::relay::Relay;

@@ -1,10 +1,9 @@
 //! Answers to clients while the store is being opened: the port is open, `/health` says that the
 //! process lives, and every other request is told to come again soon.
 
-use super::ACCEPT_PAUSE;
 use super::arrival::refuse;
 use super::connection::Connection;
-use super::listeners::{Listeners, Peer};
+use super::listeners::{ACCEPT_PAUSE, Listeners, Peer};
 use super::paths::path;
 use super::peeked_stream::{PeekedStream, read_proxy_header};
 use super::status::ALIVE;
