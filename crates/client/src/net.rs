@@ -8,6 +8,7 @@ mod dial;
 mod drive;
 mod errand;
 mod fetch;
+mod follow;
 mod moved;
 mod progress;
 mod publish;

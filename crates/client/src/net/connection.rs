@@ -3,6 +3,7 @@
 use super::{
     clock::ClientClock,
     days::HeardDay,
+    follow::Opening,
     moved::Moved,
     shared::Shared,
     transport::{
@@ -17,7 +18,7 @@ use deaddrop_engine::conversation::{
 };
 use deaddrop_link::MAX_RECORD_LEN;
 use deaddrop_websocket::{Ahead, Pace, STALL_MS, WRITE_STALLS};
-use deaddrop_wire::{ClientToken, Item, RelayAddress};
+use deaddrop_wire::{ClientToken, Item, RelayAddress, RelayUrl};
 use std::time::Duration;
 use tokio::time::{sleep_until, timeout};
 
@@ -28,6 +29,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// one record of the largest size. Above it the link is not read, so a relay that reads no answers
 /// cannot fill the memory.
 const MAX_UNSENT_REPLIES: usize = 262_144;
+
+/// Maximum time for sending what is queued and a close frame when a link ends.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A link with its connection and the watch on its progress.
 pub(crate) struct Connection {
@@ -66,9 +70,10 @@ impl Connection {
     }
 
     /// Does the same as [`open`](Self::open) in a turn that was taken before, and with this
-    /// exception from the rule about private addresses. Fails with [`ConnectError::Down`] if the
-    /// link is not open [`Config::patience`](crate::Config::patience) after the call. The turn ends
-    /// when this returns.
+    /// exception from the rule about private addresses. Follows the relay if it has moved, and
+    /// stores nothing about it. Fails with [`ConnectError::Down`] if the link is not open
+    /// [`Config::patience`](crate::Config::patience) after the call, or after the relay has named
+    /// another place. The turn ends when this returns.
     pub(crate) async fn open_in(
         turn: Turn,
         shared: &Shared,
@@ -77,13 +82,8 @@ impl Connection {
         consent: Consent,
         moved: &Moved,
     ) -> Result<Self, ConnectError> {
-        shared.transport.check(relay)?;
-        let connecting = Box::pin(connect(shared, relay, token, consent, moved));
-        let connected = timeout(shared.config.patience, connecting).await.unwrap_or(Err(ConnectError::Down));
-        if connected.is_ok() {
-            turn.note_opened();
-        }
-        connected
+        let opening = Opening { shared, relay, token: &token, consent, moved };
+        opening.open(relay, turn).await.map(|(connection, _)| connection)
     }
 
     /// Queues items in their order. They are sent while [`receive`](Self::receive),
@@ -214,23 +214,32 @@ impl Connection {
 
     /// Sends what is queued and a close frame, and waits for that at most a second.
     pub(crate) async fn close(self) {
-        let _ = timeout(Duration::from_secs(1), self.stream.close()).await;
+        let _ = timeout(GOODBYE, self.stream.close()).await;
     }
 }
 
-async fn connect(
-    shared: &Shared,
-    relay: &RelayAddress,
-    token: ClientToken,
+/// The result of dialling one place of a relay.
+pub(super) enum Dialled {
+    /// The link is open.
+    Open(Box<Connection>),
+    /// The relay has proved its identity and has moved to this URL.
+    Moved(RelayUrl),
+}
+
+/// Connects to one place of a relay, and makes the handshake.
+pub(super) async fn dial(
+    link: &Opening<'_>,
+    place: &RelayAddress,
     consent: Consent,
-    moved: &Moved,
-) -> Result<Connection, ConnectError> {
+) -> Result<Dialled, ConnectError> {
+    let Opening { shared, relay, token, moved, .. } = *link;
     let clock = shared.clock;
-    let (mut opening, mut first) = LinkOpening::begin(relay.fingerprint(), token, &mut SystemRandom);
+    let token = ClientToken::from_bytes(*token.as_bytes());
+    let (mut opening, mut first) = LinkOpening::begin(place.fingerprint(), token, &mut SystemRandom);
     let reach = || shared.look(Engine::reach).ok();
     // Once more when the relay asks for a cookie.
     loop {
-        let target = Destination { relay, consent, reach: &reach };
+        let target = Destination { relay: place, consent, reach: &reach };
         let connected = shared.transport.open_stream(target, MAX_HANDSHAKE_MESSAGE).await?;
         let ConnectedStream { mut stream, address } = connected;
         moved.note();
@@ -247,6 +256,10 @@ async fn connect(
                 OpeningStep::Send(message) => {
                     stream.send(message, 0);
                     stream.set_max_message(MAX_RECORD_LEN);
+                }
+                OpeningStep::Moved(url) => {
+                    let _ = timeout(GOODBYE, stream.close()).await;
+                    return Ok(Dialled::Moved(url));
                 }
                 OpeningStep::Opened { link, items, replies } => {
                     let is_own = shared.look(|engine| engine.is_own_relay(relay)).unwrap_or(false);
@@ -265,7 +278,7 @@ async fn connect(
                         _heard_day: heard_day,
                     };
                     connection.send(&replies).map_err(|LinkClosed| ConnectError::Down)?;
-                    return Ok(connection);
+                    return Ok(Dialled::Open(Box::new(connection)));
                 }
             }
         }
