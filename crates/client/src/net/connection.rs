@@ -3,17 +3,15 @@
 use super::{
     clock::ClientClock,
     days::HeardDay,
-    follow::Opening,
     moved::Moved,
     shared::Shared,
     transport::{
         ConnectedStream, Consent, Destination, MessageStream, StreamEvent, next_event, next_message,
     },
-    turns::Turn,
 };
 use crate::{engine::Engine, random::SystemRandom};
 use deaddrop_engine::conversation::{
-    ConnectError, Haste, LineState, Link, LinkClosed, LinkInfo, LinkOpening, MAX_HANDSHAKE_MESSAGE, Moment,
+    ConnectError, LineState, Link, LinkClosed, LinkInfo, LinkOpening, MAX_HANDSHAKE_MESSAGE, Moment,
     OpeningStep,
 };
 use deaddrop_link::MAX_RECORD_LEN;
@@ -54,38 +52,6 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Waits for a turn to open a link ([`Turn`]), connects, sends the link's Hello
-    /// ([`Item::Hello`]), and awaits the relay's. `token` lets the relay know an earlier connection
-    /// of this client; zeros name none. Progress is noted in `moved`. The wait for the turn has no
-    /// limit.
-    pub(crate) async fn open(
-        shared: &Shared,
-        relay: &RelayAddress,
-        token: ClientToken,
-        moved: &Moved,
-    ) -> Result<Self, ConnectError> {
-        shared.transport.check(relay)?;
-        let turn = shared.turns.take(relay, Haste::Background, moved).await;
-        Self::open_in(turn, shared, relay, token, Consent::Rule, moved).await
-    }
-
-    /// Does the same as [`open`](Self::open) in a turn that was taken before, and with this
-    /// exception from the rule about private addresses. Follows the relay if it has moved, and
-    /// stores nothing about it. Fails with [`ConnectError::Down`] if the link is not open
-    /// [`Config::patience`](crate::Config::patience) after the call, or after the relay has named
-    /// another place. The turn ends when this returns.
-    pub(crate) async fn open_in(
-        turn: Turn,
-        shared: &Shared,
-        relay: &RelayAddress,
-        token: ClientToken,
-        consent: Consent,
-        moved: &Moved,
-    ) -> Result<Self, ConnectError> {
-        let opening = Opening { shared, relay, token: &token, consent, moved };
-        opening.open(relay, turn).await.map(|(connection, _)| connection)
-    }
-
     /// Queues items in their order. They are sent while [`receive`](Self::receive),
     /// [`proceed`](Self::proceed) or [`close`](Self::close) is awaited.
     pub(crate) fn send(&mut self, items: &[Item]) -> Result<(), LinkClosed> {
@@ -218,6 +184,20 @@ impl Connection {
     }
 }
 
+/// The properties of a link that is being opened, wherever its relay is.
+pub(super) struct Opening<'a> {
+    pub(super) shared: &'a Shared,
+    /// The address for which the link is opened.
+    pub(super) relay: &'a RelayAddress,
+    /// The token that lets the relay know an earlier connection of this client; zeros name none.
+    pub(super) token: &'a ClientToken,
+    /// The exception from the rule about private addresses at the first place. Others have none: a
+    /// relay has named them, not the user.
+    pub(super) consent: Consent,
+    /// The record in which progress is noted.
+    pub(super) moved: &'a Moved,
+}
+
 /// The result of dialling one place of a relay.
 pub(super) enum Dialled {
     /// The link is open.
@@ -226,7 +206,8 @@ pub(super) enum Dialled {
     Moved(RelayUrl),
 }
 
-/// Connects to one place of a relay, and makes the handshake.
+/// Connects to one place of a relay, sends the link's Hello ([`Item::Hello`]), and awaits the
+/// relay's.
 pub(super) async fn dial(
     link: &Opening<'_>,
     place: &RelayAddress,

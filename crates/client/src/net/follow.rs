@@ -3,7 +3,7 @@
 //! 6.5).
 
 use super::{
-    connection::{Connection, Dialled, dial},
+    connection::{Connection, Dialled, Opening, dial},
     moved::Moved,
     shared::Shared,
     transport::Consent,
@@ -52,26 +52,26 @@ pub(super) async fn open(
     Err(failed.unwrap_or(ConnectError::Down))
 }
 
-/// The properties of a link that is being opened, wherever its relay is.
-pub(super) struct Opening<'a> {
-    pub(super) shared: &'a Shared,
-    /// The address for which the link is opened.
-    pub(super) relay: &'a RelayAddress,
-    pub(super) token: &'a ClientToken,
-    /// The exception from the rule about private addresses at the first place. Others have none: a
-    /// relay has named them, not the user.
-    pub(super) consent: Consent,
-    pub(super) moved: &'a Moved,
+/// Opens the link of an errand, in a turn that was taken before. Follows the relay if it has moved,
+/// and stores nothing about it. Fails with [`ConnectError::Down`] if the link is not open
+/// [`Config::patience`](crate::Config::patience) after the call, or after the relay has named
+/// another place. The turn ends when this returns.
+pub(super) async fn open_errand(
+    turn: Turn,
+    shared: &Shared,
+    relay: &RelayAddress,
+    consent: Consent,
+    moved: &Moved,
+) -> Result<Connection, ConnectError> {
+    let token = ClientToken::from_bytes([0; 16]);
+    let opening = Opening { shared, relay, token: &token, consent, moved };
+    opening.open(relay, turn).await.map(|(connection, _)| connection)
 }
 
 impl Opening<'_> {
     /// Opens the link in a turn for `place` that was taken before. Each place that the relay names
     /// has a turn of its own, and [`Config::patience`](crate::Config::patience) from there.
-    pub(super) async fn open(
-        &self,
-        place: &RelayAddress,
-        turn: Turn,
-    ) -> Result<(Connection, Following), ConnectError> {
+    async fn open(&self, place: &RelayAddress, turn: Turn) -> Result<(Connection, Following), ConnectError> {
         let mut following = Following::begin(place.clone());
         let (mut turn, mut consent) = (turn, self.consent);
         loop {
