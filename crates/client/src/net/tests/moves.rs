@@ -29,7 +29,9 @@ async fn what_a_reading_link_is_told_is_not_used_by_a_putting_link() {
     for _ in 0..3 {
         let puts = putters.heard("put").len();
         world.send("hello").await;
+        let begin = Instant::now();
         while putters.heard("put").len() == puts {
+            assert!(begin.elapsed() < seconds(60), "the text leaves by the putting link's place");
             sleep(Duration::from_millis(10)).await;
         }
         // The putting link ends, and the next one is a new one.
@@ -76,7 +78,9 @@ async fn a_relay_that_goes_back_is_found_at_its_old_place() {
     let world = World::new(&own.address, &relay.address).await;
     world.supervise();
     world.send("one").await;
+    let begin = Instant::now();
     while new.heard("put").is_empty() {
+        assert!(begin.elapsed() < seconds(60));
         sleep(Duration::from_millis(10)).await;
     }
     sleep(seconds(100)).await;
