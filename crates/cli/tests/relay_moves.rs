@@ -223,6 +223,9 @@ async fn a_relay_moves_in_the_middle_of_a_talk() {
     world.check(5).await;
     let moved = [(old.to_string(), new.address.to_string())];
     assert_eq!((world.ada.moves(), world.ben.moves()), (moved.to_vec(), moved.to_vec()));
+    // A question, too.
+    let about = world.ada.client().ask_about(&old).await.unwrap();
+    assert!(about.starts_with(r#"{"version":""#), "{about}");
     // An invite from before the move leads to the new place.
     let mut elsewhere = Host::new(9).await;
     elsewhere.serve(9, &world.folder.path().join("other")).await;

@@ -22,7 +22,7 @@ mod tcp;
 mod transport;
 mod turns;
 
-pub(crate) use fetch::fetch_bundle;
+pub(crate) use fetch::{ask_about, fetch_bundle};
 pub(crate) use progress::{Dated, Moving};
 pub(crate) use publish::make_invite;
 #[cfg(all(test, target_os = "linux"))]
