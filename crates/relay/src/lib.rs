@@ -13,6 +13,7 @@
 //! | [`store`], [`kept`] | the port of the store, and the store over memory or `deaddrop-shred` |
 //! | [`data_dir`] | the operator's directory: configuration, keys, store |
 //! | [`inspect`] | everything that an operator can know |
+//! | [`moving`] | the move of a relay to another host |
 //! | [`selftest`] | the proof, on the own disk, that what was confirmed is gone |
 //! | [`mod@bench`] | the measurement behind `deaddrop-relay bench` |
 //!
@@ -60,6 +61,7 @@ pub mod limits;
 mod logging;
 mod mailboxes;
 mod memory;
+pub mod moving;
 mod names;
 mod notices;
 pub mod proxy;
