@@ -113,10 +113,14 @@ pub enum DataDirError {
     #[error("this is no relay's directory; run `deaddrop-relay init --data DIR` first")]
     NotInitialised,
     /// The directory was prepared for an import, which has not been made.
-    #[error("this directory waits for an import; run `deaddrop-relay import --data DIR FILE` with the file that the old host exported")]
+    #[error(
+        "this directory waits for an import; run `deaddrop-relay import --data DIR FILE` with the file that the old host exported"
+    )]
     AwaitsImport,
     /// The relay has moved to another host, so its store is not served or changed any more.
-    #[error("this relay has moved to another host, so its store is not used any more; `deaddrop-relay check --data DIR` says more")]
+    #[error(
+        "this relay has moved to another host, so its store is not used any more; `deaddrop-relay check --data DIR` says more"
+    )]
     Moved,
     /// The system does not let this user read the directory or a file of it.
     #[error("this user may not read the relay's directory; run the command as the user that made it")]

@@ -38,7 +38,8 @@ const INSTEAD: &str = "\
 pub(super) fn run(arguments: BackupArguments) -> Result<ExitCode, Failure> {
     let BackupArguments { data, json } = arguments;
     DataDir::at(&data).identity()?;
-    let instead = INSTEAD.replace("IDENTITY", &data.join(crate::data_dir::IDENTITY_KEY).display().to_string());
+    let instead =
+        INSTEAD.replace("IDENTITY", &data.join(crate::data_dir::IDENTITY_KEY).display().to_string());
     if json {
         say(json!({ "backup": "refused", "reason": REASON, "instead": instead }))?;
         return Ok(ExitCode::FAILURE);

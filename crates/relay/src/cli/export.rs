@@ -1,8 +1,8 @@
 //! `export`: moves a relay to another host, the part of the old host.
 
+use super::core_dump;
 use super::moved::{date_hint, tell_progress};
 use super::terminal::{Failure, complain, say, system_random};
-use super::core_dump;
 use crate::data_dir::DataDir;
 use crate::moving::{Exported, MovedMark, TransferKey, confirm, export};
 use clap::Args;
@@ -75,7 +75,8 @@ fn read_key(argument: &str) -> Result<TransferKey, Failure> {
         None if argument == "-" => read(&mut io::stdin()),
         None => Ok(argument.to_owned()),
     };
-    let text = text.map_err(|error| Failure::Say(format!("the key cannot be read from {argument}: {error}")))?;
+    let text =
+        text.map_err(|error| Failure::Say(format!("the key cannot be read from {argument}: {error}")))?;
     Ok(text.parse()?)
 }
 
@@ -89,9 +90,12 @@ fn send(
     let mut rng = system_random()?;
     let exported = export(data, key, out, abandoned, &mut rng, &mut tell_progress("exported"))?;
     let Exported { mark: MovedMark { url, key, .. }, records, bytes, damaged } = &exported;
+    let url = url.as_str();
     let until = exported.mark.serve_until();
     if *damaged > 0 {
-        complain(&format!("{damaged} records are damaged on this disk, and what they held is lost: they are not in the file"));
+        complain(&format!(
+            "{damaged} records are damaged on this disk, and what they held is lost: they are not in the file"
+        ));
     }
     if json {
         say(json!({
@@ -120,7 +124,9 @@ fn finish(data: &DataDir, receipt: &str, json: bool) -> Result<ExitCode, Failure
     let mark = confirm(data, receipt, &mut tell_progress("overwritten"))?;
     let until = mark.serve_until();
     if json {
-        say(json!({ "store": "destroyed", "moved_to": mark.url, "serve_until": until.to_string() }))?;
+        say(
+            json!({ "store": "destroyed", "moved_to": mark.url.as_str(), "serve_until": until.to_string() }),
+        )?;
     } else {
         say(format_args!(
             "the store of this directory and its key are overwritten and removed\n\

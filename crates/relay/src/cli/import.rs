@@ -6,6 +6,7 @@ use super::terminal::{Failure, say, system_random};
 use crate::data_dir::DataDir;
 use crate::moving::{Imported, TakenLimits, import, prepare, show_receipt};
 use clap::Args;
+use deaddrop_wire::RelayUrl;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -52,7 +53,11 @@ pub(super) fn run(arguments: ImportArguments) -> Result<ExitCode, Failure> {
 }
 
 fn make_key(data: &DataDir, url: &str, json: bool) -> Result<ExitCode, Failure> {
+    let url = &RelayUrl::new(url).map_err(|_| {
+        Failure::Say("--url is not one of a relay: wss://HOST/ or ws://HOST:PORT/".to_owned())
+    })?;
     let key = prepare(data, url, &mut system_random()?)?;
+    let url = url.as_str();
     if json {
         say(json!({ "key": key.to_string(), "key_hash": key.hash().to_string(), "url": url }))?;
     } else {
@@ -70,6 +75,7 @@ fn make_key(data: &DataDir, url: &str, json: bool) -> Result<ExitCode, Failure> 
 fn take(data: &DataDir, file: &Path, max_mib: Option<u32>, json: bool) -> Result<ExitCode, Failure> {
     let imported = import(data, file, max_mib, &mut system_random()?, &mut tell_progress("imported"))?;
     let Imported { fingerprint, receipt, url, records, bytes, needs_token, limits } = &imported;
+    let url = url.as_str();
     let (limits, are_taken) = match limits {
         TakenLimits::Taken(limits) => (limits, true),
         TakenLimits::Unknown(limits) => (limits, false),
@@ -107,6 +113,10 @@ fn take(data: &DataDir, file: &Path, max_mib: Option<u32>, json: bool) -> Result
 
 fn repeat_receipt(data: &DataDir, json: bool) -> Result<ExitCode, Failure> {
     let receipt = show_receipt(data)?.to_string();
-    if json { say(json!({ "receipt": receipt }))? } else { say(receipt)? }
+    if json {
+        say(json!({ "receipt": receipt }))?
+    } else {
+        say(receipt)?
+    }
     Ok(ExitCode::SUCCESS)
 }

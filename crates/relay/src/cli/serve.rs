@@ -1,5 +1,6 @@
 //! `serve`: runs the relay.
 
+use super::moved;
 use super::service_manager::{self, HandedSockets, ServiceState};
 use super::signals::Signals;
 use super::terminal::{Failure, complain, say, system_random};
@@ -7,6 +8,7 @@ use super::{core_dump, open_files};
 use crate::clock::Clock;
 use crate::data_dir::{CreateToken, DataDir, RelayConfig};
 use crate::kept::KeptStore;
+use crate::moving::MovedMark;
 use crate::proxy::{Proxies, ProxyName};
 use crate::random::SystemRandom;
 use crate::server::{Listeners, Server, ServerEnd, answer_until};
@@ -77,10 +79,18 @@ pub(super) fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> {
     settings.url = arguments.url.or(settings.url);
     settings.trust_clock |= arguments.trust_clock;
     settings.proxies.extend(arguments.proxies);
-    serve(&data, settings, arguments.volatile, arguments.json)
+    let moved = moved::before_serving(&data)?;
+    serve(&data, settings, moved, arguments.volatile, arguments.json)
 }
 
-fn serve(data: &DataDir, mut config: RelayConfig, volatile: bool, json: bool) -> Result<ExitCode, Failure> {
+/// Serves the relay, or only its new URL if it has moved.
+fn serve(
+    data: &DataDir,
+    mut config: RelayConfig,
+    moved: Option<MovedMark>,
+    volatile: bool,
+    json: bool,
+) -> Result<ExitCode, Failure> {
     let sockets = HandedSockets::take()?;
     if !core_dump::forbid() {
         complain(
@@ -105,9 +115,10 @@ fn serve(data: &DataDir, mut config: RelayConfig, volatile: bool, json: bool) ->
         .enable_all()
         .build()
         .map_err(|_| Failure::Say("the system gives no threads; raise its limit".to_owned()))?;
-    let ended = if volatile {
+    let ended = if volatile || moved.is_some() {
         let store = KeptStore::in_memory(limits, &mut rng);
-        runtime.block_on(listen(async { Ok(store) }, identity, config, sockets, json, rng))
+        let moved = moved.map(|mark| (data.clone(), mark));
+        runtime.block_on(listen(async { Ok(store) }, identity, config, sockets, moved, json, rng))
     } else {
         let (data, mut random) = (data.clone(), system_random()?);
         let open = async {
@@ -115,7 +126,7 @@ fn serve(data: &DataDir, mut config: RelayConfig, volatile: bool, json: bool) ->
             let fault = "the store could not be opened: a fault of the program (see the log)";
             Ok(opened.map_err(|_| Failure::Say(fault.to_owned()))??)
         };
-        runtime.block_on(listen(open, identity, config, sockets, json, rng))
+        runtime.block_on(listen(open, identity, config, sockets, None, json, rng))
     };
     match ended? {
         ServerEnd::Asked => Ok(ExitCode::SUCCESS),
@@ -127,12 +138,14 @@ fn serve(data: &DataDir, mut config: RelayConfig, volatile: bool, json: bool) ->
 }
 
 /// Opens the sockets, answers "starting" until `open` has opened the store, and then serves until
-/// the relay ends.
+/// the relay ends. If it has moved, `moved` is its directory with the mark, and its links are told
+/// the new URL alone.
 async fn listen<S: Store>(
     open: impl Future<Output = Result<S, Failure>>,
     identity: RelayIdentity,
     config: &RelayConfig,
     sockets: HandedSockets,
+    moved: Option<(DataDir, MovedMark)>,
     json: bool,
     mut rng: SystemRandom,
 ) -> Result<ServerEnd, Failure> {
@@ -145,10 +158,15 @@ async fn listen<S: Store>(
     let proxies = Proxies::new(config.proxies.clone(), config.proxy_protocol);
     let opened = answer_until(&listeners, certificate.as_ref(), &proxies, open).await;
     let store = opened.map_err(|error| Failure::Say(error.to_string()))??;
-    let clock = Clock::start(store.census().calendar, config.trust_clock)
-        .map_err(|error| Failure::Say(error.to_string()))?;
-    let shared =
+    let calendar = moved.as_ref().map(|(_, mark)| mark.calendar).or(store.census().calendar);
+    let clock =
+        Clock::start(calendar, config.trust_clock).map_err(|error| Failure::Say(error.to_string()))?;
+    let mut shared =
         SessionContext::new(config.limits.clone(), config.create_token.as_ref().map(CreateToken::expose));
+    if let Some((data, mark)) = moved {
+        shared = shared.with_moved_to(mark.url);
+        tokio::spawn(moved::watch(data, clock.clone()));
+    }
     let server = Server::new(listeners, store, identity, shared, clock, proxies, &mut rng);
     let local = server.address().ok();
     let url = match (&config.url, local) {

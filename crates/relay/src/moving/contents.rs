@@ -93,9 +93,9 @@ impl Head {
         let bytes = u64::from_le_bytes(array(from)?);
         let mut limits = vec![0; usize::from(u16::from_le_bytes(array(from)?))];
         let has_sizes = (1..=256).contains(&segment_mib)
-            && max_mib.checked_div(segment_mib).is_some_and(|segments| {
-                (RESERVED_SEGMENTS + 1..=MAX_SEGMENTS).contains(&segments)
-            });
+            && max_mib
+                .checked_div(segment_mib)
+                .is_some_and(|segments| (RESERVED_SEGMENTS + 1..=MAX_SEGMENTS).contains(&segments));
         // the form of the head.
         if flags > NEEDS_TOKEN || !has_sizes || limits.len() > MAX_LIMITS {
             return Err(MoveError::Malformed);
@@ -125,13 +125,8 @@ pub(super) enum Frame {
 /// Encodes the frame of a record without its body, which follows.
 pub(super) fn encode_record(entry: &Entry) -> [u8; 33] {
     let mut frame = [0; 33];
-    let parts: [&[u8]; 5] = [
-        &[RECORD],
-        &entry.key.0,
-        &entry.meta,
-        &entry.expiry_day.to_le_bytes(),
-        &entry.length.to_le_bytes(),
-    ];
+    let parts: [&[u8]; 5] =
+        [&[RECORD], &entry.key.0, &entry.meta, &entry.expiry_day.to_le_bytes(), &entry.length.to_le_bytes()];
     for (place, byte) in frame.iter_mut().zip(parts.into_iter().flatten()) {
         *place = *byte;
     }

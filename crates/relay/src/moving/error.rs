@@ -23,9 +23,6 @@ pub enum MoveError {
     /// The text is no transfer key, or was changed on its way.
     #[error("this is not a whole transfer key; copy all of the line that `import --prepare` printed")]
     NotAKey,
-    /// The URL is not one of a relay.
-    #[error("the URL is not one of a relay: wss://HOST/ or ws://HOST:PORT/")]
-    BadUrl,
     /// The file `moved.json` is damaged.
     #[error("moved.json is damaged, and the relay is not served without it; restore that file")]
     BadMark,
@@ -64,7 +61,9 @@ pub enum MoveError {
     )]
     FileExists,
     /// The file system has too little free space.
-    #[error("the file system has {free_mib} MiB of free space, and this takes about {needed_mib} MiB; free some space")]
+    #[error(
+        "the file system has {free_mib} MiB of free space, and this takes about {needed_mib} MiB; free some space"
+    )]
     Space {
         /// MiB of free space.
         free_mib: u64,
@@ -99,16 +98,22 @@ pub enum MoveError {
     #[error("this file is sealed to another key than the one of this directory")]
     OtherKey,
     /// The file is damaged or cut off.
-    #[error("the file is damaged or not whole, so nothing of it was used; copy it again, or export it again to the same key")]
+    #[error(
+        "the file is damaged or not whole, so nothing of it was used; copy it again, or export it again to the same key"
+    )]
     Damaged,
     /// The file has a form that this version does not know.
     #[error("the file was made by a newer version of this program; use that version here, too")]
     NewerVersion,
     /// The file was sealed as it must be, and its contents are malformed.
-    #[error("the contents of the file are malformed, so nothing of it was used; export again with a sound program")]
+    #[error(
+        "the contents of the file are malformed, so nothing of it was used; export again with a sound program"
+    )]
     Malformed,
     /// The new store has no room for all records.
-    #[error("the store or its disk has no room for all records; free some space, or allow a larger store with --max-mib")]
+    #[error(
+        "the store or its disk has no room for all records; free some space, or allow a larger store with --max-mib"
+    )]
     StoreFull,
     /// The disk is full.
     #[error("the disk is full; free some space, and run the command again")]

@@ -105,7 +105,7 @@ fn new_mark(store: &Shred<FileDisk>, entries: &[Entry], key: &TransferKey) -> Mo
     let stored = crate::inspect::calendar(&store.reader());
     let today = system_day();
     MovedMark {
-        url: key.url().to_owned(),
+        url: key.url().clone(),
         key: key.hash(),
         moved_on: today,
         calendar: stored.unwrap_or(Calendar { day: today, expires_from: Day::from_number(0) }),
@@ -132,7 +132,9 @@ fn next_mark(
     match abandoned {
         Some(text) if before.key.has_text(text) => Ok(MovedMark { calendar: before.calendar, ..fresh }),
         Some(_) => Err(MoveError::NotAbandoned),
-        None => Err(MoveError::OtherTarget { hash: before.key.to_string(), url: before.url }),
+        None => {
+            Err(MoveError::OtherTarget { hash: before.key.to_string(), url: before.url.as_str().to_owned() })
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::data_dir::{
 use crate::limits::Limits;
 use deaddrop_link::RelayIdentity;
 use deaddrop_shred::{Batch, CommitError, FileDisk, Record, Shred};
-use deaddrop_wire::Fingerprint;
+use deaddrop_wire::{Fingerprint, RelayUrl};
 use rand::CryptoRng;
 use std::fs::{File, TryLockError};
 use std::io::{BufReader, Write};
@@ -41,7 +41,7 @@ pub struct Imported {
     /// The receipt with which the old host destroys its store.
     pub receipt: Receipt,
     /// URL at which the relay must serve now.
-    pub url: String,
+    pub url: RelayUrl,
     /// Number of records: mailboxes, blobs, and few others.
     pub records: u64,
     /// Number of bytes of their bodies.
@@ -91,8 +91,7 @@ pub fn import(
         Err(TryLockError::Error(error)) => return Err(error.into()),
     }
     if is_done {
-        // A process was killed between its commit and the destruction of the key.
-        destroy(&key_path)?;
+        finish_import(data)?;
         return Err(MoveError::AlreadyImported);
     }
     clear(data, tell)?;
@@ -104,6 +103,15 @@ pub fn import(
     destroy(&key_path)?;
     drop(lock);
     Ok(imported)
+}
+
+/// Destroys the one-time key of an import that was interrupted after its commit. Does nothing if there
+/// is none.
+///
+/// # Errors
+/// Fails with [`MoveError`] when the disk fails.
+pub fn finish_import(data: &DataDir) -> Result<(), MoveError> {
+    if is_there(&data.path().join(CONFIG))? { destroy(&data.path().join(IMPORT_KEY)) } else { Ok(()) }
 }
 
 /// Returns the receipt of the import into this directory.
@@ -140,7 +148,7 @@ fn build(
     write_private(data.path().join(STORE_KEY), head.store_key.expose())?;
     let key = secret.key();
     write_private(data.path().join(IMPORTED), key.hash().to_hex().as_bytes())?;
-    let (config, limits) = new_config(key.url(), head.limits);
+    let (config, limits) = new_config(key.url().as_str(), head.limits);
     write_private(with_ending(&data.path().join(CONFIG), ".new"), config.as_bytes())?;
     rename(&unfinished, &data.store_path())?;
     sync_directory(data.path())?;
@@ -148,7 +156,7 @@ fn build(
     Ok(Imported {
         fingerprint: *RelayIdentity::from_seed(&head.seed).fingerprint(),
         receipt: Receipt::of(&head.seed, &key.hash()),
-        url: key.url().to_owned(),
+        url: key.url().clone(),
         records,
         bytes,
         needs_token: head.needs_token,

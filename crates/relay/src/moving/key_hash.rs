@@ -64,7 +64,8 @@ mod tests {
         let hash = KeyHash(std::array::from_fn(|n| u8::try_from(n).unwrap() | 0xa0));
         assert_eq!(hash.to_string(), "a0a1-a2a3-a4a5-a6a7-a8a9");
         assert!(hash.has_text(" A0A1-a2a3-a4a5-a6a7-a8a9\n") && hash.has_text("a0a1a2a3a4a5a6a7a8a9"));
-        for other in ["a0a1-a2a3-a4a5-a6a7-a8aa", "a0a1-a2a3-a4a5-a6a7", "", "a0a1-a2a3-a4a5-a6a7-a8a9-aaab"] {
+        for other in ["a0a1-a2a3-a4a5-a6a7-a8aa", "a0a1-a2a3-a4a5-a6a7", "", "a0a1-a2a3-a4a5-a6a7-a8a9-aaab"]
+        {
             assert!(!hash.has_text(other), "{other}");
         }
         assert_eq!(KeyHash::from_hex(&hash.to_hex()), Some(hash));

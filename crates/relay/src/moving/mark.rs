@@ -3,10 +3,9 @@
 use super::error::MoveError;
 use super::files::{read_bounded, replace};
 use super::key_hash::KeyHash;
-use super::transfer_key::is_url;
 use crate::clock::Calendar;
 use crate::data_dir::{CONFIG, DataDir, MOVED};
-use deaddrop_wire::Day;
+use deaddrop_wire::{Day, RelayUrl};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 
@@ -25,7 +24,7 @@ const MAX_LEN: usize = 4_096;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MovedMark {
     /// URL at which the new host serves.
-    pub url: String,
+    pub url: RelayUrl,
     /// Hash of the key to which the relay was exported.
     pub key: KeyHash,
     /// Day of the export, by the system's clock.
@@ -89,7 +88,7 @@ impl MovedMark {
     fn encode(&self) -> Vec<u8> {
         let stored = Stored {
             version: VERSION,
-            url: self.url.clone(),
+            url: self.url.as_str().to_owned(),
             key: self.key.to_hex(),
             moved_on: self.moved_on.to_string(),
             day: self.calendar.day.to_string(),
@@ -108,9 +107,10 @@ impl MovedMark {
         }
         let stored: Stored = serde_json::from_slice(bytes).ok()?;
         // the form of the mark.
-        if stored.version != VERSION || !is_url(&stored.url) {
+        if stored.version != VERSION {
             return None;
         }
+        let url = RelayUrl::new(&stored.url).ok()?;
         let day = |text: &str| text.parse::<Day>().ok();
         Some(Self {
             key: KeyHash::from_hex(&stored.key)?,
@@ -118,7 +118,7 @@ impl MovedMark {
             calendar: Calendar { day: day(&stored.day)?, expires_from: day(&stored.expires_from)? },
             last_day: day(&stored.last_day)?,
             confirmed: stored.confirmed,
-            url: stored.url,
+            url,
         })
     }
 }
@@ -130,7 +130,7 @@ mod tests {
 
     fn sample() -> MovedMark {
         MovedMark {
-            url: "wss://new.example/".to_owned(),
+            url: RelayUrl::new("wss://new.example/").unwrap(),
             key: KeyHash([7; 32]),
             moved_on: Day::from_number(20_786),
             calendar: Calendar { day: Day::from_number(20_786), expires_from: Day::from_number(0) },

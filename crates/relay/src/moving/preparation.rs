@@ -4,6 +4,7 @@ use super::error::MoveError;
 use super::files::{read_bounded, replace, with_ending};
 use super::transfer_key::{MAX_SECRET_LEN, TransferKey, TransferSecret};
 use crate::data_dir::{DataDir, DataDirError, IMPORT_KEY, make_directory};
+use deaddrop_wire::RelayUrl;
 use rand::CryptoRng;
 use std::ffi::OsStr;
 use std::fs;
@@ -17,7 +18,7 @@ use std::fs;
 /// cannot be written.
 pub fn prepare(
     data: &DataDir,
-    url: &str,
+    url: &RelayUrl,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<TransferKey, MoveError> {
     let path = data.path().join(IMPORT_KEY);
@@ -33,7 +34,7 @@ pub fn prepare(
         let key = secret.key();
         return if key.url() == url { Ok(key) } else { Err(MoveError::OtherUrl) };
     }
-    let secret = TransferSecret::generate(url, rng)?;
+    let secret = TransferSecret::generate(url.clone(), rng);
     replace(&path, &secret.to_bytes())?;
     Ok(secret.key())
 }

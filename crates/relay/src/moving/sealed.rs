@@ -64,8 +64,7 @@ impl<W: Write> Sealer<W> {
         let fresh = x25519::SecretKey::generate(rng);
         let point = fresh.diffie_hellman(&key.x25519).map_err(|_| MoveError::NotAKey)?;
         let (ciphertext, encapsulated) = key.kem.encapsulate(rng);
-        let head =
-            [&MAGIC[..], &key.hash().0, fresh.public_key().as_bytes(), &ciphertext].concat();
+        let head = [&MAGIC[..], &key.hash().0, fresh.public_key().as_bytes(), &ciphertext].concat();
         to.write_all(&head)?;
         let key = ChunkKey::derive_from(&point, &encapsulated, &head);
         // One allocation for all chunks, so that no copy of a chunk is left behind.
@@ -93,8 +92,7 @@ impl<W: Write> Sealer<W> {
     }
 
     fn seal(&mut self, is_last: bool) -> Result<(), MoveError> {
-        let tag =
-            aead::seal_in_place(self.key.expose(), &nonce(self.number, is_last), &[], &mut self.buffer);
+        let tag = aead::seal_in_place(self.key.expose(), &nonce(self.number, is_last), &[], &mut self.buffer);
         self.to.write_all(&self.buffer)?;
         self.to.write_all(&tag)?;
         self.buffer.clear();
@@ -172,8 +170,13 @@ impl<R: BufRead> Opener<R> {
         let tag = self.buffer.last_chunk::<TAG_LEN>().copied().ok_or(MoveError::Damaged)?;
         let length = self.buffer.len().saturating_sub(TAG_LEN);
         self.buffer.truncate(length);
-        let opened =
-            aead::open_in_place(self.key.expose(), &nonce(self.number, self.is_last), &[], &mut self.buffer, &tag);
+        let opened = aead::open_in_place(
+            self.key.expose(),
+            &nonce(self.number, self.is_last),
+            &[],
+            &mut self.buffer,
+            &tag,
+        );
         // each chunk opens at its place, and the last one alone says that it is the last.
         if opened.is_err() || length == 0 {
             self.buffer.clear();

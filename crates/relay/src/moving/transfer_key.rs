@@ -6,7 +6,7 @@ use super::key_hash::KeyHash;
 use crate::labels;
 use data_encoding::BASE64URL_NOPAD;
 use deaddrop_primitives::{assert_secret, hash::sha256, kem, x25519};
-use deaddrop_wire::{Fingerprint, RelayAddress, limits::MAX_URL};
+use deaddrop_wire::{RelayUrl, limits::MAX_URL};
 use rand::CryptoRng;
 use std::fmt;
 use std::str::FromStr;
@@ -34,14 +34,14 @@ pub(super) const MAX_SECRET_LEN: usize = 1 + x25519::KEY_LEN + kem::SEED_LEN + M
 pub struct TransferKey {
     pub(super) x25519: x25519::PublicKey,
     pub(super) kem: kem::EncapsulationKey,
-    url: String,
+    url: RelayUrl,
 }
 
 /// The private half of the one-time key pair of a move.
 pub struct TransferSecret {
     pub(super) x25519: x25519::SecretKey,
     pub(super) kem: kem::DecapsulationKey,
-    url: String,
+    url: RelayUrl,
 }
 
 // Both keys wipe themselves.
@@ -54,15 +54,10 @@ impl fmt::Debug for TransferSecret {
     }
 }
 
-/// Whether `url` is the URL of a relay.
-pub(super) fn is_url(url: &str) -> bool {
-    RelayAddress::new(Fingerprint::from_bytes([0; 32]), url).is_ok()
-}
-
 impl TransferKey {
     /// Returns the URL at which the new host will serve.
     #[must_use]
-    pub fn url(&self) -> &str {
+    pub const fn url(&self) -> &RelayUrl {
         &self.url
     }
 
@@ -73,7 +68,7 @@ impl TransferKey {
     }
 
     fn to_bytes(&self) -> Vec<u8> {
-        [&MAGIC[..], self.x25519.as_bytes(), self.kem.as_bytes(), self.url.as_bytes()].concat()
+        [&MAGIC[..], self.x25519.as_bytes(), self.kem.as_bytes(), self.url.as_str().as_bytes()].concat()
     }
 
     /// Decodes the bytes of a key; `None` for all other bytes.
@@ -87,11 +82,11 @@ impl TransferKey {
         if magic != MAGIC || hash.first_chunk() != Some(check) {
             return None;
         }
-        let url = std::str::from_utf8(url).ok().filter(|url| is_url(url))?;
+        let url = parse_url(url)?;
         // its keys are valid.
         let x25519 = x25519::PublicKey::from_bytes(x25519).ok()?;
         let kem = kem::EncapsulationKey::from_bytes(kem).ok()?;
-        Some(Self { x25519, kem, url: url.to_owned() })
+        Some(Self { x25519, kem, url })
     }
 }
 
@@ -118,15 +113,10 @@ impl FromStr for TransferKey {
 
 impl TransferSecret {
     /// Generates a key pair for a host that will serve at `url`.
-    ///
-    /// # Errors
-    /// Fails with [`MoveError::BadUrl`] if `url` is not one of a relay.
-    pub fn generate(url: &str, rng: &mut (impl CryptoRng + ?Sized)) -> Result<Self, MoveError> {
-        if !is_url(url) {
-            return Err(MoveError::BadUrl);
-        }
+    #[must_use]
+    pub fn generate(url: RelayUrl, rng: &mut (impl CryptoRng + ?Sized)) -> Self {
         let x25519 = x25519::SecretKey::generate(rng);
-        Ok(Self { x25519, kem: kem::DecapsulationKey::generate(rng), url: url.to_owned() })
+        Self { x25519, kem: kem::DecapsulationKey::generate(rng), url }
     }
 
     /// Returns the public half.
@@ -142,7 +132,7 @@ impl TransferSecret {
         bytes.push(VERSION);
         bytes.extend_from_slice(self.x25519.expose());
         bytes.extend_from_slice(self.kem.expose_seed());
-        bytes.extend_from_slice(self.url.as_bytes());
+        bytes.extend_from_slice(self.url.as_str().as_bytes());
         bytes
     }
 
@@ -151,10 +141,14 @@ impl TransferSecret {
         let (&VERSION, rest) = bytes.split_first()? else { return None };
         let (x25519, rest) = rest.split_first_chunk()?;
         let (seed, url) = rest.split_first_chunk()?;
-        let url = std::str::from_utf8(url).ok().filter(|url| is_url(url))?;
+        let url = parse_url(url)?;
         let x25519 = x25519::SecretKey::from_bytes(x25519);
-        Some(Self { x25519, kem: kem::DecapsulationKey::from_seed(seed), url: url.to_owned() })
+        Some(Self { x25519, kem: kem::DecapsulationKey::from_seed(seed), url })
     }
+}
+
+fn parse_url(bytes: &[u8]) -> Option<RelayUrl> {
+    RelayUrl::new(std::str::from_utf8(bytes).ok()?).ok()
 }
 
 #[cfg(test)]
@@ -165,24 +159,27 @@ mod tests {
 
     const URL: &str = "wss://new.example/";
 
+    fn secret(seed: u64) -> TransferSecret {
+        TransferSecret::generate(RelayUrl::new(URL).unwrap(), &mut rng(seed))
+    }
+
     #[test]
     fn a_key_is_one_line_and_comes_back() {
-        let secret = TransferSecret::generate(URL, &mut rng(1)).unwrap();
+        let secret = secret(1);
         let key = secret.key();
         let text = key.to_string();
         assert_eq!(text.len(), ((1_220 + URL.len() + 10) * 4).div_ceil(3));
         assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'));
         assert_eq!(format!(" {text}\n").parse::<TransferKey>().unwrap(), key);
-        assert_eq!(key.url(), URL);
+        assert_eq!(key.url().as_str(), URL);
         assert_eq!(TransferSecret::from_bytes(&secret.to_bytes()).unwrap().key(), key);
-        assert!(matches!(TransferSecret::generate("https://a/", &mut rng(1)), Err(MoveError::BadUrl)));
         assert_eq!(format!("{secret:?}"), "TransferSecret(..)");
         assert!(secret.to_bytes().len() <= MAX_SECRET_LEN);
     }
 
     #[test]
     fn a_key_that_was_changed_on_its_way_is_refused() {
-        let text = TransferSecret::generate(URL, &mut rng(2)).unwrap().key().to_string();
+        let text = secret(2).key().to_string();
         for at in (0..text.len()).step_by(7) {
             let mut changed = text.clone().into_bytes();
             changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
@@ -195,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_key_whose_checksum_is_right_and_whose_parts_are_not_is_refused() {
-        let good = TransferSecret::generate(URL, &mut rng(3)).unwrap().key().to_bytes();
+        let good = secret(3).key().to_bytes();
         let parse = |bytes: &[u8]| {
             let hash = sha256(&[labels::RELAY_MOVE_KEY, bytes]);
             TransferKey::from_bytes(&[bytes, &hash[..CHECK_LEN]].concat())

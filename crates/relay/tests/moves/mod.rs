@@ -7,9 +7,9 @@ use deaddrop_relay::data_dir::DataDir;
 use deaddrop_relay::kept::{KeptStore, ShredBacking};
 use deaddrop_relay::limits::Limits;
 use deaddrop_relay::store::{NewMailbox, Store, Verdict};
-use deaddrop_shred::{FileDisk, Shred, residue::places};
+use deaddrop_shred::{FileDisk, residue::places};
 use deaddrop_wire::item::{CreateFlags, LeaseClass, QuotaClass, SendGrant};
-use deaddrop_wire::{Blob, MailboxId, OwnId, SendId, SizeClass};
+use deaddrop_wire::{MailboxId, OwnId, SendId, SizeClass};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -64,8 +64,7 @@ impl Case {
 
 /// Makes two mailboxes with blobs of all sizes in the store of a relay that does not serve.
 fn put_blobs(data: &Path) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
+    let filling = async {
         let store: KeptStore<ShredBacking> =
             DataDir::at(data).open(Limits::DEFAULT, &mut rand::rng()).unwrap();
         let now = deaddrop_relay::clock::Now::new(system_day(), 1);
@@ -81,6 +80,10 @@ fn put_blobs(data: &Path) {
                 assert_eq!(store.put(vec![(send, blob)], now).await, [Verdict::Done]);
             }
         }
+    };
+    // A thread of its own, because the test may run in a runtime already.
+    std::thread::scope(|scope| {
+        scope.spawn(|| tokio::runtime::Runtime::new().unwrap().block_on(filling)).join().unwrap();
     });
 }
 
@@ -94,8 +97,7 @@ fn copy_folder(from: &Path, to: &Path) {
 /// Returns the names of the files in a folder, sorted.
 pub fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap();
-    let mut names: Vec<_> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }

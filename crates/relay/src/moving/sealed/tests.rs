@@ -2,9 +2,10 @@
 
 use super::*;
 use deaddrop_testkit::rng;
+use deaddrop_wire::RelayUrl;
 
 fn secret(seed: u64) -> TransferSecret {
-    TransferSecret::generate("ws://127.0.0.1:7700/", &mut rng(seed)).unwrap()
+    TransferSecret::generate(RelayUrl::new("ws://127.0.0.1:7700/").unwrap(), &mut rng(seed))
 }
 
 /// Returns the file of `length` bytes of contents, sealed to the key of `secret(1)`.
@@ -116,7 +117,7 @@ impl rand::TryCryptoRng for Counted {}
 /// The vector of spec/12-relay.md section 12.2: a change of the format is seen.
 #[test]
 fn a_file_with_fixed_randomness_has_the_bytes_of_the_specification() {
-    let secret = TransferSecret::generate("wss://new.example/", &mut Counted(0)).unwrap();
+    let secret = TransferSecret::generate(RelayUrl::new("wss://new.example/").unwrap(), &mut Counted(0));
     assert_eq!((secret.x25519.expose(), secret.kem.expose_seed()), (&[1; 32], &[2; 64]));
     let mut sealer = Sealer::begin(Vec::new(), &secret.key(), &mut Counted(2)).unwrap();
     sealer.write(&[5; 65_537]).unwrap();
