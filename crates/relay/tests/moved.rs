@@ -39,6 +39,7 @@ async fn a_client_is_told_the_new_url_and_nothing_else() {
             matches!(&told[..], [Item::Moved(moved), Item::GoAway(_)] if moved.url.as_str() == URL),
             "{told:?}"
         );
+        drop(client);
         assert!(relay.stop());
     }
     assert_eq!(said(&["check", "--json"], &case.old)["store"], "present", "serving destroyed nothing");

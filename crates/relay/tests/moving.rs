@@ -92,7 +92,7 @@ async fn nothing_is_lost_and_nothing_comes_twice() {
     assert_eq!(names(&old), ["config.toml", "identity.key", "moved.json"]);
     let (worked, text) = run(&["check"], &old);
     assert!(worked && text.contains("its store here is destroyed") && text.contains(URL), "{text}");
-    let (worked, text) = run(&["export", "--to", key, "--out", "other"], &old);
+    let (worked, text) = run(&["export", "--to", key, "--out", dir.path().join("x").to_str().unwrap()], &old);
     assert!(!worked && text.contains("there is nothing to export"), "{text}");
 }
 
@@ -109,8 +109,9 @@ async fn a_relay_that_serves_is_not_exported_and_one_that_has_moved_is_not_serve
     assert!(worked && text.contains("This relay has moved"), "{text}");
     let data = DataDir::at(&case.old);
     assert_eq!(data.open_store(&mut rand::rng()).err(), Some(DataDirError::Moved));
-    for args in [&["day", "set", "2026-01-02"][..], &["export", "--to", &case.other_key(), "--out", "other"]]
-    {
+    let (out, other) = (case.dir.path().join("second"), case.other_key());
+    let other = ["export", "--to", &other, "--out", out.to_str().unwrap()];
+    for args in [&["day", "set", "2026-01-02"][..], &other] {
         let (worked, text) = run(args, &case.old);
         assert!(
             !worked && (text.contains("has moved to another host") || text.contains(&case.hash)),
@@ -208,6 +209,11 @@ fn a_file_is_imported_once_whole_and_by_its_key_only() {
         let (worked, text) = run(&[command], &case.new);
         assert!(!worked && text.contains("waits for an import"), "{text}");
     }
+    let lock = std::fs::File::open(case.new.join("import.key")).unwrap();
+    lock.lock().unwrap();
+    let (worked, text) = run(&["import", case.file.to_str().unwrap()], &case.new);
+    assert!(!worked && text.contains("another process is importing"), "{text}");
+    drop(lock);
     let secret = std::fs::read(case.new.join("import.key")).unwrap();
     let (worked, text) = run(&["import", case.file.to_str().unwrap()], &case.new);
     assert!(worked, "{text}");
@@ -241,6 +247,19 @@ fn a_preparation_gives_the_same_key_again_for_the_same_url() {
             assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
         }
     }
+}
+
+#[test]
+fn a_store_of_many_commits_keeps_its_order() {
+    let case = Case::with_mailboxes(60);
+    assert!(records(&case.old).iter().map(|record| record.3.len()).sum::<usize>() > 4 << 20);
+    assert!(case.export(&case.file).0);
+    let (worked, text) = run(&["import", case.file.to_str().unwrap(), "--max-mib", "4"], &case.new);
+    assert!(!worked && text.contains("--max-mib"), "too small: {text}");
+    assert_eq!(names(&case.new), ["import.key"], "as before");
+    said(&["import", case.file.to_str().unwrap(), "--max-mib", "16", "--json"], &case.new);
+    assert_eq!(records(&case.new), records(&case.old));
+    assert_eq!(said(&["check", "--json"], &case.new)["filled"]["max_segments"], 16);
 }
 
 #[test]

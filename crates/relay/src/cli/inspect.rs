@@ -26,9 +26,8 @@ pub(super) struct InspectArguments {
 pub(super) fn run(arguments: InspectArguments) -> Result<ExitCode, Failure> {
     let InspectArguments { data, summary, json } = arguments;
     let data = DataDir::at(data);
-    if data.has_moved() {
-        // The report on the old store would be taken for one on the relay.
-        moved::say_if_moved(&data, json)?;
+    // A report on the old store would be taken for one on the relay.
+    if moved::say_if_moved(&data, json)? {
         return Ok(ExitCode::SUCCESS);
     }
     let report = look(&data, summary)?.1;

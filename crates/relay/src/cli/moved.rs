@@ -2,7 +2,7 @@
 
 use super::terminal::{Failure, complain, say};
 use crate::clock::Clock;
-use crate::data_dir::DataDir;
+use crate::data_dir::{DataDir, STORE_KEY};
 use crate::moving::{MovedMark, Progress, destroy_confirmed, destroy_expired, finish_import};
 use deaddrop_wire::Day;
 use serde_json::{Value, json};
@@ -115,5 +115,5 @@ pub(super) async fn watch(data: DataDir, clock: Clock) {
 }
 
 fn has_store(data: &DataDir) -> bool {
-    data.store_path().exists() || data.store_key_path().exists()
+    data.store_path().exists() || data.path().join(STORE_KEY).exists()
 }

@@ -6,7 +6,7 @@ use super::mark::MovedMark;
 use super::progress::Progress;
 use super::receipt::Receipt;
 use crate::clock::Now;
-use crate::data_dir::DataDir;
+use crate::data_dir::{DataDir, STORE_KEY};
 
 /// Destroys the store and the store key of a relay that has moved, if `receipt` is the text of the
 /// receipt of this move. The identity stays, so that the relay can go on serving its new URL. An
@@ -75,5 +75,5 @@ fn destroy_all(data: &DataDir, tell: &mut dyn FnMut(Progress)) -> Result<(), Mov
             destroy_store(&path, tell)?;
         }
     }
-    destroy(&data.store_key_path())
+    destroy(&data.path().join(STORE_KEY))
 }

@@ -11,7 +11,7 @@ use super::sealed::Opener;
 use super::steps::crash_point;
 use super::transfer_key::TransferSecret;
 use crate::data_dir::{
-    CONFIG, DataDir, IDENTITY_KEY, IMPORT_KEY, NEW_CONFIG, RelayConfig, STORE_KEY, StoreSize, sync_directory,
+    CONFIG, DataDir, IDENTITY_KEY, IMPORT_KEY, NEW_CONFIG, RelayConfig, STORE_KEY, StoreSize,
 };
 use crate::limits::Limits;
 use deaddrop_link::RelayIdentity;
@@ -79,20 +79,17 @@ pub fn import(
     tell: &mut dyn FnMut(Progress),
 ) -> Result<Imported, MoveError> {
     let key_path = data.path().join(IMPORT_KEY);
-    let is_done = is_there(&data.path().join(CONFIG))?;
-    let Some(secret) = read_secret(data)? else {
-        let is_imported = is_done && is_there(&data.path().join(IMPORTED))?;
+    if is_there(&data.path().join(CONFIG))? {
+        finish_import(data)?;
+        let is_imported = is_there(&data.path().join(IMPORTED))?;
         return Err(if is_imported { MoveError::AlreadyImported } else { MoveError::NotPrepared });
-    };
+    }
+    let secret = read_secret(data)?.ok_or(MoveError::NotPrepared)?;
     let lock = File::open(&key_path)?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(MoveError::InUse),
         Err(TryLockError::Error(error)) => return Err(error.into()),
-    }
-    if is_done {
-        finish_import(data)?;
-        return Err(MoveError::AlreadyImported);
     }
     clear(data, tell)?;
     let imported = build(data, file, &secret, max_mib, rng, tell).inspect_err(|_| {
@@ -150,9 +147,8 @@ fn build(
     write_private(data.path().join(IMPORTED), key.hash().to_hex().as_bytes())?;
     let (config, limits) = new_config(key.url().as_str(), head.limits);
     write_private(with_ending(&data.path().join(CONFIG), ".new"), config.as_bytes())?;
+    // Its sync of the folder covers the names of all files.
     rename(&unfinished, &data.store_path())?;
-    sync_directory(data.path())?;
-    crash_point();
     Ok(Imported {
         fingerprint: *RelayIdentity::from_seed(&head.seed).fingerprint(),
         receipt: Receipt::of(&head.seed, &key.hash()),

@@ -106,7 +106,7 @@ impl MovedMark {
             return None;
         }
         let stored: Stored = serde_json::from_slice(bytes).ok()?;
-        // the form of the mark.
+        // the form of the mark.
         if stored.version != VERSION {
             return None;
         }

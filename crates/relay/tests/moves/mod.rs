@@ -16,7 +16,7 @@ use tempfile::TempDir;
 /// The URL of the new host.
 pub const URL: &str = "ws://127.0.0.1:1/";
 
-/// A relay with two mailboxes and some blobs, and a new host that is prepared for it.
+/// A relay with mailboxes and some blobs, and a new host that is prepared for it.
 pub struct Case {
     pub dir: TempDir,
     pub old: PathBuf,
@@ -30,10 +30,14 @@ pub struct Case {
 
 impl Case {
     pub fn new() -> Self {
+        Self::with_mailboxes(2)
+    }
+
+    pub fn with_mailboxes(mailboxes: u8) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (old, new, file) = (dir.path().join("old"), dir.path().join("new"), dir.path().join("file"));
         crate::common::init(&old);
-        put_blobs(&old);
+        put_blobs(&old, mailboxes);
         let prepared = said(&["import", "--prepare", "--url", URL, "--json"], &new);
         let text = |name: &str| prepared[name].as_str().unwrap().to_owned();
         Self { old, new, file, key: text("key"), hash: text("key_hash"), dir }
@@ -62,13 +66,13 @@ impl Case {
     }
 }
 
-/// Makes two mailboxes with blobs of all sizes in the store of a relay that does not serve.
-fn put_blobs(data: &Path) {
+/// Makes mailboxes with a blob of each size in the store of a relay that does not serve.
+fn put_blobs(data: &Path, mailboxes: u8) {
     let filling = async {
         let store: KeptStore<ShredBacking> =
             DataDir::at(data).open(Limits::DEFAULT, &mut rand::rng()).unwrap();
         let now = deaddrop_relay::clock::Now::new(system_day(), 1);
-        for number in 0..2 {
+        for number in 0..mailboxes {
             let (own, read) = (OwnId::from_bytes([number; 32]), MailboxId::from_bytes([number; 32]));
             let send = SendId::from_bytes([number; 32]);
             let sends = vec![SendGrant { send, via: 3 }];

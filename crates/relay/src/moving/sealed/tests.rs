@@ -3,6 +3,7 @@
 use super::*;
 use deaddrop_testkit::rng;
 use deaddrop_wire::RelayUrl;
+use proptest::prelude::*;
 
 fn secret(seed: u64) -> TransferSecret {
     TransferSecret::generate(RelayUrl::new("ws://127.0.0.1:7700/").unwrap(), &mut rng(seed))
@@ -123,11 +124,19 @@ fn a_file_with_fixed_randomness_has_the_bytes_of_the_specification() {
     sealer.write(&[5; 65_537]).unwrap();
     let file = sealer.finish().unwrap();
     let spec = include_str!("../../../../../spec/12-relay.md");
-    let told = [secret.key().hash().to_hex(), hex(&file[HEAD_LEN..HEAD_LEN + 32]), hex(&sha256(&[&file]))];
-    for hash in told {
-        assert!(spec.contains(&hash), "{hash}");
-    }
+    let told = [secret.key().hash().to_hex(), hex(&file[36..68]), hex(&sha256(&[&file]))];
+    assert!(told.iter().all(|hash| spec.contains(hash)), "{told:?}");
     assert_eq!(opened(&file, &secret).unwrap(), [5; 65_537]);
+}
+
+proptest! {
+    #[test]
+    fn any_chunks_behind_a_head_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..3_000)) {
+        let (file, _) = sealed(100);
+        prop_assert!(opened(&bytes, &secret(1)).is_err());
+        prop_assert!(opened(&[&file[..HEAD_LEN], &bytes].concat(), &secret(1)).is_err());
+        prop_assert!(opened(&[&file[..36], &bytes].concat(), &secret(1)).is_err());
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {
