@@ -27,7 +27,7 @@ pub(super) const MAX_SECRET_LEN: usize = 1 + x25519::KEY_LEN + kem::SEED_LEN + M
 
 /// The public half of the one-time key pair of a move, with the URL at which the new host will serve.
 ///
-/// Its text is one line of base64url. The URL is in it, so that the old host sends clients to the
+/// The text is one line of base64url. The URL is in it, so that the old host sends clients to the
 /// place for which the key was made. A checksum finds a line that was not copied whole. A person who
 /// replaces the text on its way gets the whole relay, so its [hash](Self::hash) is compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
