@@ -3,7 +3,7 @@
 use super::core_dump;
 use super::moved::{date_hint, tell_progress};
 use super::terminal::{Failure, complain, say, system_random};
-use crate::data_dir::DataDir;
+use crate::data_dir::{DataDir, KeySource};
 use crate::moving::{Exported, MovedMark, TransferKey, confirm, export};
 use clap::Args;
 use serde_json::json;
@@ -122,6 +122,10 @@ fn send(
 
 fn finish(data: &DataDir, receipt: &str, json: bool) -> Result<ExitCode, Failure> {
     let mark = confirm(data, receipt, &mut tell_progress("overwritten"))?;
+    let source = data.store_key_source()?;
+    if !matches!(source, KeySource::File(_)) {
+        complain(&format!("the store key comes from {source}: remove it there, too"));
+    }
     let until = mark.serve_until();
     if json {
         say(
@@ -129,7 +133,7 @@ fn finish(data: &DataDir, receipt: &str, json: bool) -> Result<ExitCode, Failure
         )?;
     } else {
         say(format_args!(
-            "the store of this directory and its key are overwritten and removed\n\
+            "the store of this directory and the file of its key are overwritten and removed\n\
              Flash media may keep old blocks until they use them again. Backups and snapshots of this directory keep theirs: \
              remove them, and remove the export's file.\n{}",
             date_hint(until),

@@ -2,7 +2,7 @@
 
 use super::terminal::{Failure, complain, say};
 use crate::clock::Clock;
-use crate::data_dir::{DataDir, STORE_KEY};
+use crate::data_dir::{DataDir, KeySource};
 use crate::moving::{MovedMark, Progress, destroy_confirmed, destroy_expired, finish_import};
 use deaddrop_wire::Day;
 use serde_json::{Value, json};
@@ -114,6 +114,11 @@ pub(super) async fn watch(data: DataDir, clock: Clock) {
     }
 }
 
+/// Whether the store of a relay that has moved, or the file of its key, is still there.
 fn has_store(data: &DataDir) -> bool {
-    data.store_path().exists() || data.path().join(STORE_KEY).exists()
+    let has_key = || match data.store_key_source() {
+        Ok(KeySource::File(path)) => data.path().join(path).exists(),
+        _ => false,
+    };
+    data.store_path().exists() || has_key()
 }

@@ -6,7 +6,7 @@ use super::mark::MovedMark;
 use super::progress::Progress;
 use super::receipt::Receipt;
 use crate::clock::Now;
-use crate::data_dir::{DataDir, STORE_KEY};
+use crate::data_dir::{DataDir, KeySource};
 
 /// Destroys the store and the store key of a relay that has moved, if `receipt` is the text of the
 /// receipt of this move. The identity stays, so that the relay can go on serving its new URL. An
@@ -75,5 +75,9 @@ fn destroy_all(data: &DataDir, tell: &mut dyn FnMut(Progress)) -> Result<(), Mov
             destroy_store(&path, tell)?;
         }
     }
-    destroy(&data.path().join(STORE_KEY))
+    // A key from a credential or the environment is not the relay's to destroy.
+    match data.store_key_source()? {
+        KeySource::File(path) => destroy(&data.path().join(path)),
+        KeySource::Credential(_) | KeySource::Environment(_) => Ok(()),
+    }
 }

@@ -122,7 +122,7 @@ impl TransferSecret {
     /// Returns the public half.
     #[must_use]
     pub fn key(&self) -> TransferKey {
-        let (x25519, kem) = (self.x25519.public_key().clone(), self.kem.encapsulation_key().clone());
+        let (x25519, kem) = (*self.x25519.public_key(), self.kem.encapsulation_key().clone());
         TransferKey { x25519, kem, url: self.url.clone() }
     }
 
