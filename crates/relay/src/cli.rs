@@ -1,12 +1,16 @@
 //! The command line of `deaddrop-relay`. Standard output carries results, standard error what went
 //! wrong and what to do about it.
 
+mod backup;
 mod bench;
 mod check;
 mod core_dump;
 mod day;
+mod export;
+mod import;
 mod init;
 mod inspect;
+mod moved;
 mod open_files;
 mod selftest;
 mod serve;
@@ -54,6 +58,13 @@ enum Command {
     },
     /// Check a relay's directory, and say where its keys lie.
     Check(check::CheckArguments),
+    /// Move this relay to another host: seal it to the key of that host, and serve its new URL from
+    /// then on.
+    Export(export::ExportArguments),
+    /// Move a relay to this host: make a key for it, and then take the file that `export` made.
+    Import(import::ImportArguments),
+    /// Say why a relay has no backup, and what to do instead.
+    Backup(backup::BackupArguments),
 }
 
 /// Runs the program `deaddrop-relay` with these arguments, the first of which is the program's
@@ -85,5 +96,8 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Day { command } => day::run(command),
         Command::Check(arguments) => check::run(arguments),
+        Command::Export(arguments) => export::run(arguments),
+        Command::Import(arguments) => import::run(arguments),
+        Command::Backup(arguments) => backup::run(arguments),
     }
 }

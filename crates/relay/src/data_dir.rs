@@ -32,6 +32,10 @@ pub const IDENTITY_KEY: &str = "identity.key";
 pub const STORE_KEY: &str = "store.key";
 /// Name of the store's file.
 pub const STORE: &str = "store.shred";
+/// Name of the file that marks a relay as moved to another host.
+pub const MOVED: &str = "moved.json";
+/// Name of the file with the one-time key of a directory that waits for an import.
+pub const IMPORT_KEY: &str = "import.key";
 
 /// The configuration of a relay, as `config.toml` holds it.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +118,16 @@ pub enum DataDirError {
     /// The directory holds no relay: `init` has not been run.
     #[error("this is no relay's directory; run `deaddrop-relay init --data DIR` first")]
     NotInitialised,
+    /// The directory was prepared for an import, which has not been made.
+    #[error(
+        "this directory waits for an import; run `deaddrop-relay import --data DIR FILE` with the file that the old host exported"
+    )]
+    AwaitsImport,
+    /// The relay has moved to another host, so its store is not served or changed any more.
+    #[error(
+        "this relay has moved to another host, so its store is not used any more; `deaddrop-relay check --data DIR` says more"
+    )]
+    Moved,
     /// The system does not let this user read the directory or a file of it.
     #[error("this user may not read the relay's directory; run the command as the user that made it")]
     Denied,
@@ -177,7 +191,7 @@ impl Default for StoreSize {
 }
 
 impl StoreSize {
-    fn geometry(self) -> Geometry {
+    pub(crate) fn geometry(self) -> Geometry {
         // One slot per 4 KiB of the segment, as a 4 KiB blob takes one page and a slot.
         let segment_bytes = self.segment_mib.clamp(1, 256) << 20;
         Geometry {
@@ -194,6 +208,14 @@ impl DataDir {
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
+    }
+
+    /// Whether the relay has moved to another host, as far as its directory tells: then its store
+    /// is never served again.
+    #[must_use]
+    pub fn has_moved(&self) -> bool {
+        let found = fs::symlink_metadata(self.path.join(MOVED));
+        !found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     }
 
     /// Makes a new relay in the directory, which is made if it does not exist: keys, store, and
@@ -287,6 +309,7 @@ impl DataDir {
         match fs::metadata(&own) {
             Ok(found) if found.is_file() => Ok(own),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(DataDirError::Denied),
+            _ if self.path.join(IMPORT_KEY).is_file() => Err(DataDirError::AwaitsImport),
             _ => Err(DataDirError::NotInitialised),
         }
     }
@@ -296,8 +319,12 @@ impl DataDir {
     /// # Errors
     /// Fails with [`DataDirError`] when the key cannot be read from its source, or does not have 32 bytes.
     pub fn identity(&self) -> Result<RelayIdentity, DataDirError> {
-        let bytes = self.read_key(&self.identity_key_source()?)?;
-        Ok(RelayIdentity::from_seed(&RelaySeed::from_bytes(*bytes)))
+        Ok(RelayIdentity::from_seed(&self.seed()?))
+    }
+
+    /// Reads the seed of the relay's identity.
+    pub(crate) fn seed(&self) -> Result<RelaySeed, DataDirError> {
+        Ok(RelaySeed::copy_of(&*self.read_key(&self.identity_key_source()?)?))
     }
 
     /// Reads the key that opens the store.
@@ -324,8 +351,22 @@ impl DataDir {
     /// Opens the record store, locked against other processes and other handles of this one.
     ///
     /// # Errors
-    /// Fails with [`DataDirError`] when the key cannot be read or the store cannot be opened.
+    /// Fails with [`DataDirError`] when the key cannot be read or the store cannot be opened, and
+    /// with [`DataDirError::Moved`] when the relay has moved to another host.
     pub fn open_store(&self, rng: &mut (impl CryptoRng + ?Sized)) -> Result<Shred<FileDisk>, DataDirError> {
+        if self.has_moved() {
+            return Err(DataDirError::Moved);
+        }
+        let store = self.open_for_export(rng)?;
+        // An export may have marked the relay before it gave the lock back.
+        if self.has_moved() { Err(DataDirError::Moved) } else { Ok(store) }
+    }
+
+    /// Opens the record store like [`open_store`](Self::open_store), also of a relay that has moved.
+    pub(crate) fn open_for_export(
+        &self,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<Shred<FileDisk>, DataDirError> {
         let key = self.store_key()?;
         let disk = FileDisk::open(self.store_path()).map_err(opening)?;
         Shred::open(disk, &key.unlock(), rng).map_err(opening)
@@ -336,7 +377,10 @@ impl DataDir {
     /// # Errors
     /// Fails with [`DataDirError`] when the key cannot be read or the store cannot be opened.
     pub fn look(&self) -> Result<Reader<FileDisk>, DataDirError> {
-        let key = self.store_key()?;
+        let key = self.store_key().map_err(|error| match error {
+            DataDirError::Incomplete if self.has_moved() => DataDirError::Moved,
+            error => error,
+        })?;
         let disk = FileDisk::open_read_only(self.store_path()).map_err(opening)?;
         Shred::open_read_only(disk, &key.unlock()).map_err(opening)
     }
@@ -364,7 +408,8 @@ impl DataDir {
     }
 }
 
-const NEW_CONFIG: &str = "\
+/// The configuration of a new relay.
+pub(crate) const NEW_CONFIG: &str = "\
 # A deaddrop relay. Every line is optional; `spec/12-relay.md` lists all limits.
 # listen = \"127.0.0.1:0\"
 # url = \"ws://relay.example:7700/\"
@@ -414,7 +459,7 @@ fn opening(error: OpenError) -> DataDirError {
     }
 }
 
-fn make_directory(path: &Path) -> Result<(), DataDirError> {
+pub(crate) fn make_directory(path: &Path) -> Result<(), DataDirError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -436,41 +481,14 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
 }
 
 #[cfg(unix)]
-fn sync_directory(path: &Path) -> Result<(), DataDirError> {
+pub(crate) fn sync_directory(path: &Path) -> Result<(), DataDirError> {
     File::open(path).and_then(|directory| directory.sync_all()).map_err(|_| DataDirError::Io)
 }
 
 #[cfg(not(unix))]
-fn sync_directory(_path: &Path) -> Result<(), DataDirError> {
+pub(crate) fn sync_directory(_path: &Path) -> Result<(), DataDirError> {
     Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_fault_of_the_configuration_names_the_line_and_never_the_token() {
-        let fault = |text: &str| describe(&toml::from_str::<RelayConfig>(text).unwrap_err(), text);
-        for text in [
-            "listen = \"127.0.0.1:1\"\ncreate_token = \"hunter2-secret",
-            "listen = \"127.0.0.1:1\"\ncreate_tokn = \"hunter2-secret\"",
-            "listen = \"127.0.0.1:1\"\ncreate_token = [\"hunter2-secret\"]",
-            "listen = \"127.0.0.1:1\"\ncreate_token = 4711",
-            "[limits]\ncreate_token = \"hunter2-secret\"",
-        ] {
-            let said = fault(text);
-            assert!(said.starts_with("config.toml, line 2: "), "{said}");
-            assert!(!said.contains("hunter2") && !said.contains("4711"), "{said}");
-        }
-        assert!(fault("[limits]\ncreate_token = \"a\"").ends_with("move it above that line"));
-        assert!(fault("puts_per_s = 7").contains("unknown field"));
-    }
-
-    #[test]
-    fn the_create_token_is_not_printed() {
-        let config: RelayConfig = toml::from_str("create_token = \"hunter2-secret\"").unwrap();
-        assert_eq!(config.create_token.as_ref().map(CreateToken::expose), Some("hunter2-secret"));
-        assert!(!format!("{config:?}").contains("hunter2"));
-    }
-}
+mod tests;

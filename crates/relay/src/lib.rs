@@ -13,6 +13,7 @@
 //! | [`store`], [`kept`] | the port of the store, and the store over memory or `deaddrop-shred` |
 //! | [`data_dir`] | the operator's directory: configuration, keys, store |
 //! | [`inspect`] | everything that an operator can know |
+//! | [`moving`] | the move of a relay to another host |
 //! | [`selftest`] | the proof, on the own disk, that what was confirmed is gone |
 //! | [`mod@bench`] | the measurement behind `deaddrop-relay bench` |
 //!
@@ -62,6 +63,7 @@ mod logging;
 mod mailboxes;
 mod memory;
 mod metrics;
+pub mod moving;
 mod names;
 mod notices;
 pub mod proxy;

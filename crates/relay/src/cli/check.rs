@@ -2,6 +2,7 @@
 
 use super::day;
 use super::inspect::look;
+use super::moved;
 use super::terminal::{Failure, say};
 use crate::clock::{Belief, system_day};
 use crate::data_dir::DataDir;
@@ -29,6 +30,9 @@ pub(super) fn run(arguments: CheckArguments) -> Result<ExitCode, Failure> {
     let data = DataDir::at(data);
     if let Some(fault) = data.config_fault(config.as_deref())? {
         return Err(Failure::Say(fault));
+    }
+    if moved::say_if_moved(&data, json)? {
+        return Ok(ExitCode::SUCCESS);
     }
     let fingerprint = data.identity()?.fingerprint().to_string();
     let (calendar, report) = look(&data, true)?;

@@ -1,5 +1,6 @@
 //! `inspect`: shows everything that an operator can know.
 
+use super::moved;
 use super::terminal::{Failure, say, system_random};
 use crate::clock::Calendar;
 use crate::data_dir::DataDir;
@@ -24,7 +25,12 @@ pub(super) struct InspectArguments {
 
 pub(super) fn run(arguments: InspectArguments) -> Result<ExitCode, Failure> {
     let InspectArguments { data, summary, json } = arguments;
-    let report = look(&DataDir::at(data), summary)?.1;
+    let data = DataDir::at(data);
+    // A report on the old store would be taken for one on the relay.
+    if moved::say_if_moved(&data, json)? {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let report = look(&data, summary)?.1;
     let text = if json { serde_json::to_string(&report).unwrap_or_default() } else { report.to_string() };
     say(text)?;
     Ok(ExitCode::SUCCESS)

@@ -1,5 +1,6 @@
 //! `serve`: runs the relay.
 
+use super::moved;
 use super::service_manager::{self, HandedSockets, ServiceState};
 use super::signals::Signals;
 use super::terminal::{Failure, complain, say, system_random};
@@ -8,6 +9,7 @@ use crate::about::{About, StorePlace};
 use crate::clock::Clock;
 use crate::data_dir::{CreateToken, DataDir, Medium, RelayConfig};
 use crate::kept::KeptStore;
+use crate::moving::MovedMark;
 use crate::proxy::{Proxies, ProxyName};
 use crate::random::SystemRandom;
 use crate::server::{Listeners, Server, ServerEnd, answer_until};
@@ -83,10 +85,18 @@ pub(super) fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> {
     settings.metrics = arguments.metrics.or(settings.metrics);
     settings.trust_clock |= arguments.trust_clock;
     settings.proxies.extend(arguments.proxies);
-    serve(&data, settings, arguments.volatile, arguments.json)
+    let moved = moved::before_serving(&data)?;
+    serve(&data, settings, moved, arguments.volatile, arguments.json)
 }
 
-fn serve(data: &DataDir, mut config: RelayConfig, volatile: bool, json: bool) -> Result<ExitCode, Failure> {
+/// Serves the relay, or only its new URL if it has moved.
+fn serve(
+    data: &DataDir,
+    mut config: RelayConfig,
+    moved: Option<MovedMark>,
+    volatile: bool,
+    json: bool,
+) -> Result<ExitCode, Failure> {
     let sockets = HandedSockets::take()?;
     if !core_dump::forbid() {
         complain(
@@ -111,19 +121,21 @@ fn serve(data: &DataDir, mut config: RelayConfig, volatile: bool, json: bool) ->
         .enable_all()
         .build()
         .map_err(|_| Failure::Say("the system gives no threads; raise its limit".to_owned()))?;
-    let ended = if volatile {
+    let ended = if volatile || moved.is_some() {
         let store = KeptStore::in_memory(limits, &mut rng);
-        let place = (StorePlace::Memory, None);
-        runtime.block_on(listen(async { Ok(store) }, identity, config, sockets, place, json, rng))
+        let subject =
+            Subject { store: StorePlace::Memory, key: None, moved: moved.map(|mark| (data.clone(), mark)) };
+        runtime.block_on(listen(async { Ok(store) }, identity, config, sockets, subject, json, rng))
     } else {
-        let place = (StorePlace::Disk, Some(data.store_key_place()?.medium));
+        let key = Some(data.store_key_place()?.medium);
+        let subject = Subject { store: StorePlace::Disk, key, moved: None };
         let (data, mut random) = (data.clone(), system_random()?);
         let open = async {
             let opened = tokio::task::spawn_blocking(move || data.open(limits, &mut random)).await;
             let fault = "the store could not be opened: a fault of the program (see the log)";
             Ok(opened.map_err(|_| Failure::Say(fault.to_owned()))??)
         };
-        runtime.block_on(listen(open, identity, config, sockets, place, json, rng))
+        runtime.block_on(listen(open, identity, config, sockets, subject, json, rng))
     };
     match ended? {
         ServerEnd::Asked => Ok(ExitCode::SUCCESS),
@@ -134,14 +146,25 @@ fn serve(data: &DataDir, mut config: RelayConfig, volatile: bool, json: bool) ->
     }
 }
 
+/// The data that a relay serves.
+struct Subject {
+    /// Place of the messages, for the relay's page.
+    store: StorePlace,
+    /// Place of the store key, for the relay's page; `None` without a store on the disk.
+    key: Option<Medium>,
+    /// Directory and mark of a relay that has moved, whose links are told the new URL alone; `None`
+    /// if it has not.
+    moved: Option<(DataDir, MovedMark)>,
+}
+
 /// Opens the sockets, answers "starting" until `open` has opened the store, and then serves until
-/// the relay ends. `place` is that of the messages and of the store key, for the relay's page.
+/// the relay ends.
 async fn listen<S: Store>(
     open: impl Future<Output = Result<S, Failure>>,
     identity: RelayIdentity,
     config: &RelayConfig,
     sockets: HandedSockets,
-    place: (StorePlace, Option<Medium>),
+    subject: Subject,
     json: bool,
     mut rng: SystemRandom,
 ) -> Result<ServerEnd, Failure> {
@@ -159,10 +182,16 @@ async fn listen<S: Store>(
     let proxies = Proxies::new(config.proxies.clone(), config.proxy_protocol);
     let opened = answer_until(&listeners, certificate.as_ref(), &proxies, open).await;
     let store = opened.map_err(|error| Failure::Say(error.to_string()))??;
-    let clock = Clock::start(store.census().calendar, config.trust_clock)
-        .map_err(|error| Failure::Say(error.to_string()))?;
-    let shared =
+    let Subject { store: place, key, moved } = subject;
+    let calendar = moved.as_ref().map(|(_, mark)| mark.calendar).or(store.census().calendar);
+    let clock =
+        Clock::start(calendar, config.trust_clock).map_err(|error| Failure::Say(error.to_string()))?;
+    let mut shared =
         SessionContext::new(config.limits.clone(), config.create_token.as_ref().map(CreateToken::expose));
+    if let Some((data, mark)) = moved {
+        shared = shared.with_moved_to(mark.url);
+        tokio::spawn(moved::watch(data, clock.clone()));
+    }
     let server = Server::new(listeners, store, identity, shared, clock, proxies, &mut rng);
     let local = server.address().ok();
     let url = match (&config.url, local) {
@@ -184,8 +213,8 @@ async fn listen<S: Store>(
     let about = About {
         address: Some(address.clone()),
         contact: config.contact.clone(),
-        store: place.0,
-        key: place.1,
+        store: place,
+        key,
         ..About::new(&config.limits, config.create_token.is_some())
     };
     let mut server = server

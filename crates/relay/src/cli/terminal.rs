@@ -1,6 +1,7 @@
 //! Parts that all commands share: failures, output, randomness.
 
 use crate::data_dir::DataDirError;
+use crate::moving::MoveError;
 use crate::random::{self, NoRandomness, SystemRandom};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -11,6 +12,9 @@ pub(super) enum Failure {
     /// The relay's directory could not be used.
     #[error(transparent)]
     Directory(#[from] DataDirError),
+    /// A step of a move could not be made.
+    #[error(transparent)]
+    Move(#[from] MoveError),
     /// Any other failure, with its text.
     #[error("{0}")]
     Say(String),
