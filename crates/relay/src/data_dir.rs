@@ -4,9 +4,11 @@
 //! relay, without the destroyed records. An operator who wants more keeps the key elsewhere
 //! ([`KeySource`]), or runs the relay without a store (`--volatile`).
 
+mod config_fault;
 mod key_place;
 mod key_source;
 
+pub(crate) use key_place::file_system_name;
 pub use key_place::{KeyPlace, Medium};
 pub use key_source::{CREDENTIALS_DIRECTORY, KeyError, KeySource, NotAKeySource};
 
@@ -32,12 +34,15 @@ pub const STORE_KEY: &str = "store.key";
 /// Name of the store's file.
 pub const STORE: &str = "store.shred";
 
+/// Address at which a relay listens if nothing else is said: loopback, for a proxy on this machine.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:7700";
+
 /// The configuration of a relay, as `config.toml` holds it.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RelayConfig {
     /// Address (host and port) to listen on; port 0 takes a free one. Without it the relay listens
-    /// on the unix socket alone if `unix` is given, and else on `127.0.0.1:0`.
+    /// on the unix socket alone if `unix` is given, and else at [`DEFAULT_LISTEN`].
     pub listen: Option<String>,
     /// Path of a unix socket to listen on, for a proxy on this machine.
     pub unix: Option<PathBuf>,
@@ -259,15 +264,17 @@ impl DataDir {
     }
 
     /// Describes the first fault of the configuration (of the file `instead`, or else of the
-    /// directory's own) with its line, but without the text of the line, which may hold the token.
-    /// Returns `None` if there is no fault.
+    /// directory's own) with file, line and a suggestion, but without the text of the line, which
+    /// may hold the token. Returns `None` if there is no fault.
     ///
     /// # Errors
     /// Fails with [`DataDirError`] when the file cannot be read, and also when the directory has no
     /// configuration of its own.
     pub fn config_fault(&self, instead: Option<&Path>) -> Result<Option<String>, DataDirError> {
         let text = self.config_text(instead)?;
-        Ok(toml::from_str::<RelayConfig>(&text).err().map(|error| describe(&error, &text)))
+        let Err(error) = toml::from_str::<RelayConfig>(&text) else { return Ok(None) };
+        let own = self.path.join(CONFIG);
+        Ok(Some(config_fault::describe(&error, &text, instead.unwrap_or(&own))))
     }
 
     fn config_text(&self, instead: Option<&Path>) -> Result<String, DataDirError> {
@@ -335,6 +342,13 @@ impl DataDir {
         Shred::open_read_only(disk, &key.unlock()).map_err(opening)
     }
 
+    /// Whether another process holds the lock of the store: a relay that serves, or a command that
+    /// changes the store.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        matches!(FileDisk::open(self.store_path()), Err(OpenError::InUse))
+    }
+
     /// Returns the path of the store's file.
     #[must_use]
     pub fn store_path(&self) -> PathBuf {
@@ -375,22 +389,6 @@ const NEW_CONFIG: &str = "\
 [limits]
 # connections = 5000
 ";
-
-/// Describes an error of the configuration, whose text is `text`. A message about a value can hold
-/// the value, so it is left out where the value may be the token.
-fn describe(error: &toml::de::Error, text: &str) -> String {
-    let at = error.span().map_or(0, |span| span.start);
-    let before = text.get(..at).unwrap_or_default();
-    let number = before.matches('\n').count() + 1;
-    let line = text.lines().nth(number - 1).unwrap_or_default();
-    let hint = if before.contains("[limits]") && line.trim_start().starts_with("create_token") {
-        "; it stands under [limits]: move it above that line"
-    } else {
-        ""
-    };
-    let message = if line.contains("token") { "not understood" } else { error.message() };
-    format!("config.toml, line {number}: {message}{hint}")
-}
 
 fn reading(error: io::Error) -> DataDirError {
     match error.kind() {
@@ -440,24 +438,6 @@ fn sync_directory(_path: &Path) -> Result<(), DataDirError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_fault_of_the_configuration_names_the_line_and_never_the_token() {
-        let fault = |text: &str| describe(&toml::from_str::<RelayConfig>(text).unwrap_err(), text);
-        for text in [
-            "listen = \"127.0.0.1:1\"\ncreate_token = \"hunter2-secret",
-            "listen = \"127.0.0.1:1\"\ncreate_tokn = \"hunter2-secret\"",
-            "listen = \"127.0.0.1:1\"\ncreate_token = [\"hunter2-secret\"]",
-            "listen = \"127.0.0.1:1\"\ncreate_token = 4711",
-            "[limits]\ncreate_token = \"hunter2-secret\"",
-        ] {
-            let said = fault(text);
-            assert!(said.starts_with("config.toml, line 2: "), "{said}");
-            assert!(!said.contains("hunter2") && !said.contains("4711"), "{said}");
-        }
-        assert!(fault("[limits]\ncreate_token = \"a\"").ends_with("move it above that line"));
-        assert!(fault("puts_per_s = 7").contains("unknown field"));
-    }
 
     #[test]
     fn the_create_token_is_not_printed() {

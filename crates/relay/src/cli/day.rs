@@ -1,6 +1,6 @@
 //! `day show` and `day set`: the day by which a relay counts leases and expiry.
 
-use super::terminal::{Failure, say, system_random};
+use super::terminal::{Failure, read_config, say, system_random};
 use crate::clock::{Belief, Calendar, system_day};
 use crate::data_dir::DataDir;
 use crate::day_change::DayChange;
@@ -101,13 +101,13 @@ fn show(data: &DataDir, json: bool) -> Result<ExitCode, Failure> {
             "system": system_day().to_string(),
         }))?;
     } else {
-        say(state(stored, data.config(None)?.trust_clock))?;
+        say(state(stored, read_config(data, None)?.trust_clock))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn set(data: &DataDir, day: Day, destroys: Option<u64>) -> Result<ExitCode, Failure> {
-    let limits = data.config(None)?.limits;
+    let limits = read_config(data, None)?.limits;
     let mut rng = system_random()?;
     let mut store = data.open_store(&mut rng)?;
     let change = DayChange::plan(&store, day, &limits);
