@@ -7,6 +7,7 @@ use deaddrop_tls::Reloader;
 use deaddrop_wire::{Fingerprint, RelayAddress};
 use std::io;
 use std::net::{TcpListener, ToSocketAddrs};
+#[cfg(unix)]
 use std::path::Path;
 use std::time::SystemTime;
 
