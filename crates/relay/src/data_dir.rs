@@ -7,6 +7,7 @@
 mod config_fault;
 mod key_place;
 mod key_source;
+mod new_config;
 
 pub(crate) use key_place::file_system_name;
 pub use key_place::{KeyPlace, Medium};
@@ -18,9 +19,10 @@ use crate::names::StoreKey;
 use crate::proxy::ProxyName;
 use deaddrop_link::{RelayIdentity, RelaySeed};
 use deaddrop_shred::{CreateError, FileDisk, Geometry, OpenError, Reader, Shred};
+use new_config::NEW_CONFIG;
 use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -372,24 +374,6 @@ impl DataDir {
     }
 }
 
-const NEW_CONFIG: &str = "\
-# A deaddrop relay. Every line is optional; `spec/12-relay.md` lists all limits.
-# listen = \"127.0.0.1:0\"
-# url = \"ws://relay.example:7700/\"
-# create_token = \"a client must show this to create mailboxes\"
-# tls_cert = \"/etc/letsencrypt/live/relay.example/fullchain.pem\"
-# tls_key = \"/etc/letsencrypt/live/relay.example/privkey.pem\"
-# unix = \"/run/deaddrop/relay.sock\"
-# proxies = [\"127.0.0.1\", \"10.0.0.0/8\", \"unix\"]
-# proxy_protocol = false
-# store_key = \"file:/run/deaddrop/store.key\"   # or credential:NAME, or env:NAME
-# identity_key = \"credential:deaddrop-identity\"
-
-# Limits alone stand below this line.
-[limits]
-# connections = 5000
-";
-
 fn reading(error: io::Error) -> DataDirError {
     match error.kind() {
         io::ErrorKind::PermissionDenied => DataDirError::Denied,
@@ -427,7 +411,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
 
 #[cfg(unix)]
 fn sync_directory(path: &Path) -> Result<(), DataDirError> {
-    File::open(path).and_then(|directory| directory.sync_all()).map_err(|_| DataDirError::Io)
+    fs::File::open(path).and_then(|directory| directory.sync_all()).map_err(|_| DataDirError::Io)
 }
 
 #[cfg(not(unix))]

@@ -4,7 +4,7 @@ use crate::limits::Limits;
 use std::path::Path;
 
 /// Names of the settings above `[limits]`.
-const SETTINGS: &[&str] = &[
+pub(super) const SETTINGS: &[&str] = &[
     "listen",
     "unix",
     "tls_cert",
