@@ -36,6 +36,9 @@ pub(super) enum DayCommand {
         /// it the command tells the number and changes nothing.
         #[arg(long, value_name = "N")]
         destroys: Option<u64>,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -51,7 +54,7 @@ fn day_argument(text: &str) -> Result<Day, String> {
 pub(super) fn run(command: DayCommand) -> Result<ExitCode, Failure> {
     match command {
         DayCommand::Show { data, json } => show(&DataDir::at(data), json),
-        DayCommand::Set { day, data, destroys } => set(&DataDir::at(data), day, destroys),
+        DayCommand::Set { day, data, destroys, json } => set(&DataDir::at(data), day, destroys, json),
     }
 }
 
@@ -106,7 +109,7 @@ fn show(data: &DataDir, json: bool) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn set(data: &DataDir, day: Day, destroys: Option<u64>) -> Result<ExitCode, Failure> {
+fn set(data: &DataDir, day: Day, destroys: Option<u64>, json: bool) -> Result<ExitCode, Failure> {
     let limits = read_config(data, None)?.limits;
     let mut rng = system_random()?;
     let mut store = data.open_store(&mut rng)?;
@@ -124,6 +127,15 @@ fn set(data: &DataDir, day: Day, destroys: Option<u64>) -> Result<ExitCode, Fail
     change
         .apply(&mut store, &mut rng)
         .map_err(|error| Failure::Say(format!("the day was not set: {error}")))?;
+    if json {
+        let pause = Some(after).filter(|after| after.expires_from > after.day);
+        say(json!({
+            "before": before.map(|before| before.day.to_string()),
+            "day": after.day.to_string(),
+            "expires_from": pause.map(|after| after.expires_from.to_string()),
+        }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let from = before.map_or("none".to_owned(), |before| before.day.to_string());
     let pause = if after.expires_from > after.day {
         format!("; nothing expires before {}", after.expires_from)
