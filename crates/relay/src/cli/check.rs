@@ -32,6 +32,12 @@ pub(super) struct CheckArguments {
     json: bool,
 }
 
+/// Returns the reasons for which the file system of a relay's directory does not keep its promises.
+pub(super) fn file_system_warnings(data: &DataDir) -> Vec<String> {
+    let findings = volume::check(data).into_iter().filter(|finding| finding.level != Level::Good);
+    findings.map(|finding| finding.text).collect()
+}
+
 /// Checks all that can be checked while the relay serves or not, and prints one line for each
 /// finding. Fails if one of them is a fault.
 pub(super) fn run(arguments: CheckArguments) -> Result<ExitCode, Failure> {
