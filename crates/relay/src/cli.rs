@@ -16,6 +16,7 @@ mod selftest;
 mod serve;
 mod service_manager;
 mod signals;
+mod sockets;
 mod terminal;
 
 use crate::logging;

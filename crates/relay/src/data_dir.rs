@@ -4,11 +4,15 @@
 //! relay, without the destroyed records. An operator who wants more keeps the key elsewhere
 //! ([`KeySource`]), or runs the relay without a store (`--volatile`).
 
+mod config_fault;
 mod key_place;
 mod key_source;
+mod new_config;
 
+pub(crate) use key_place::file_system_name;
 pub use key_place::{KeyPlace, Medium};
 pub use key_source::{CREDENTIALS_DIRECTORY, KeyError, KeySource, NotAKeySource};
+pub(crate) use new_config::NEW_CONFIG;
 
 use crate::about::Contact;
 use crate::kept::{KeptStore, OpenStoreError, ShredBacking};
@@ -19,7 +23,7 @@ use deaddrop_link::{RelayIdentity, RelaySeed};
 use deaddrop_shred::{CreateError, FileDisk, Geometry, OpenError, Reader, Shred};
 use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -37,12 +41,15 @@ pub const MOVED: &str = "moved.json";
 /// Name of the file with the one-time key of a directory that waits for an import.
 pub const IMPORT_KEY: &str = "import.key";
 
+/// Address at which a relay listens if nothing else is said: loopback, for a proxy on this machine.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:7700";
+
 /// The configuration of a relay, as `config.toml` holds it.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RelayConfig {
     /// Address (host and port) to listen on; port 0 takes a free one. Without it the relay listens
-    /// on the unix socket alone if `unix` is given, and else on `127.0.0.1:0`.
+    /// on the unix socket alone if `unix` is given, and else at [`DEFAULT_LISTEN`].
     pub listen: Option<String>,
     /// Path of a unix socket to listen on, for a proxy on this machine.
     pub unix: Option<PathBuf>,
@@ -287,15 +294,17 @@ impl DataDir {
     }
 
     /// Describes the first fault of the configuration (of the file `instead`, or else of the
-    /// directory's own) with its line, but without the text of the line, which may hold the token.
-    /// Returns `None` if there is no fault.
+    /// directory's own) with file, line and a suggestion, but without the text of the line, which
+    /// may hold the token. Returns `None` if there is no fault.
     ///
     /// # Errors
     /// Fails with [`DataDirError`] when the file cannot be read, and also when the directory has no
     /// configuration of its own.
     pub fn config_fault(&self, instead: Option<&Path>) -> Result<Option<String>, DataDirError> {
         let text = self.config_text(instead)?;
-        Ok(toml::from_str::<RelayConfig>(&text).err().map(|error| describe(&error, &text)))
+        let Err(error) = toml::from_str::<RelayConfig>(&text) else { return Ok(None) };
+        let own = self.path.join(CONFIG);
+        Ok(Some(config_fault::describe(&error, &text, instead.unwrap_or(&own))))
     }
 
     fn config_text(&self, instead: Option<&Path>) -> Result<String, DataDirError> {
@@ -385,6 +394,13 @@ impl DataDir {
         Shred::open_read_only(disk, &key.unlock()).map_err(opening)
     }
 
+    /// Whether another process holds the lock of the store: a relay that serves, or a command that
+    /// changes the store.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        matches!(FileDisk::open(self.store_path()), Err(OpenError::InUse))
+    }
+
     /// Returns the path of the store's file.
     #[must_use]
     pub fn store_path(&self) -> PathBuf {
@@ -406,43 +422,6 @@ impl DataDir {
             (error, _) => DataDirError::Key(error),
         })
     }
-}
-
-/// The configuration of a new relay.
-pub(crate) const NEW_CONFIG: &str = "\
-# A deaddrop relay. Every line is optional; `spec/12-relay.md` lists all limits.
-# listen = \"127.0.0.1:0\"
-# url = \"ws://relay.example:7700/\"
-# create_token = \"a client must show this to create mailboxes\"
-# tls_cert = \"/etc/letsencrypt/live/relay.example/fullchain.pem\"
-# tls_key = \"/etc/letsencrypt/live/relay.example/privkey.pem\"
-# unix = \"/run/deaddrop/relay.sock\"
-# proxies = [\"127.0.0.1\", \"10.0.0.0/8\", \"unix\"]
-# proxy_protocol = false
-# store_key = \"file:/run/deaddrop/store.key\"   # or credential:NAME, or env:NAME
-# identity_key = \"credential:deaddrop-identity\"
-# metrics = \"127.0.0.1:9464\"
-# contact = \"mailto:operator@relay.example\"
-
-# Limits alone stand below this line.
-[limits]
-# connections = 5000
-";
-
-/// Describes an error of the configuration, whose text is `text`. A message about a value can hold
-/// the value, so it is left out where the value may be the token.
-fn describe(error: &toml::de::Error, text: &str) -> String {
-    let at = error.span().map_or(0, |span| span.start);
-    let before = text.get(..at).unwrap_or_default();
-    let number = before.matches('\n').count() + 1;
-    let line = text.lines().nth(number - 1).unwrap_or_default();
-    let hint = if before.contains("[limits]") && line.trim_start().starts_with("create_token") {
-        "; it stands under [limits]: move it above that line"
-    } else {
-        ""
-    };
-    let message = if line.contains("token") { "not understood" } else { error.message() };
-    format!("config.toml, line {number}: {message}{hint}")
 }
 
 fn reading(error: io::Error) -> DataDirError {
@@ -482,7 +461,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
 
 #[cfg(unix)]
 pub(crate) fn sync_directory(path: &Path) -> Result<(), DataDirError> {
-    File::open(path).and_then(|directory| directory.sync_all()).map_err(|_| DataDirError::Io)
+    fs::File::open(path).and_then(|directory| directory.sync_all()).map_err(|_| DataDirError::Io)
 }
 
 #[cfg(not(unix))]
@@ -491,4 +470,13 @@ pub(crate) fn sync_directory(_path: &Path) -> Result<(), DataDirError> {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_create_token_is_not_printed() {
+        let config: RelayConfig = toml::from_str("create_token = \"hunter2-secret\"").unwrap();
+        assert_eq!(config.create_token.as_ref().map(CreateToken::expose), Some("hunter2-secret"));
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}

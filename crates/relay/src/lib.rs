@@ -15,6 +15,7 @@
 //! | [`inspect`] | everything that an operator can know |
 //! | [`moving`] | the move of a relay to another host |
 //! | [`selftest`] | the proof, on the own disk, that what was confirmed is gone |
+//! | [`scratch`] | the folder of a test or a measurement, removed after it |
 //! | [`mod@bench`] | the measurement behind `deaddrop-relay bench` |
 //!
 //! A relay in memory, in a process of your own:
@@ -68,6 +69,7 @@ mod names;
 mod notices;
 pub mod proxy;
 mod random;
+pub mod scratch;
 pub mod selftest;
 pub mod server;
 pub mod session;

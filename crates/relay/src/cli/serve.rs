@@ -3,7 +3,8 @@
 use super::moved;
 use super::service_manager::{self, HandedSockets, ServiceState};
 use super::signals::Signals;
-use super::terminal::{Failure, complain, say, system_random};
+use super::sockets::bind;
+use super::terminal::{Failure, complain, read_config, say, system_random};
 use super::{core_dump, open_files};
 use crate::about::{About, StorePlace};
 use crate::clock::Clock;
@@ -12,9 +13,9 @@ use crate::kept::KeptStore;
 use crate::moving::MovedMark;
 use crate::proxy::{Proxies, ProxyName};
 use crate::random::SystemRandom;
-use crate::server::{Listeners, Server, ServerEnd, answer_until};
+use crate::server::{Server, ServerEnd, answer_until};
 use crate::session::SessionContext;
-use crate::store::Store;
+use crate::store::{Census, Store};
 use clap::Args;
 use deaddrop_link::RelayIdentity;
 use deaddrop_tls::Reloader;
@@ -31,8 +32,9 @@ pub(super) struct ServeArguments {
     /// The relay's directory.
     #[arg(long)]
     data: PathBuf,
-    /// Address to listen on; port 0 takes a free port.
-    #[arg(long)]
+    /// Address to listen on; port 0 takes a free port. Without it and without a unix socket:
+    /// 127.0.0.1:7700.
+    #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
     /// Path of a unix socket to listen on, for a proxy on this machine.
     #[cfg(unix)]
@@ -73,7 +75,7 @@ pub(super) struct ServeArguments {
 
 pub(super) fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> {
     let data = DataDir::at(arguments.data);
-    let mut settings = data.config(arguments.config.as_deref())?;
+    let mut settings = read_config(&data, arguments.config.as_deref())?;
     settings.listen = arguments.listen.or(settings.listen);
     #[cfg(unix)]
     {
@@ -186,6 +188,7 @@ async fn listen<S: Store>(
     let calendar = moved.as_ref().map(|(_, mark)| mark.calendar).or(store.census().calendar);
     let clock =
         Clock::start(calendar, config.trust_clock).map_err(|error| Failure::Say(error.to_string()))?;
+    let contents = contents(&store.census());
     let mut shared =
         SessionContext::new(config.limits.clone(), config.create_token.as_ref().map(CreateToken::expose));
     if let Some((data, mark)) = moved {
@@ -242,10 +245,29 @@ async fn listen<S: Store>(
     } else {
         say(format_args!("deaddrop-relay ready: {address}"))?;
     }
+    let doors = match (local, &config.unix) {
+        (Some(_), Some(_)) => "TCP and a unix socket",
+        (Some(_), None) => "TCP",
+        (None, _) => "a unix socket",
+    };
+    let tls = if address.is_tls() && config.tls_cert.is_some() { ", TLS" } else { "" };
+    tracing::info!("version {} serves by {doors}{tls}; {contents}", env!("CARGO_PKG_VERSION"));
     service_manager::tell(ServiceState::Serving);
     let (sender, orders) = tokio::sync::mpsc::channel(1);
     tokio::spawn(service_manager::pass_orders(signals, sender));
     Ok(server.run(orders).await)
+}
+
+/// Describes the store for the line of the start.
+fn contents(census: &Census) -> String {
+    let Census { mailboxes, blobs, space, .. } = census;
+    match space {
+        Some(space) => format!(
+            "the store on the disk holds {mailboxes} mailboxes and {blobs} blobs, and uses {} % of its segments",
+            space.percent_in_use()
+        ),
+        None => "the store is memory: no mailbox survives the process".to_owned(),
+    }
 }
 
 /// Loads the TLS certificate and its key from the files that the configuration names; `None` if it
@@ -267,34 +289,6 @@ fn certificate(config: &RelayConfig) -> Result<Option<Reloader>, Failure> {
         complain(&format!("{}: {warning}", certificate.display()));
     }
     Ok(Some(reloader))
-}
-
-/// Opens the sockets that the configuration names: TCP on loopback if it names none.
-async fn bind(config: &RelayConfig) -> Result<Listeners, Failure> {
-    let tcp = match (&config.listen, &config.unix) {
-        (Some(listen), _) => Some(listen.as_str()),
-        (None, None) => Some("127.0.0.1:0"),
-        (None, Some(_)) => None,
-    };
-    let mut listeners = match tcp {
-        Some(place) => Listeners::bind(place).await.map_err(|error| {
-            Failure::Say(format!(
-                "cannot listen on {place}: {error}; choose another address or port with --listen"
-            ))
-        })?,
-        None => Listeners::default(),
-    };
-    #[cfg(unix)]
-    if let Some(path) = &config.unix {
-        listeners.add_unix(path).map_err(|error| Failure::Say(format!("{}: {error}", path.display())))?;
-    }
-    #[cfg(not(unix))]
-    if config.unix.is_some() {
-        return Err(Failure::Say(
-            "this system has no unix sockets; remove `unix` from the configuration".to_owned(),
-        ));
-    }
-    Ok(listeners)
 }
 
 /// Formats an error with that of the system behind it.
