@@ -1,4 +1,4 @@
-//! What relays say about themselves.
+//! The descriptions that relays give of themselves.
 
 use super::Client;
 use crate::{error::ClientError, net};
