@@ -150,7 +150,7 @@ fn mistakes_are_told_with_what_to_do() {
     drop(relay);
     assert!(program().args(["check", "--data"]).arg(&data).stdout(Stdio::null()).status().unwrap().success());
     std::fs::write(data.join("config.toml"), "[limits]\nconections = 5\n").unwrap();
-    for command in ["serve", "check", "day show"] {
+    for command in ["serve", "check", "inspect", "day show"] {
         let told = complaint(&command.split(' ').collect::<Vec<_>>());
         assert!(
             told.contains("config.toml, line 2: `conections` is no setting; did you mean `connections`?"),

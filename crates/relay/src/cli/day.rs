@@ -60,6 +60,7 @@ pub(super) fn run(command: DayCommand) -> Result<ExitCode, Failure> {
 
 /// Returns the calendar that the store of the directory remembers; `None` if it remembers none.
 pub(super) fn stored(data: &DataDir) -> Result<Option<Calendar>, Failure> {
+    read_config(data, None)?;
     Ok(inspect::calendar(&data.look()?))
 }
 

@@ -1,7 +1,7 @@
 //! `inspect`: shows everything that an operator can know.
 
 use super::moved;
-use super::terminal::{Failure, say, system_random};
+use super::terminal::{Failure, read_config, say, system_random};
 use crate::clock::Calendar;
 use crate::data_dir::DataDir;
 use crate::inspect;
@@ -40,6 +40,7 @@ pub(super) fn run(arguments: InspectArguments) -> Result<ExitCode, Failure> {
 /// write is read after the dead bytes are counted, so all of them were destroyed before that time.
 pub(super) fn look(data: &DataDir, summary: bool) -> Result<(Option<Calendar>, inspect::Report), Failure> {
     let mut random = system_random()?;
+    read_config(data, None)?;
     let reader = data.look()?;
     let written = std::fs::metadata(data.store_path()).and_then(|file| file.modified()).ok();
     let order: Option<&mut dyn rand::CryptoRng> = if summary { None } else { Some(&mut random) };

@@ -28,13 +28,11 @@ const SIMILAR: f64 = 0.8;
 /// message of an error about a value can hold the value, so it is left out where the value may be
 /// the token.
 pub(super) fn describe(error: &toml::de::Error, text: &str, file: &Path) -> String {
-    let at = error.span().map_or(0, |span| span.start);
+    let spanned = error.span().map_or(0, |span| span.start);
+    // The error about a range spans all limits.
+    let at = limit_out_of_range(error.message()).and_then(|name| place(name, text)).unwrap_or(spanned);
     let before = text.get(..at).unwrap_or_default();
-    let number = match value_of(error.message()) {
-        // The parser shows a limit out of its range at the head of the table.
-        Some(name) => text.lines().position(|line| is_set(line, name)).unwrap_or_default() + 1,
-        None => before.matches('\n').count() + 1,
-    };
+    let number = before.matches('\n').count() + 1;
     let line = text.lines().nth(number - 1).unwrap_or_default();
     let is_limit = before.lines().any(|line| line.trim() == "[limits]");
     let message = match unknown_name(error.message()) {
@@ -45,19 +43,27 @@ pub(super) fn describe(error: &toml::de::Error, text: &str, file: &Path) -> Stri
     format!("{}, line {number}: {message}", file.display())
 }
 
+/// Returns the limit that a message says to be out of its range; `None` if the message is another.
+fn limit_out_of_range(message: &str) -> Option<&'static str> {
+    let name = message.strip_prefix('`')?.split('`').next()?;
+    Limits::TABLE.iter().map(|row| row.name).find(|known| *known == name)
+}
+
+/// Returns the position of the line that sets `name`; `None` if the text has no such line.
+fn place(name: &str, text: &str) -> Option<usize> {
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        if line.split_once('=').is_some_and(|(key, _)| key.trim() == name) {
+            return Some(at);
+        }
+        at += line.len();
+    }
+    None
+}
+
 /// Returns the name that a message of the parser calls unknown; `None` if the message is another.
 fn unknown_name(message: &str) -> Option<&str> {
     message.strip_prefix("unknown field `")?.split('`').next()
-}
-
-/// Returns the limit whose value a message calls wrong; `None` if the message is another.
-fn value_of(message: &str) -> Option<&str> {
-    message.strip_prefix('`')?.split('`').next()
-}
-
-/// Whether the line sets the value of `name`.
-fn is_set(line: &str, name: &str) -> bool {
-    line.split_once('=').is_some_and(|(set, _)| set.trim() == name)
 }
 
 /// Returns the end of the sentence about an unknown name, which stands under `[limits]` or not.
@@ -142,6 +148,10 @@ mod tests {
             ("conections = 5", "did you mean `connections`?"),
             ("[limits]\nqwzx = 5", "section 8 of the specification lists all limits"),
             ("[limits]\nhalf_open = 1", "line 2: `half_open` goes from 2 to 4294967295"),
+            (
+                "listen = \"a\"\n[limits]\nconnections = 9\nhalf_open = 1",
+                "line 4: `half_open` goes from 2 to 4294967295",
+            ),
             ("[limits]\nconnections = \"5\"", "write the number without quotes"),
             ("proxies = \"127.0.0.1\"", "write proxies = [\"127.0.0.1\"]"),
             ("trust_clock = \"yes\"", "write true or false, without quotes"),

@@ -32,7 +32,7 @@ pub(super) fn check(settings: &RelayConfig, is_serving: bool) -> Vec<Finding> {
 /// Tries to listen at `place`, and stops at once.
 fn port(place: &str) -> Finding {
     match listen(place) {
-        Ok(()) => Finding::good("ports", format!("the relay can listen on {place}")),
+        Ok(()) => Finding::good("ports", "the relay can listen on its address"),
         Err(error) => Finding::fault(
             "ports",
             format!("the relay cannot listen on {place}: {}", sockets::explain(&error)),
