@@ -10,6 +10,7 @@ mod export;
 mod import;
 mod init;
 mod inspect;
+mod key;
 mod moved;
 mod open_files;
 mod selftest;
@@ -52,6 +53,11 @@ enum Command {
     },
     /// Show everything that an operator can know. Works while the relay serves.
     Inspect(inspect::InspectArguments),
+    /// Show where the relay's keys really lie, or change the store key.
+    Key {
+        #[command(subcommand)]
+        command: key::KeyCommand,
+    },
     /// Show or set the day by which leases and expiry are counted.
     Day {
         #[command(subcommand)]
@@ -95,6 +101,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Bench(arguments) => bench::run(arguments),
         Command::Selftest { command } => selftest::run(command),
         Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Key { command } => key::run(command),
         Command::Day { command } => day::run(command),
         Command::Check(arguments) => check::run(arguments),
         Command::Export(arguments) => export::run(arguments),

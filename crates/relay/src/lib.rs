@@ -56,6 +56,7 @@ pub mod clock;
 pub mod data_dir;
 pub mod day_change;
 pub mod hints;
+mod index_record;
 pub mod inspect;
 pub mod kept;
 mod labels;
