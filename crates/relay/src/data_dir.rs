@@ -12,6 +12,7 @@ mod rotation;
 
 pub(crate) use key_place::file_system_name;
 pub use key_place::{KeyPlace, Medium};
+pub(crate) use key_source::parse_hex;
 pub use key_source::{CREDENTIALS_DIRECTORY, KeyError, KeySource, NotAKeySource};
 pub(crate) use new_config::NEW_CONFIG;
 pub use rotation::{RotateError, Rotated, RotationStep};
