@@ -106,6 +106,7 @@ async fn a_delivered_mailbox_says_nothing_about_people() {
     // Of each mailbox this is all. The hashes and the handle are random or keyed.
     let mut shapes: Vec<Value> = mailboxes.clone();
     for mailbox in &mut shapes {
+        assert!(mailbox["order"].take().is_u64());
         for random in ["handle", "owner", "reader"] {
             assert!(mailbox[random].take().is_string());
         }
@@ -114,18 +115,34 @@ async fn a_delivered_mailbox_says_nothing_about_people() {
         }
     }
     let today = deaddrop_relay::clock::system_day();
-    let shape = |doors: &[u8], lease_days: u32, quota_blobs: u32, quota_bytes: u32| {
-        let doors: Vec<Value> =
-            doors.iter().map(|number| json!({ "number": number, "sender": null })).collect();
+    let shape = |lease_days: u32, is_fixed: bool, quota_blobs: u32, quota_bytes: u32| {
         json!({
-            "matched": null, "handle": null, "owner": null, "reader": null, "doors": doors,
-            "lease_days": lease_days, "lease_ends": today.plus(lease_days).to_string(), "fixed": false, "volatile": false,
+            "matched": null, "handle": null, "order": null, "owner": null, "reader": null,
+            "doors": [{ "number": 0, "sender": null }],
+            "lease_days": lease_days, "lease_ends": today.plus(lease_days).to_string(), "fixed": is_fixed, "volatile": false,
             "used": true, "unused_until": null, "quota_blobs": quota_blobs, "quota_bytes": quota_bytes,
             "counts": { "small": 0, "medium": 0, "large": 0 }, "bytes": 0, "blobs": [],
         })
     };
-    println!("{shapes:#?}");
-    let _ = shape;
+    // The invite's mailbox; of each person one for the contact, and a sentinel, which gets nothing.
+    let (contact, sentinel) = (shape(90, false, 256, 4_194_304), shape(90, false, 4, 65_536));
+    let count = |shape: &Value| shapes.iter().filter(|found| *found == shape).count();
+    let counts = [count(&shape(30, true, 1, 4_096)), count(&contact), count(&sentinel)];
+    assert_eq!((counts, shapes.len()), ([1, 2, 2], 5), "{shapes:#?}");
+    let keys: Vec<&str> = told.as_object().unwrap().keys().map(String::as_str).collect();
+    let all = [
+        "asked",
+        "damaged_mailboxes",
+        "day",
+        "elsewhere",
+        "fingerprint",
+        "mailboxes",
+        "not_there",
+        "other_records",
+        "store",
+        "while_running",
+    ];
+    assert_eq!(keys, all);
     assert_eq!((&told["other_records"], &told["damaged_mailboxes"]), (&0.into(), &0.into()));
     assert!(text.contains("0 of 4 KiB, 0 of 16 KiB, 0 of 64 KiB; 0 bytes\n"), "{text}");
 

@@ -1,7 +1,7 @@
 //! The answer to a lawful request: what a stopped relay's directory holds about a mailbox, or about
 //! all (spec/12-relay.md section 10.5).
 //!
-//! The operator of the relay cannot give more than this program can find. So the answer holds all of
+//! The operator of the relay cannot give more than this program can find: the answer holds all of
 //! it, with exact numbers, and says what is not there and why.
 
 mod export;
@@ -59,6 +59,9 @@ pub struct DisclosedMailbox {
     pub matched: Option<Match>,
     /// The random number of the mailbox in this store, in hexadecimal digits.
     pub handle: String,
+    /// Number of the mailbox's record in the order in which the store got its records; that of the
+    /// last change, if the record was changed.
+    pub order: u64,
     /// Keyed hash of the owner's id, in hexadecimal digits.
     pub owner: String,
     /// Keyed hash of the reader's id, in hexadecimal digits.
@@ -116,7 +119,7 @@ pub struct BlobCounts {
 pub struct DisclosedBlob {
     /// Number of the blob in the order in which the store got its records.
     pub order: u64,
-    /// Number of bytes. They are sealed for keys that the relay never had.
+    /// Number of bytes, which are sealed for keys that the relay never had.
     pub bytes: u64,
     /// The number of the sender (`via`) at the time of the put.
     pub door: u8,
@@ -180,7 +183,7 @@ fn of_store<D: Disk>(
                 };
                 if let Some(matched) = matched(&lasting) {
                     places.insert(handle, mailboxes.len());
-                    mailboxes.push(DisclosedMailbox::of(handle, &lasting, matched));
+                    mailboxes.push(DisclosedMailbox::of(entry.order, handle, &lasting, matched));
                 }
             }
             Kind::Blob { .. } | Kind::Day(_) | Kind::IndexKey => {}
@@ -209,12 +212,13 @@ fn of_store<D: Disk>(
 }
 
 impl DisclosedMailbox {
-    fn of(handle: Handle, lasting: &Lasting, matched: Option<Match>) -> Self {
+    fn of(order: u64, handle: Handle, lasting: &Lasting, matched: Option<Match>) -> Self {
         let Lasting { own, read, sends, lease, quota, flags, ends, unused_until } = lasting;
         let door = |(Name(sender), number): (Name, u8)| DisclosedDoor { number, sender: hex(&sender) };
         Self {
             matched,
             handle: hex(&handle.to_bytes()),
+            order,
             owner: hex(&own.0),
             reader: hex(&read.0),
             doors: sends.iter().map(door).collect(),

@@ -1,7 +1,7 @@
 //! The key of the index as a record of the store (spec/12-relay.md section 3).
 //!
 //! The key of the index derives from the store key. The names of mailboxes depend on it, and the
-//! relay does not know the ids behind the names. So a change of the store key stores the former key of
+//! relay does not know the ids behind the names: a change of the store key stores the former key of
 //! the index. Two records hold it, because without it no right finds its mailbox.
 
 use crate::mailboxes::record;

@@ -45,6 +45,7 @@ fn take_hashes(mailbox: &mut Value) -> BTreeSet<String> {
         assert!(hash.len() == digits && hash.bytes().all(|digit| digit.is_ascii_hexdigit()), "{hash}");
         all.insert(hash);
     };
+    assert!(mailbox["order"].take().is_u64());
     take(&mut mailbox["handle"], 12);
     take(&mut mailbox["owner"], 32);
     take(&mut mailbox["reader"], 32);
@@ -92,7 +93,7 @@ async fn an_answer_holds_exactly_what_is_stored() {
                 "day": today.to_string(),
                 "mailboxes": [{
                     "matched": matched,
-                    "handle": null, "owner": null, "reader": null,
+                    "handle": null, "order": null, "owner": null, "reader": null,
                     "doors": [{ "number": 7, "sender": null }],
                     "lease_days": 30, "lease_ends": today.plus(30).to_string(), "fixed": false, "volatile": false,
                     "used": true, "unused_until": null, "quota_blobs": 256, "quota_bytes": 4_194_304,

@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 const BLOBS: usize = 3;
 const SUPERBLOCK: usize = 4_096;
 /// Number of changes of the key that are killed, each later than the one before.
-const ROUNDS: u32 = 24;
+const ROUNDS: u32 = 16;
 
 /// Held by each test: while a program of another test is started, it holds the open files of this
 /// process for a moment, and with them the lock of a store.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// The relay has two keys: the store key opens the store, the identity is what clients know the relay
-/// by. These commands show where they lie, and change the store key. They print no key.
+/// by. These commands show where they lie, and change the store key. No key is printed.
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyCommand {
     /// Say where both keys really lie, and what a thief of the disk can do. Works while the relay

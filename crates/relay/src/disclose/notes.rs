@@ -33,8 +33,9 @@ pub const ABSENT: &[Note] = &[
     ),
     note(
         "contacts",
-        "Contact lists and conversations: two mailboxes of one person, or of two people who write to each other, have nothing in \
-         common in the store.",
+        "Contact lists and conversations: two mailboxes of one person, or of two people who write to each other, have no mark in \
+         common in the store. Records that were written together have numbers near each other, which on a quiet relay can suggest \
+         that two mailboxes were made together.",
     ),
     note(
         "content",

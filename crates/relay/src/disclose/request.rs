@@ -52,7 +52,7 @@ pub enum Door {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RightForm {
-    /// Its id, which the relay compares.
+    /// The id of the right, which the relay compares.
     Id,
     /// The value that a client presents to this relay.
     Presented,

@@ -46,8 +46,10 @@ fn notes(f: &mut Formatter<'_>, title: &str, notes: &[Note]) -> Result {
 impl Display for DisclosedMailbox {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self.matched {
-            Some(matched) => writeln!(f, "Mailbox {}, found by {matched}", self.handle)?,
-            None => writeln!(f, "Mailbox {}", self.handle)?,
+            Some(matched) => {
+                writeln!(f, "Mailbox {}, record {}, found by {matched}", self.handle, self.order)?
+            }
+            None => writeln!(f, "Mailbox {}, record {}", self.handle, self.order)?,
         }
         let BlobCounts { small, medium, large } = self.counts;
         writeln!(

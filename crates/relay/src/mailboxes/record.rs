@@ -103,7 +103,7 @@ pub(crate) fn day(calendar: Calendar) -> Record {
     Record { key: DAY_KEY, meta: meta(DAY, 0, no_mailbox), expiry_day: day.number(), body }
 }
 
-/// Makes a record that holds the key of the index. It never expires.
+/// Makes a record that holds the key of the index and never expires.
 pub(crate) fn index_key(at: RecordKey, key: &IndexKey) -> Record {
     let no_mailbox = Handle::from_bytes([0; 6]);
     Record { key: at, meta: meta(INDEX, 0, no_mailbox), expiry_day: 0, body: key.expose().to_vec() }
