@@ -8,11 +8,14 @@ mod config_fault;
 mod key_place;
 mod key_source;
 mod new_config;
+mod rotation;
 
 pub(crate) use key_place::file_system_name;
 pub use key_place::{KeyPlace, Medium};
+pub(crate) use key_source::parse_hex;
 pub use key_source::{CREDENTIALS_DIRECTORY, KeyError, KeySource, NotAKeySource};
 pub(crate) use new_config::NEW_CONFIG;
+pub use rotation::{RotateError, Rotated, RotationStep};
 
 use crate::about::Contact;
 use crate::kept::{KeptStore, OpenStoreError, ShredBacking};
@@ -20,7 +23,7 @@ use crate::limits::Limits;
 use crate::names::StoreKey;
 use crate::proxy::ProxyName;
 use deaddrop_link::{RelayIdentity, RelaySeed};
-use deaddrop_shred::{CreateError, FileDisk, Geometry, OpenError, Reader, Shred};
+use deaddrop_shred::{CreateError, FileDisk, Geometry, OpenError, Shred};
 use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, OpenOptions};
@@ -369,29 +372,6 @@ impl DataDir {
         let store = self.open_for_export(rng)?;
         // An export may have marked the relay before it gave the lock back.
         if self.has_moved() { Err(DataDirError::Moved) } else { Ok(store) }
-    }
-
-    /// Opens the record store like [`open_store`](Self::open_store), also of a relay that has moved.
-    pub(crate) fn open_for_export(
-        &self,
-        rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<Shred<FileDisk>, DataDirError> {
-        let key = self.store_key()?;
-        let disk = FileDisk::open(self.store_path()).map_err(opening)?;
-        Shred::open(disk, &key.unlock(), rng).map_err(opening)
-    }
-
-    /// Opens the store for reading only. Another process may be serving it.
-    ///
-    /// # Errors
-    /// Fails with [`DataDirError`] when the key cannot be read or the store cannot be opened.
-    pub fn look(&self) -> Result<Reader<FileDisk>, DataDirError> {
-        let key = self.store_key().map_err(|error| match error {
-            DataDirError::Incomplete if self.has_moved() => DataDirError::Moved,
-            error => error,
-        })?;
-        let disk = FileDisk::open_read_only(self.store_path()).map_err(opening)?;
-        Shred::open_read_only(disk, &key.unlock()).map_err(opening)
     }
 
     /// Whether another process holds the lock of the store: a relay that serves, or a command that

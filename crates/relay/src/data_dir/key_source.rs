@@ -184,7 +184,7 @@ mod tests {
         {
             assert_eq!(text.parse::<KeySource>(), Err(NotAKeySource), "{text}");
         }
-        assert!(format!("file:a\0b").parse::<KeySource>().is_err());
+        assert!("file:a\0b".parse::<KeySource>().is_err());
     }
 
     #[test]
