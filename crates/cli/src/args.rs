@@ -106,6 +106,12 @@ pub enum Command {
     VaultLimit(VaultLimit),
     /// Give up a relay that does not come back
     LeaveRelay(LeaveRelay),
+    /// Show what a relay says about itself; the link proves that it is this relay's word
+    RelayAbout {
+        /// The relay: its address with fingerprint; default: the relay that you receive through
+        #[arg(value_name = "URL")]
+        relay: Option<String>,
+    },
     /// Keep the token that a relay's operator gave you for new mailboxes
     RelayToken(RelayToken),
     /// Let contacts and invites lead to an address of your own network or machine

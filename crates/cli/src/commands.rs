@@ -18,7 +18,7 @@ use serde_json::json;
 pub use self::{
     meeting::{accept, agree, begin_again, invite, invites, withdraw},
     receive::receive,
-    relays::{allow_private, leave_relay, relay_token, relays, set_relay},
+    relays::{allow_private, leave_relay, relay_about, relay_token, relays, set_relay},
     sync::sync,
 };
 use crate::{

@@ -43,6 +43,10 @@ pub fn object(event: &Event) -> Value {
         }
         EventKind::MessageOfLeftSession { text } => add("text", json!(text)),
         EventKind::PrivateAddress { address } => add("address", json!(address)),
+        EventKind::RelayMoved { old, new } => {
+            add("old", json!(old));
+            add("new", json!(new));
+        }
         EventKind::MessagesMissing { gaps } => {
             let ranges = gaps.iter().map(|(first, last)| json!({ "first": first, "last": last }));
             add("missing", ranges.collect());
@@ -156,6 +160,10 @@ fn session_line(kind: &EventKind, contact: &str) -> Option<String> {
              since the copy was made is not in it. It goes on from here; use one copy only. If no texts of a contact come: deaddrop \
              begin-again NAME, or make a new invite: deaddrop invite NAME)"
             .to_owned(),
+        EventKind::RelayMoved { old, new } => format!(
+            "  (your relay has moved from {old} to {new}. This program has checked that it is the same relay, uses the new address, and \
+             tells your contacts. You need not do anything)"
+        ),
         EventKind::Displaced => "  (another copy of this vault, or another program, reads your mailboxes. Use one copy only)".to_owned(),
         _ if contact.is_empty() => "  (something that this program does not know yet)".to_owned(),
         _ => format!("  ({name}: something that this program does not know yet)"),
@@ -197,6 +205,7 @@ fn name(kind: &EventKind) -> &'static str {
         EventKind::SessionLost => "session_lost",
         EventKind::Restored => "restored",
         EventKind::Displaced => "displaced",
+        EventKind::RelayMoved { .. } => "relay_moved",
         _ => "other",
     }
 }
@@ -244,8 +253,9 @@ mod tests {
     #[test]
     fn every_kind_has_a_name_and_a_line_of_its_own() {
         let events = about_contacts().into_iter().map(|kind| event("ben", kind));
-        let events: Vec<Event> =
-            events.chain([event("", EventKind::Restored), event("", EventKind::Displaced)]).collect();
+        let moved = EventKind::RelayMoved { old: "ws://a/".to_owned(), new: "ws://b/".to_owned() };
+        let own = [EventKind::Restored, EventKind::Displaced, moved].map(|kind| event("", kind));
+        let events: Vec<Event> = events.chain(own).collect();
         let names: BTreeSet<&str> = events.iter().map(|event| name(&event.kind)).collect();
         assert!(names.len() == events.len() && !names.contains("other"), "{names:?}");
         for event in &events {

@@ -113,6 +113,7 @@ const fn client_code(error: ClientError) -> &'static str {
         ClientError::WrongClock(_) => "wrong_clock",
         ClientError::Displaced => "displaced",
         ClientError::RelayBusy => "relay_busy",
+        ClientError::NoDescription => "no_description",
         ClientError::NeedsToken => "needs_token",
         ClientError::BadToken => "bad_token",
         ClientError::PrivateAddress => "private_address",

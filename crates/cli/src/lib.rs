@@ -98,6 +98,7 @@ async fn command(output: Output, cli: Cli) -> Result<ExitCode, Failure> {
         Command::SetRelay(set) => commands::set_relay(output, &common, &set).await?,
         Command::VaultLimit(limit) => commands::vault_limit(output, &common, &limit).await?,
         Command::LeaveRelay(leave) => commands::leave_relay(output, &common, &leave).await?,
+        Command::RelayAbout { relay } => commands::relay_about(output, &common, relay.as_deref()).await?,
         Command::RelayToken(token) => commands::relay_token(output, &common, &token).await?,
         Command::AllowPrivate(allow) => commands::allow_private(output, &common, &allow).await?,
         // Started without a runtime, above.

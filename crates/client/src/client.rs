@@ -1,11 +1,9 @@
 //! The client of one person: [`Client`] has a method for each thing that an app can ask for.
 //! The *error of the vault* is one of the variants of [`ClientError`] that begin with `Vault`.
 
+mod about;
 mod sync;
 mod waiting;
-
-pub use sync::{ContactSync, SendWait, SyncReport};
-pub use waiting::{ClockStatus, Patience, Status};
 
 use crate::{
     config::{Config, MAX_INVITE_DAYS},
@@ -18,7 +16,9 @@ use crate::{
 use deaddrop_engine::{Acceptance, ContactAsks, ContactInfo, Event, InviteLink, MessageId, SafetyNumber};
 use deaddrop_wire::RelayAddress;
 use std::{net::IpAddr, path::Path, sync::Arc};
+pub use sync::{ContactSync, SendWait, SyncReport};
 use tokio::task::JoinHandle;
+pub use waiting::{ClockStatus, Patience, Status};
 use zeroize::Zeroizing;
 
 /// Maximum number of events that [`Client::events_after`] returns. Any number above 0 would do.

@@ -134,6 +134,9 @@ pub enum ClientError {
     /// The relay refuses for now: it is busy, or makes no new mailboxes.
     #[error("the relay does not take this now; try again later")]
     RelayBusy,
+    /// The relay is of an earlier version, which does not describe itself.
+    #[error("the relay is of a version that gives no description of itself")]
+    NoDescription,
     /// The relay makes mailboxes only for clients that show its token, and the client has no token
     /// for it, or a wrong one.
     #[error(
@@ -285,6 +288,7 @@ impl From<ErrandError> for ClientError {
             ErrandError::Connect(error) => error.into(),
             ErrandError::NeedsToken => Self::NeedsToken,
             ErrandError::Busy => Self::RelayBusy,
+            ErrandError::Unsupported => Self::NoDescription,
             ErrandError::Corrupt => Self::VaultCorrupt,
         }
     }

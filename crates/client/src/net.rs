@@ -8,6 +8,7 @@ mod dial;
 mod drive;
 mod errand;
 mod fetch;
+mod follow;
 mod moved;
 mod progress;
 mod publish;
@@ -21,7 +22,7 @@ mod tcp;
 mod transport;
 mod turns;
 
-pub(crate) use fetch::fetch_bundle;
+pub(crate) use fetch::{ask_about, fetch_bundle};
 pub(crate) use progress::{Dated, Moving};
 pub(crate) use publish::make_invite;
 #[cfg(all(test, target_os = "linux"))]

@@ -13,7 +13,7 @@
 //! |---|---|
 //! | [`ReadConversation`] | the conversation with one relay on which own mailboxes lie |
 //! | [`PutConversation`] | the conversation with the relays of one contact |
-//! | [`Visit`], [`Publishing`] | errands: conversations that are over after an answer or two, within a time |
+//! | [`Visit`], [`Publishing`], [`Inquiry`] | errands: conversations that are over after an answer or two, within a time |
 //! | [`LinkOpening`], [`Link`] | below them: the handshake of a link, its records, its pings |
 //! | [`TurnQueues`], [`Openings`] | beside them: the order and the pace in which links are opened |
 //! | [`Schedule`] | above them: which of them are wanted now, and what else a client does by itself |
@@ -27,6 +27,8 @@ mod action;
 mod backoff;
 mod end;
 mod errand;
+mod following;
+mod inquiry;
 mod line;
 mod link;
 mod moment;
@@ -48,6 +50,8 @@ mod visit;
 pub use action::{Action, EngineStep, LinkConversation};
 pub use end::{LinkClosed, StepError};
 pub use errand::{Errand, ErrandAction, ErrandError, LONGEST_ERRAND};
+pub use following::{Following, MAX_MOVES};
+pub use inquiry::Inquiry;
 pub use line::{LineState, LinkInfo, Situation};
 pub use link::{Link, OpenedRecord, SealedRecord};
 pub use moment::Moment;

@@ -16,6 +16,7 @@ mod load;
 mod mailboxes;
 mod manner;
 mod missing;
+mod moved_relays;
 mod moving;
 mod names;
 mod needs;
@@ -37,6 +38,7 @@ pub use calendar::is_same_day;
 pub use inbox::BlobOutcome;
 pub use invites::{Acceptance, InviteToEmpty, Publication};
 pub use mailboxes::{MailboxName, OWN, OwnMailbox};
+pub use moved_relays::LinkPurpose;
 pub use needs::{MailboxNeeds, Need, TextsTo};
 pub use outbox::{BlobLives, PutJob, SentPut};
 pub use relays::Reach;
@@ -82,6 +84,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
             vault,
             config,
             relays: RelaysRow::default(),
+            moved_relays: BTreeMap::new(),
             identity,
             contacts: BTreeMap::new(),
             events: BTreeSet::new(),
@@ -143,6 +146,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         let config: ConfigRow = vault.read(&key(Table::Config, 0, 0))?.ok_or(VaultError::Corrupt)?;
         let identity = IdentityKeyPair::from_seed(config.seed.duplicate());
         let relays = vault.read(&key(Table::Relays, 0, 0))?.unwrap_or_default();
+        let moved_relays = load::moved_relays(&vault)?;
         let cursor = vault.read(&key(Table::Cursor, 0, 0))?.unwrap_or(0);
         let shown = load::shown(&vault)?;
         let stale_tried = vault.read(&key(Table::StaleTried, 0, 0))?;
@@ -156,6 +160,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
             vault,
             config,
             relays,
+            moved_relays,
             identity,
             contacts,
             events,
@@ -178,6 +183,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         let mut step = engine.step();
         engine.mark_running(&mut step)?;
         if_room(engine.finish(step))?;
+        if_room(engine.rename_relays())?;
         if_room(engine.resume_move())?;
         if_room(engine.want_private_mailboxes())?;
         Ok(engine)

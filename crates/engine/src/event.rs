@@ -136,6 +136,14 @@ pub enum EventKind {
         /// The text, byte for byte.
         text: String,
     },
+    /// A relay on which own mailboxes lie has moved to another URL. This client has found it there
+    /// and uses the new address from now on; contacts are told. Nothing needs to be done.
+    RelayMoved {
+        /// The address that this client knew.
+        old: String,
+        /// The present address, with the same fingerprint.
+        new: String,
+    },
 }
 
 impl EventKind {
@@ -167,6 +175,7 @@ impl EventKind {
             Self::Restored => "Restored",
             Self::Displaced => "Displaced",
             Self::MessageOfLeftSession { .. } => "MessageOfLeftSession(..)",
+            Self::RelayMoved { .. } => "RelayMoved(..)",
         }
     }
 }

@@ -5,7 +5,8 @@
 
 use crate::vault::{
     AskedRow, BlockedRow, CalendarRow, ConfigRow, ConversationRow, DraftRow, EventRow, HeldRow, InviteRow,
-    ItemRow, ParkedRow, PeerRow, PersonRow, RelaysRow, SeenRow, SentinelRow, Table, decode, encode,
+    ItemRow, MovedRelaysRow, ParkedRow, PeerRow, PersonRow, RelaysRow, SeenRow, SentinelRow, Table, decode,
+    encode,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -37,6 +38,7 @@ pub fn row(table: u8, bytes: &[u8]) -> Option<Vec<u8>> {
         _ if table == Table::Used.code() => again::<u32>(bytes),
         _ if table == Table::Running.code() || table == Table::Moving.code() => again::<bool>(bytes),
         _ if table == Table::Relays.code() => again::<RelaysRow>(bytes),
+        _ if table == Table::MovedRelays.code() => again::<MovedRelaysRow>(bytes),
         _ if table == Table::Blocked.code() => again::<BlockedRow>(bytes),
         _ => None,
     }

@@ -28,8 +28,8 @@ mod vault;
 
 pub use engine::{
     Acceptance, BlobLives, BlobOutcome, ContactAsks, ContactInfo, ContactState, Engine, InviteToEmpty,
-    MailboxName, MailboxNeeds, Need, OWN, OwnMailbox, Publication, PutJob, Reach, SentPut, TextsTo,
-    UnreachableReason, is_same_day,
+    LinkPurpose, MailboxName, MailboxNeeds, Need, OWN, OwnMailbox, Publication, PutJob, Reach, SentPut,
+    TextsTo, UnreachableReason, is_same_day,
 };
 pub use error::{EngineError, VaultError};
 pub use event::{Event, EventKind};

@@ -5,6 +5,7 @@ mod changes;
 mod format1;
 mod key;
 mod migrate;
+mod moved_relays;
 mod port;
 mod relays;
 mod room;
@@ -17,6 +18,7 @@ pub(crate) use changes::encode;
 pub(crate) use changes::{Changes, decode};
 pub(crate) use key::{Table, key, parts, sub, sub_key};
 pub(crate) use migrate::{migrate, migrated_number};
+pub(crate) use moved_relays::MovedRelaysRow;
 pub(crate) use relays::{BlockedRow, RelayToken, RelaysRow};
 pub(crate) use rows::{
     AcceptedInvite, AgainRow, AskedRow, CalendarRow, ClockWait, ConfigRow, ConversationRow, DraftRow,

@@ -7,7 +7,7 @@
 //! socket calls with nothing around them.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout)]
 
-use deaddrop_relay::bench::{BenchRelay, CycleReport, Floor, Load, LoadEnd, PAIRS, Scratch, Storage};
+use deaddrop_relay::bench::{BenchRelay, CycleReport, Floor, Load, LoadEnd, PAIRS, Storage, scratch_in};
 use std::path::Path;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ async fn main() {
     let is_bench = std::env::args().any(|arg| arg == "--bench");
     let (blobs, floor_time) = if is_bench { (BLOBS, 2_000) } else { (20, 20) };
     let dir = tempfile::tempdir().unwrap();
-    let scratch = Scratch::create_in(dir.path()).unwrap();
+    let scratch = scratch_in(dir.path()).unwrap();
     let program = Path::new(env!("CARGO_BIN_EXE_deaddrop-relay"));
     for (name, storage) in [("disk", Storage::Disk), ("memory", Storage::Memory)] {
         let mut results = Vec::new();

@@ -16,7 +16,6 @@ mod load;
 mod measure;
 mod process;
 mod report;
-mod scratch;
 mod traffic;
 
 pub use error::BenchError;
@@ -24,8 +23,7 @@ pub use floor::Floor;
 pub use judgement::{FirstLimit, Judgement};
 pub use latencies::Latencies;
 pub use load::{BLOB_BYTES, Load, LoadEnd, LoadResult};
-pub use measure::{PAIRS, measure};
+pub use measure::{PAIRS, measure, scratch_in};
 pub use process::{BenchRelay, ProcessorTime, Storage};
 pub use report::{ConnectionsReport, CycleReport, Profile, Quantiles, Report};
-pub use scratch::{NEEDED_MIB, Scratch};
 pub use traffic::Traffic;

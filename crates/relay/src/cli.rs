@@ -1,17 +1,24 @@
 //! The command line of `deaddrop-relay`. Standard output carries results, standard error what went
 //! wrong and what to do about it.
 
+mod backup;
 mod bench;
 mod check;
 mod core_dump;
 mod day;
+mod disclose;
+mod export;
+mod import;
 mod init;
 mod inspect;
+mod key;
+mod moved;
 mod open_files;
 mod selftest;
 mod serve;
 mod service_manager;
 mod signals;
+mod sockets;
 mod terminal;
 
 use crate::logging;
@@ -47,6 +54,13 @@ enum Command {
     },
     /// Show everything that an operator can know. Works while the relay serves.
     Inspect(inspect::InspectArguments),
+    /// Say what is stored about a mailbox, or about all: the answer to a lawful request.
+    Disclose(disclose::DiscloseArguments),
+    /// Show where the relay's keys really lie, or change the store key.
+    Key {
+        #[command(subcommand)]
+        command: key::KeyCommand,
+    },
     /// Show or set the day by which leases and expiry are counted.
     Day {
         #[command(subcommand)]
@@ -54,6 +68,13 @@ enum Command {
     },
     /// Check a relay's directory, and say where its keys lie.
     Check(check::CheckArguments),
+    /// Move this relay to another host: seal it to the key of that host, and serve its new URL from
+    /// then on.
+    Export(export::ExportArguments),
+    /// Move a relay to this host: make a key for it, and then take the file that `export` made.
+    Import(import::ImportArguments),
+    /// Say why a relay has no backup, and what to do instead.
+    Backup(backup::BackupArguments),
 }
 
 /// Runs the program `deaddrop-relay` with these arguments, the first of which is the program's
@@ -83,7 +104,12 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Bench(arguments) => bench::run(arguments),
         Command::Selftest { command } => selftest::run(command),
         Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Disclose(arguments) => disclose::run(arguments),
+        Command::Key { command } => key::run(command),
         Command::Day { command } => day::run(command),
         Command::Check(arguments) => check::run(arguments),
+        Command::Export(arguments) => export::run(arguments),
+        Command::Import(arguments) => import::run(arguments),
+        Command::Backup(arguments) => backup::run(arguments),
     }
 }

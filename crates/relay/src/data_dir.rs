@@ -4,11 +4,18 @@
 //! relay, without the destroyed records. An operator who wants more keeps the key elsewhere
 //! ([`KeySource`]), or runs the relay without a store (`--volatile`).
 
+mod config_fault;
 mod key_place;
 mod key_source;
+mod new_config;
+mod rotation;
 
+pub(crate) use key_place::file_system_name;
 pub use key_place::{KeyPlace, Medium};
+pub(crate) use key_source::parse_hex;
 pub use key_source::{CREDENTIALS_DIRECTORY, KeyError, KeySource, NotAKeySource};
+pub(crate) use new_config::NEW_CONFIG;
+pub use rotation::{RotateError, Rotated, RotationStep};
 
 use crate::about::Contact;
 use crate::kept::{KeptStore, OpenStoreError, ShredBacking};
@@ -16,10 +23,10 @@ use crate::limits::Limits;
 use crate::names::StoreKey;
 use crate::proxy::ProxyName;
 use deaddrop_link::{RelayIdentity, RelaySeed};
-use deaddrop_shred::{CreateError, FileDisk, Geometry, OpenError, Reader, Shred};
+use deaddrop_shred::{CreateError, FileDisk, Geometry, OpenError, Shred};
 use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -32,13 +39,20 @@ pub const IDENTITY_KEY: &str = "identity.key";
 pub const STORE_KEY: &str = "store.key";
 /// Name of the store's file.
 pub const STORE: &str = "store.shred";
+/// Name of the file that marks a relay as moved to another host.
+pub const MOVED: &str = "moved.json";
+/// Name of the file with the one-time key of a directory that waits for an import.
+pub const IMPORT_KEY: &str = "import.key";
+
+/// Address at which a relay listens if nothing else is said: loopback, for a proxy on this machine.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:7700";
 
 /// The configuration of a relay, as `config.toml` holds it.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RelayConfig {
     /// Address (host and port) to listen on; port 0 takes a free one. Without it the relay listens
-    /// on the unix socket alone if `unix` is given, and else on `127.0.0.1:0`.
+    /// on the unix socket alone if `unix` is given, and else at [`DEFAULT_LISTEN`].
     pub listen: Option<String>,
     /// Path of a unix socket to listen on, for a proxy on this machine.
     pub unix: Option<PathBuf>,
@@ -114,6 +128,16 @@ pub enum DataDirError {
     /// The directory holds no relay: `init` has not been run.
     #[error("this is no relay's directory; run `deaddrop-relay init --data DIR` first")]
     NotInitialised,
+    /// The directory was prepared for an import, which has not been made.
+    #[error(
+        "this directory waits for an import; run `deaddrop-relay import --data DIR FILE` with the file that the old host exported"
+    )]
+    AwaitsImport,
+    /// The relay has moved to another host, so its store is not served or changed any more.
+    #[error(
+        "this relay has moved to another host, so its store is not used any more; `deaddrop-relay check --data DIR` says more"
+    )]
+    Moved,
     /// The system does not let this user read the directory or a file of it.
     #[error("this user may not read the relay's directory; run the command as the user that made it")]
     Denied,
@@ -177,7 +201,7 @@ impl Default for StoreSize {
 }
 
 impl StoreSize {
-    fn geometry(self) -> Geometry {
+    pub(crate) fn geometry(self) -> Geometry {
         // One slot per 4 KiB of the segment, as a 4 KiB blob takes one page and a slot.
         let segment_bytes = self.segment_mib.clamp(1, 256) << 20;
         Geometry {
@@ -194,6 +218,14 @@ impl DataDir {
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
+    }
+
+    /// Whether the relay has moved to another host, as far as its directory tells: then its store
+    /// is never served again.
+    #[must_use]
+    pub fn has_moved(&self) -> bool {
+        let found = fs::symlink_metadata(self.path.join(MOVED));
+        !found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     }
 
     /// Makes a new relay in the directory, which is made if it does not exist: keys, store, and
@@ -265,15 +297,17 @@ impl DataDir {
     }
 
     /// Describes the first fault of the configuration (of the file `instead`, or else of the
-    /// directory's own) with its line, but without the text of the line, which may hold the token.
-    /// Returns `None` if there is no fault.
+    /// directory's own) with file, line and a suggestion, but without the text of the line, which
+    /// may hold the token. Returns `None` if there is no fault.
     ///
     /// # Errors
     /// Fails with [`DataDirError`] when the file cannot be read, and also when the directory has no
     /// configuration of its own.
     pub fn config_fault(&self, instead: Option<&Path>) -> Result<Option<String>, DataDirError> {
         let text = self.config_text(instead)?;
-        Ok(toml::from_str::<RelayConfig>(&text).err().map(|error| describe(&error, &text)))
+        let Err(error) = toml::from_str::<RelayConfig>(&text) else { return Ok(None) };
+        let own = self.path.join(CONFIG);
+        Ok(Some(config_fault::describe(&error, &text, instead.unwrap_or(&own))))
     }
 
     fn config_text(&self, instead: Option<&Path>) -> Result<String, DataDirError> {
@@ -287,6 +321,7 @@ impl DataDir {
         match fs::metadata(&own) {
             Ok(found) if found.is_file() => Ok(own),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(DataDirError::Denied),
+            _ if self.path.join(IMPORT_KEY).is_file() => Err(DataDirError::AwaitsImport),
             _ => Err(DataDirError::NotInitialised),
         }
     }
@@ -296,8 +331,12 @@ impl DataDir {
     /// # Errors
     /// Fails with [`DataDirError`] when the key cannot be read from its source, or does not have 32 bytes.
     pub fn identity(&self) -> Result<RelayIdentity, DataDirError> {
-        let bytes = self.read_key(&self.identity_key_source()?)?;
-        Ok(RelayIdentity::from_seed(&RelaySeed::from_bytes(*bytes)))
+        Ok(RelayIdentity::from_seed(&self.seed()?))
+    }
+
+    /// Reads the seed of the relay's identity.
+    pub(crate) fn seed(&self) -> Result<RelaySeed, DataDirError> {
+        Ok(RelaySeed::copy_of(&*self.read_key(&self.identity_key_source()?)?))
     }
 
     /// Reads the key that opens the store.
@@ -324,21 +363,22 @@ impl DataDir {
     /// Opens the record store, locked against other processes and other handles of this one.
     ///
     /// # Errors
-    /// Fails with [`DataDirError`] when the key cannot be read or the store cannot be opened.
+    /// Fails with [`DataDirError`] when the key cannot be read or the store cannot be opened, and
+    /// with [`DataDirError::Moved`] when the relay has moved to another host.
     pub fn open_store(&self, rng: &mut (impl CryptoRng + ?Sized)) -> Result<Shred<FileDisk>, DataDirError> {
-        let key = self.store_key()?;
-        let disk = FileDisk::open(self.store_path()).map_err(opening)?;
-        Shred::open(disk, &key.unlock(), rng).map_err(opening)
+        if self.has_moved() {
+            return Err(DataDirError::Moved);
+        }
+        let store = self.open_for_export(rng)?;
+        // An export may have marked the relay before it gave the lock back.
+        if self.has_moved() { Err(DataDirError::Moved) } else { Ok(store) }
     }
 
-    /// Opens the store for reading only. Another process may be serving it.
-    ///
-    /// # Errors
-    /// Fails with [`DataDirError`] when the key cannot be read or the store cannot be opened.
-    pub fn look(&self) -> Result<Reader<FileDisk>, DataDirError> {
-        let key = self.store_key()?;
-        let disk = FileDisk::open_read_only(self.store_path()).map_err(opening)?;
-        Shred::open_read_only(disk, &key.unlock()).map_err(opening)
+    /// Whether another process holds the lock of the store: a relay that serves, or a command that
+    /// changes the store.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        matches!(FileDisk::open(self.store_path()), Err(OpenError::InUse))
     }
 
     /// Returns the path of the store's file.
@@ -364,42 +404,6 @@ impl DataDir {
     }
 }
 
-const NEW_CONFIG: &str = "\
-# A deaddrop relay. Every line is optional; `spec/12-relay.md` lists all limits.
-# listen = \"127.0.0.1:0\"
-# url = \"ws://relay.example:7700/\"
-# create_token = \"a client must show this to create mailboxes\"
-# tls_cert = \"/etc/letsencrypt/live/relay.example/fullchain.pem\"
-# tls_key = \"/etc/letsencrypt/live/relay.example/privkey.pem\"
-# unix = \"/run/deaddrop/relay.sock\"
-# proxies = [\"127.0.0.1\", \"10.0.0.0/8\", \"unix\"]
-# proxy_protocol = false
-# store_key = \"file:/run/deaddrop/store.key\"   # or credential:NAME, or env:NAME
-# identity_key = \"credential:deaddrop-identity\"
-# metrics = \"127.0.0.1:9464\"
-# contact = \"mailto:operator@relay.example\"
-
-# Limits alone stand below this line.
-[limits]
-# connections = 5000
-";
-
-/// Describes an error of the configuration, whose text is `text`. A message about a value can hold
-/// the value, so it is left out where the value may be the token.
-fn describe(error: &toml::de::Error, text: &str) -> String {
-    let at = error.span().map_or(0, |span| span.start);
-    let before = text.get(..at).unwrap_or_default();
-    let number = before.matches('\n').count() + 1;
-    let line = text.lines().nth(number - 1).unwrap_or_default();
-    let hint = if before.contains("[limits]") && line.trim_start().starts_with("create_token") {
-        "; it stands under [limits]: move it above that line"
-    } else {
-        ""
-    };
-    let message = if line.contains("token") { "not understood" } else { error.message() };
-    format!("config.toml, line {number}: {message}{hint}")
-}
-
 fn reading(error: io::Error) -> DataDirError {
     match error.kind() {
         io::ErrorKind::PermissionDenied => DataDirError::Denied,
@@ -414,7 +418,7 @@ fn opening(error: OpenError) -> DataDirError {
     }
 }
 
-fn make_directory(path: &Path) -> Result<(), DataDirError> {
+pub(crate) fn make_directory(path: &Path) -> Result<(), DataDirError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -436,36 +440,18 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
 }
 
 #[cfg(unix)]
-fn sync_directory(path: &Path) -> Result<(), DataDirError> {
-    File::open(path).and_then(|directory| directory.sync_all()).map_err(|_| DataDirError::Io)
+pub(crate) fn sync_directory(path: &Path) -> Result<(), DataDirError> {
+    fs::File::open(path).and_then(|directory| directory.sync_all()).map_err(|_| DataDirError::Io)
 }
 
 #[cfg(not(unix))]
-fn sync_directory(_path: &Path) -> Result<(), DataDirError> {
+pub(crate) fn sync_directory(_path: &Path) -> Result<(), DataDirError> {
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_fault_of_the_configuration_names_the_line_and_never_the_token() {
-        let fault = |text: &str| describe(&toml::from_str::<RelayConfig>(text).unwrap_err(), text);
-        for text in [
-            "listen = \"127.0.0.1:1\"\ncreate_token = \"hunter2-secret",
-            "listen = \"127.0.0.1:1\"\ncreate_tokn = \"hunter2-secret\"",
-            "listen = \"127.0.0.1:1\"\ncreate_token = [\"hunter2-secret\"]",
-            "listen = \"127.0.0.1:1\"\ncreate_token = 4711",
-            "[limits]\ncreate_token = \"hunter2-secret\"",
-        ] {
-            let said = fault(text);
-            assert!(said.starts_with("config.toml, line 2: "), "{said}");
-            assert!(!said.contains("hunter2") && !said.contains("4711"), "{said}");
-        }
-        assert!(fault("[limits]\ncreate_token = \"a\"").ends_with("move it above that line"));
-        assert!(fault("puts_per_s = 7").contains("unknown field"));
-    }
 
     #[test]
     fn the_create_token_is_not_printed() {

@@ -14,3 +14,13 @@ pub(crate) const RELAY_SEND: &[u8] = b"deaddrop/1 relay send\0";
 pub(crate) const RELAY_BLOB: &[u8] = b"deaddrop/1 relay blob\0";
 /// Name of an address prefix, in memory only.
 pub(crate) const RELAY_PREFIX: &[u8] = b"deaddrop/1 relay prefix\0";
+/// Salt of the extraction from both secrets of a transfer file.
+pub(crate) const RELAY_MOVE: &[u8] = b"deaddrop/1 relay move\0";
+/// Hashes a transfer key.
+pub(crate) const RELAY_MOVE_KEY: &[u8] = b"deaddrop/1 relay move key\0";
+/// Hashes the head of a transfer file.
+pub(crate) const RELAY_MOVE_FILE: &[u8] = b"deaddrop/1 relay move file\0";
+/// Derives the key of the chunks of a transfer file.
+pub(crate) const RELAY_MOVE_CHUNK: &[u8] = b"deaddrop/1 relay move chunk\0";
+/// Hashes the seed with the hash of a transfer key: the receipt of an import.
+pub(crate) const RELAY_MOVE_RECEIPT: &[u8] = b"deaddrop/1 relay move receipt\0";

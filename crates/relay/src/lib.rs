@@ -13,7 +13,10 @@
 //! | [`store`], [`kept`] | the port of the store, and the store over memory or `deaddrop-shred` |
 //! | [`data_dir`] | the operator's directory: configuration, keys, store |
 //! | [`inspect`] | everything that an operator can know |
+//! | [`moving`] | the move of a relay to another host |
+//! | [`mod@disclose`] | the answer to a lawful request |
 //! | [`selftest`] | the proof, on the own disk, that what was confirmed is gone |
+//! | [`scratch`] | the folder of a test or a measurement, removed after it |
 //! | [`mod@bench`] | the measurement behind `deaddrop-relay bench` |
 //!
 //! A relay in memory, in a process of your own:
@@ -53,7 +56,9 @@ pub mod cli;
 pub mod clock;
 pub mod data_dir;
 pub mod day_change;
+pub mod disclose;
 pub mod hints;
+mod index_record;
 pub mod inspect;
 pub mod kept;
 mod labels;
@@ -62,10 +67,12 @@ mod logging;
 mod mailboxes;
 mod memory;
 mod metrics;
+pub mod moving;
 mod names;
 mod notices;
 pub mod proxy;
 mod random;
+pub mod scratch;
 pub mod selftest;
 pub mod server;
 pub mod session;

@@ -6,12 +6,12 @@ use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Begins logging to standard error. `spec` is a level or a filter of `tracing`; without it only
-/// warnings and errors are logged. Returns `false` if it does not parse. A second call in one
+/// Begins logging to standard error. `spec` is a level or a filter of `tracing`; without it the
+/// start, the end, what the operator ordered, warnings and errors are logged (the level `info`). Returns `false` if it does not parse. A second call in one
 /// process changes nothing.
 #[must_use]
 pub(crate) fn begin(spec: Option<&str>) -> bool {
-    let Ok(filter) = EnvFilter::try_new(spec.unwrap_or("warn")) else { return false };
+    let Ok(filter) = EnvFilter::try_new(spec.unwrap_or("info")) else { return false };
     // Whatever the filter asks for: libraries may print addresses.
     let own = filter_fn(|event| event.target().starts_with("deaddrop"));
     // No times: the journal has its own, and a relay need not keep a diary.

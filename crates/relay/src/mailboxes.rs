@@ -60,6 +60,8 @@ pub(crate) struct Mailboxes {
     /// Number of puts and changes since the start that were refused because dead bytes wait for too
     /// long.
     overdue: u64,
+    /// Number of damaged blobs that were erased since the start.
+    damaged: u64,
     /// The mailbox of which an owner's change is decided and not written yet; `None` if there is
     /// none.
     changing: Option<Handle>,
@@ -85,6 +87,7 @@ impl Mailboxes {
             without_room: 0,
             is_full: false,
             overdue: 0,
+            damaged: 0,
             changing: None,
             stopped: false,
             sweep_from: 0,
@@ -148,6 +151,7 @@ impl Mailboxes {
             without_room: self.without_room,
             is_full: self.is_full,
             overdue: self.overdue,
+            damaged: self.damaged,
             space: None,
             stopped: self.stopped,
         }

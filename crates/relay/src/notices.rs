@@ -36,13 +36,15 @@ pub(crate) enum Notice {
     /// Puts and changes were refused because dead bytes (destroyed, but still on the disk) wait for
     /// too long to be zeroed.
     Overdue,
+    /// Blobs were damaged on the disk.
+    Damaged,
     /// The system's clock is not believed.
     ClockRefused,
 }
 
 impl Notice {
     /// All kinds, in the order of the counts that [`Notices::due`] takes.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::NoDescriptors,
         Self::NotAccepted,
         Self::WithoutUpgrade,
@@ -57,6 +59,7 @@ impl Notice {
         Self::Busy,
         Self::NoRoom,
         Self::Overdue,
+        Self::Damaged,
         Self::ClockRefused,
     ];
 
@@ -77,6 +80,7 @@ impl Notice {
             Self::Busy => "refused by a full store",
             Self::NoRoom => "writes without room",
             Self::Overdue => "refused until dead bytes are zeroed",
+            Self::Damaged => "damaged blobs erased",
             Self::ClockRefused => "looks at a clock that is not believed",
         }
     }
@@ -111,6 +115,9 @@ impl Notice {
             Self::NoRoom => "writes found no room: the disk is full, or the store has grown to its limit",
             Self::Overdue => {
                 "puts were refused: the disk is too slow to zero dead bytes within `dead_bytes_s`; raise that, or take a faster disk"
+            }
+            Self::Damaged => {
+                "damaged blobs were erased instead of delivered: check the disk; all others are not affected"
             }
             Self::ClockRefused => {
                 "the system's clock is not believed: it is more than two days ahead of the relay's day or behind it, or \

@@ -13,13 +13,13 @@ mod report;
 pub use error::SelftestError;
 pub use report::{DeviceReport, ResidueReport};
 
-use crate::bench::{BenchError, Scratch};
 use crate::clock::{Clock, Now};
 use crate::data_dir::{DataDir, StoreSize};
 use crate::hints::Hints;
 use crate::kept::{KeptStore, ShredBacking};
 use crate::limits::Limits;
 use crate::random::SystemRandom;
+use crate::scratch::{Scratch, ScratchError};
 use crate::store::{Claim, ConnectedReader, NewMailbox, Peek, Store, Verdict};
 use deaddrop_shred::residue::{Place, places, scan};
 use deaddrop_shred::{FileDisk, OpenError};
@@ -57,10 +57,10 @@ pub struct ResidueOptions {
 /// Makes the folder of a test in `folder`, which must exist.
 ///
 /// # Errors
-/// Fails with [`BenchError`] when the folder cannot be made, or the file system has too little
+/// Fails with [`ScratchError`] when the folder cannot be made, or the file system has too little
 /// space.
-pub fn scratch_in(folder: &Path) -> Result<Scratch, BenchError> {
-    Scratch::create_with(folder, "selftest", NEEDED_MIB)
+pub fn scratch_in(folder: &Path) -> Result<Scratch, ScratchError> {
+    Scratch::create_in(folder, "selftest", NEEDED_MIB)
 }
 
 /// Makes a store in the folder of a test, destroys canaries in it, and searches for what is left.

@@ -183,8 +183,8 @@ impl<S: Store> Server<S> {
 
     /// Serves until `orders` yields [`Order::Stop`] or has lost its sender, or the store fails.
     /// Then accepts nothing more. After an order, it asks the client of every link to come back
-    /// later and closes what is left when `drain_ms` and half a second have passed; after a
-    /// failure, it closes all at once.
+    /// later and closes what is left when `drain_ms` and half a second have passed, or at a second
+    /// order to stop; after a failure, it closes all at once.
     pub async fn run(self, mut orders: mpsc::Receiver<Order>) -> ServerEnd {
         let Self { relay, mut listeners, heartbeat } = self;
         let mut links = JoinSet::new();
@@ -226,16 +226,31 @@ impl<S: Store> Server<S> {
         drop(listeners);
         relay.is_stopping.store(true, Ordering::Relaxed);
         relay.admission.leave_all();
-        tracing::info!(links = links.len(), "stopping");
         let patience = Duration::from_millis(relay.shared.limits.drain_ms.saturating_add(500));
         if ended == ServerEnd::Asked {
+            tracing::info!("stopping: {} connections are asked to come back later", links.len());
             let drained = async { while links.join_next().await.is_some() {} };
-            let _ = tokio::time::timeout(patience, drained).await;
+            tokio::select! {
+                _ = tokio::time::timeout(patience, drained) => {}
+                () = stop_again(&mut orders) => tracing::info!("ordered to stop again: the rest is not waited for"),
+            }
         }
+        let cut = links.len();
         links.shutdown().await;
         questions.shutdown().await;
+        tracing::info!("stopped; {cut} connections were cut");
         ended
     }
+}
+
+/// Waits for an order to stop. Never resolves if the sender of orders is dropped.
+async fn stop_again(orders: &mut mpsc::Receiver<Order>) {
+    while let Some(order) = orders.recv().await {
+        if order == Order::Stop {
+            return;
+        }
+    }
+    std::future::pending().await
 }
 
 fn admit<S: Store>(relay: &Arc<Relay<S>>, stream: Stream, peer: Peer, links: &mut JoinSet<()>) {
@@ -284,7 +299,7 @@ async fn sweep<S: Store>(relay: &Relay<S>, mut heartbeat: Heartbeat) {
         if relay.store.census().stopped {
             relay.failed.notify_one();
         }
-        tracing::info!("{}", relay.counts());
+        tracing::debug!("{}", relay.counts());
         heartbeat.sleep_until(next.max(Instant::now() + Duration::from_millis(10))).await;
     }
 }

@@ -131,7 +131,7 @@ async fn the_fixture_can_be_made_again() {
     assert!(init.stdout(std::process::Stdio::null()).status().unwrap().success());
     std::fs::write(data.join("config.toml"), HURRIED).unwrap();
     let mut serve = Command::new(&program);
-    serve.args(["serve", "--data"]).arg(&data);
+    serve.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data);
     let relay = Relay::start(serve);
     let mut client = Client::connect(&relay.address, 1).await;
     let mailbox = mailbox();

@@ -241,7 +241,7 @@ async fn a_relay_without_descriptors_lets_an_honest_client_in() {
     let log = dir.path().join("log");
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -n 64; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_deaddrop-relay")]);
-    command.args(["serve", "--data"]).arg(&data).env_remove("RUST_LOG");
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data).env_remove("RUST_LOG");
     command.stderr(Stdio::from(File::create(&log).unwrap()));
     let relay = Relay::start(command);
     let flood = silent(&relay, 120).await;

@@ -156,7 +156,10 @@ fn a_relay_that_is_aborted_leaves_no_core_dump() {
     init(&data);
     let mut command = std::process::Command::new("sh");
     let program = program().get_program().to_owned();
-    command.args(["-c", "ulimit -c unlimited 2>/dev/null; exec \"$0\" serve --data \"$1\""]);
+    command.args([
+        "-c",
+        "ulimit -c unlimited 2>/dev/null; exec \"$0\" serve --listen 127.0.0.1:0 --data \"$1\"",
+    ]);
     let mut relay = Relay::start({
         command.arg(program).arg(&data).current_dir(&place);
         command

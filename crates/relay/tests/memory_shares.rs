@@ -121,7 +121,11 @@ async fn links_that_never_read_hold_the_share_of_their_prefix_and_no_more() {
     std::fs::write(data.join("config.toml"), config).unwrap();
     let log = dir.path().join("log");
     let mut command = program();
-    command.env("RUST_LOG", "debug").args(["serve", "--data"]).arg(&data).stderr(File::create(&log).unwrap());
+    command
+        .env("RUST_LOG", "debug")
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(&data)
+        .stderr(File::create(&log).unwrap());
     let relay = Relay::start(command);
     let mut owner = Client::connect(&relay.address, 1).await;
     let mailbox = Mailbox::new();

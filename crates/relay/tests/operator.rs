@@ -260,8 +260,14 @@ async fn the_day_is_set_with_the_number_of_what_it_destroys() {
     assert!(relay.stop());
 
     // Back: no number is needed, and leases that were counted from the wrong day are cut.
-    let (worked, said) = set(today, &[]);
+    let (worked, said) = set(today, &["--json"]);
     assert!(worked, "{said}");
+    let told: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (&told["before"], &told["day"]),
+        (&today.plus(200).to_string().into(), &today.to_string().into())
+    );
+    assert_eq!(told["expires_from"], today.plus(7).to_string());
     let said = run(&["day", "show", "--json"], dir.path()).1;
     let shown: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert_eq!(shown["day"], today.to_string());

@@ -150,8 +150,13 @@ fn mistakes_are_told_with_what_to_do() {
     drop(relay);
     assert!(program().args(["check", "--data"]).arg(&data).stdout(Stdio::null()).status().unwrap().success());
     std::fs::write(data.join("config.toml"), "[limits]\nconections = 5\n").unwrap();
-    assert!(complaint(&["serve"]).contains("`deaddrop-relay check"));
-    assert!(complaint(&["check"]).contains("line 2"));
+    for command in ["serve", "check", "inspect", "day show"] {
+        let told = complaint(&command.split(' ').collect::<Vec<_>>());
+        assert!(
+            told.contains("config.toml, line 2: `conections` is no setting; did you mean `connections`?"),
+            "{told}"
+        );
+    }
     std::fs::write(data.join("config.toml"), "listen = \"nowhere:0\"").unwrap();
     assert!(complaint(&["serve"]).contains("listen"));
     std::fs::write(data.join("config.toml"), "").unwrap();

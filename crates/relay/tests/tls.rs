@@ -123,7 +123,7 @@ fn a_certificate_that_cannot_be_used_is_refused_with_the_remedy() {
     let fault = |more: &[PathBuf], settings: &str| {
         fs::write(data.join("config.toml"), settings).unwrap();
         let mut command = program();
-        command.args(["serve", "--data"]).arg(&data);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data);
         if let [certificate, key] = more {
             command.arg("--tls-cert").arg(certificate).arg("--tls-key").arg(key);
         }

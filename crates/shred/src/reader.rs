@@ -92,6 +92,12 @@ impl<D: Disk> Reader<D> {
         self.core.published().entries_with_prefix(prefix)
     }
 
+    /// Returns the number of bytes of one segment ([`Geometry::segment_bytes`](crate::Geometry::segment_bytes)).
+    #[must_use]
+    pub fn segment_bytes(&self) -> u32 {
+        self.core.layout.segment_bytes
+    }
+
     /// Returns the counters of the store.
     #[must_use]
     pub fn stats(&self) -> Stats {

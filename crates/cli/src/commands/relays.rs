@@ -69,6 +69,41 @@ pub async fn allow_private(
     )
 }
 
+/// Runs the command `relay-about`. Shows the relay's JSON text on lines of its own, or as it is if
+/// it is not JSON.
+pub async fn relay_about(output: Output, common: &Common, relay: Option<&str>) -> Result<(), Failure> {
+    let named = relay.map(relay_address).transpose()?;
+    let client = open(common).await?;
+    let relay = match (named, client.relay()) {
+        (Some(relay), _) => Ok(relay),
+        (None, Ok(Some(relay))) => Ok(relay),
+        (None, Ok(None)) => Err(Failure::new("no relay is set; name the relay: deaddrop relay-about URL")),
+        (None, Err(error)) => Err(error.into()),
+    };
+    let asked = match &relay {
+        Ok(relay) => client.ask_about(relay).await.map_err(Failure::from),
+        Err(_) => Ok(String::new()),
+    };
+    finish(client).await?;
+    let (relay, text) = (relay?.to_string(), asked?);
+    let about: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|_| json!(text));
+    let human = match about.as_object() {
+        Some(fields) => fields
+            .iter()
+            .map(|(name, value)| {
+                format!(
+                    "{}: {}",
+                    Shown(name),
+                    Shown(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+                )
+            })
+            .collect::<Vec<_>>()
+            .join("\n"),
+        None => Shown(&text).to_string(),
+    };
+    output.say(human, &json!({ "relay": relay, "about": about }))
+}
+
 /// Runs the command `relays`.
 pub async fn relays(output: Output, common: &Common) -> Result<(), Failure> {
     let client = open(common).await?;

@@ -120,3 +120,14 @@ fn a_relay_that_is_down_is_left_once_its_open_invites_are_withdrawn() {
     ada.run(&["receive"]).ok();
     ada.run(&["sync"]).ok();
 }
+
+/// The line `version` is the whole description of a relay whose operator has said nothing.
+#[test]
+fn a_relay_says_what_it_is() {
+    let sandbox = Sandbox::connected();
+    let human = sandbox.ada.run(&["relay-about"]).ok().out;
+    assert!(human.contains("version: "), "{human}");
+    let named = sandbox.ada.json(&["relay-about", &sandbox.relay.address]).ok().lines();
+    assert_eq!(named[0]["relay"], sandbox.relay.address.as_str());
+    assert!(named[0]["about"]["version"].is_string(), "{named:?}");
+}

@@ -8,16 +8,15 @@ use super::{
     transport::{
         ConnectedStream, Consent, Destination, MessageStream, StreamEvent, next_event, next_message,
     },
-    turns::Turn,
 };
 use crate::{engine::Engine, random::SystemRandom};
 use deaddrop_engine::conversation::{
-    ConnectError, Haste, LineState, Link, LinkClosed, LinkInfo, LinkOpening, MAX_HANDSHAKE_MESSAGE, Moment,
+    ConnectError, LineState, Link, LinkClosed, LinkInfo, LinkOpening, MAX_HANDSHAKE_MESSAGE, Moment,
     OpeningStep,
 };
 use deaddrop_link::MAX_RECORD_LEN;
 use deaddrop_websocket::{Ahead, Pace, STALL_MS, WRITE_STALLS};
-use deaddrop_wire::{ClientToken, Item, RelayAddress};
+use deaddrop_wire::{ClientToken, Item, RelayAddress, RelayUrl};
 use std::time::Duration;
 use tokio::time::{sleep_until, timeout};
 
@@ -28,6 +27,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// one record of the largest size. Above it the link is not read, so a relay that reads no answers
 /// cannot fill the memory.
 const MAX_UNSENT_REPLIES: usize = 262_144;
+
+/// Maximum time for sending what is queued and a close frame when a link ends.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A link with its connection and the watch on its progress.
 pub(crate) struct Connection {
@@ -50,42 +52,6 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Waits for a turn to open a link ([`Turn`]), connects, sends the link's Hello
-    /// ([`Item::Hello`]), and awaits the relay's. `token` lets the relay know an earlier connection
-    /// of this client; zeros name none. Progress is noted in `moved`. The wait for the turn has no
-    /// limit.
-    pub(crate) async fn open(
-        shared: &Shared,
-        relay: &RelayAddress,
-        token: ClientToken,
-        moved: &Moved,
-    ) -> Result<Self, ConnectError> {
-        shared.transport.check(relay)?;
-        let turn = shared.turns.take(relay, Haste::Background, moved).await;
-        Self::open_in(turn, shared, relay, token, Consent::Rule, moved).await
-    }
-
-    /// Does the same as [`open`](Self::open) in a turn that was taken before, and with this
-    /// exception from the rule about private addresses. Fails with [`ConnectError::Down`] if the
-    /// link is not open [`Config::patience`](crate::Config::patience) after the call. The turn ends
-    /// when this returns.
-    pub(crate) async fn open_in(
-        turn: Turn,
-        shared: &Shared,
-        relay: &RelayAddress,
-        token: ClientToken,
-        consent: Consent,
-        moved: &Moved,
-    ) -> Result<Self, ConnectError> {
-        shared.transport.check(relay)?;
-        let connecting = Box::pin(connect(shared, relay, token, consent, moved));
-        let connected = timeout(shared.config.patience, connecting).await.unwrap_or(Err(ConnectError::Down));
-        if connected.is_ok() {
-            turn.note_opened();
-        }
-        connected
-    }
-
     /// Queues items in their order. They are sent while [`receive`](Self::receive),
     /// [`proceed`](Self::proceed) or [`close`](Self::close) is awaited.
     pub(crate) fn send(&mut self, items: &[Item]) -> Result<(), LinkClosed> {
@@ -214,23 +180,47 @@ impl Connection {
 
     /// Sends what is queued and a close frame, and waits for that at most a second.
     pub(crate) async fn close(self) {
-        let _ = timeout(Duration::from_secs(1), self.stream.close()).await;
+        let _ = timeout(GOODBYE, self.stream.close()).await;
     }
 }
 
-async fn connect(
-    shared: &Shared,
-    relay: &RelayAddress,
-    token: ClientToken,
+/// The properties of a link that is being opened, wherever its relay is.
+pub(super) struct Opening<'a> {
+    pub(super) shared: &'a Shared,
+    /// The address for which the link is opened.
+    pub(super) relay: &'a RelayAddress,
+    /// The token that lets the relay know an earlier connection of this client; zeros name none.
+    pub(super) token: &'a ClientToken,
+    /// The exception from the rule about private addresses at the first place. Others have none: a
+    /// relay has named them, not the user.
+    pub(super) consent: Consent,
+    /// The record in which progress is noted.
+    pub(super) moved: &'a Moved,
+}
+
+/// The result of dialling one place of a relay.
+pub(super) enum Dialled {
+    /// The link is open.
+    Open(Box<Connection>),
+    /// The relay has proved its identity and has moved to this URL.
+    Moved(RelayUrl),
+}
+
+/// Connects to one place of a relay, sends the link's Hello ([`Item::Hello`]), and awaits the
+/// relay's.
+pub(super) async fn dial(
+    link: &Opening<'_>,
+    place: &RelayAddress,
     consent: Consent,
-    moved: &Moved,
-) -> Result<Connection, ConnectError> {
+) -> Result<Dialled, ConnectError> {
+    let Opening { shared, relay, token, moved, .. } = *link;
     let clock = shared.clock;
-    let (mut opening, mut first) = LinkOpening::begin(relay.fingerprint(), token, &mut SystemRandom);
+    let token = ClientToken::from_bytes(*token.as_bytes());
+    let (mut opening, mut first) = LinkOpening::begin(place.fingerprint(), token, &mut SystemRandom);
     let reach = || shared.look(Engine::reach).ok();
     // Once more when the relay asks for a cookie.
     loop {
-        let target = Destination { relay, consent, reach: &reach };
+        let target = Destination { relay: place, consent, reach: &reach };
         let connected = shared.transport.open_stream(target, MAX_HANDSHAKE_MESSAGE).await?;
         let ConnectedStream { mut stream, address } = connected;
         moved.note();
@@ -247,6 +237,10 @@ async fn connect(
                 OpeningStep::Send(message) => {
                     stream.send(message, 0);
                     stream.set_max_message(MAX_RECORD_LEN);
+                }
+                OpeningStep::Moved(url) => {
+                    let _ = timeout(GOODBYE, stream.close()).await;
+                    return Ok(Dialled::Moved(url));
                 }
                 OpeningStep::Opened { link, items, replies } => {
                     let is_own = shared.look(|engine| engine.is_own_relay(relay)).unwrap_or(false);
@@ -265,7 +259,7 @@ async fn connect(
                         _heard_day: heard_day,
                     };
                     connection.send(&replies).map_err(|LinkClosed| ConnectError::Down)?;
-                    return Ok(connection);
+                    return Ok(Dialled::Open(Box::new(connection)));
                 }
             }
         }

@@ -2,10 +2,12 @@
 
 use super::{
     connection::Connection,
+    follow,
     moved::Moved,
     shared::{Shared, closed},
 };
 use crate::{engine::Engine, error::ClientError};
+use deaddrop_engine::LinkPurpose;
 use deaddrop_engine::conversation::{Action, EngineStep, LinkClosed, LinkConversation, Situation, StepError};
 use deaddrop_shred::FileDisk;
 use deaddrop_wire::{ClientToken, Item};
@@ -19,6 +21,8 @@ use tokio::{
 pub(super) struct Links {
     /// The token by which the relay knows an earlier connection of this client; zeros name none.
     pub(super) token: ClientToken,
+    /// The purpose of the links.
+    pub(super) purpose: LinkPurpose,
     /// The record in which the progress of the links is noted.
     pub(super) moved: Moved,
 }
@@ -105,9 +109,9 @@ impl<C: LinkConversation<Engine<FileDisk>>> Driver<'_, C> {
         match action {
             Action::Open(relay) => {
                 self.retries.mark_unchanged();
-                let token = ClientToken::from_bytes(*self.links.token.as_bytes());
+                let Links { token, purpose, moved } = self.links;
                 let opened = tokio::select! {
-                    opened = Connection::open(self.shared, &relay, token, &self.links.moved) => opened,
+                    opened = follow::open(self.shared, *purpose, &relay, token, moved) => opened,
                     () = closed(&mut self.closing) => return ControlFlow::Break(()),
                 };
                 self.note_retries();

@@ -4,13 +4,14 @@
 use super::{
     connection::Connection,
     drive::{receive, sleep_to},
+    follow,
     moved::Moved,
     shared::Shared,
     transport::Consent,
 };
 use crate::error::ClientError;
 use deaddrop_engine::conversation::{Errand, ErrandAction, Haste, LinkClosed};
-use deaddrop_wire::{ClientToken, RelayAddress};
+use deaddrop_wire::RelayAddress;
 use std::pin::pin;
 
 /// The way in which the links of an errand are opened.
@@ -46,9 +47,7 @@ pub(super) async fn run<E: Errand>(
                 let taking = shared.turns.take(links.relay, links.haste, links.moved);
                 let Some(turn) = within(shared, links.moved, &mut errand, taking).await else { continue };
                 errand.on_turn(shared.moment());
-                let token = ClientToken::from_bytes([0; 16]);
-                let opening =
-                    Connection::open_in(turn, shared, links.relay, token, links.consent, links.moved);
+                let opening = follow::open_errand(turn, shared, links.relay, links.consent, links.moved);
                 match within(shared, links.moved, &mut errand, opening).await {
                     Some(Ok(opened)) => {
                         errand.on_opened(Ok(opened.opened()));

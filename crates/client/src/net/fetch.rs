@@ -1,4 +1,5 @@
-//! Reading invite mailboxes without acking them, and emptying them later. Each time over a link of its own.
+//! Reading invite mailboxes without acking them, and emptying them later; asking a relay for its description. Each time over a
+//! link of its own.
 
 use super::{
     errand::{ErrandLinks, run},
@@ -7,7 +8,7 @@ use super::{
     transport::Consent,
 };
 use crate::error::ClientError;
-use deaddrop_engine::conversation::{FoundBundle, Haste, Purpose, Visit};
+use deaddrop_engine::conversation::{FoundBundle, Haste, Inquiry, Purpose, Visit};
 use deaddrop_link::capability::ReadCapability;
 use deaddrop_wire::RelayAddress;
 
@@ -35,4 +36,11 @@ pub(super) async fn empty(
     let (consent, haste) = (Consent::Rule, Haste::Background);
     let links = ErrandLinks { relay, consent, haste, moved: &Moved::default() };
     run(shared, &links, visit, None).await.map(|_| ())
+}
+
+/// Asks a relay for its description of itself.
+pub(crate) async fn ask_about(shared: &Shared, relay: &RelayAddress) -> Result<String, ClientError> {
+    let (consent, haste) = (Consent::Rule, Haste::Errand);
+    let links = ErrandLinks { relay, consent, haste, moved: &Moved::default() };
+    run(shared, &links, Inquiry::new(shared.config.patience), None).await.map(Into::into)
 }

@@ -3,6 +3,7 @@
 use super::{
     connection::Connection,
     errand::{ErrandLinks, run},
+    follow,
     moved::Moved,
     shared::Shared,
     transport::Consent,
@@ -12,7 +13,7 @@ use deaddrop_engine::{
     Publication,
     conversation::{ConnectError, Haste, Publishing},
 };
-use deaddrop_wire::{ClientToken, RelayAddress};
+use deaddrop_wire::RelayAddress;
 use std::sync::Arc;
 
 /// Makes an invite for this name that is valid for `days` days, and publishes it. Returns the
@@ -47,7 +48,7 @@ pub(super) async fn open_link(
     moved: &Moved,
 ) -> Result<Connection, ConnectError> {
     let turn = shared.turns.take(relay, Haste::Errand, moved).await;
-    Connection::open_in(turn, shared, relay, ClientToken::from_bytes([0; 16]), Consent::Rule, moved).await
+    follow::open_errand(turn, shared, relay, Consent::Rule, moved).await
 }
 
 /// Makes the mailboxes of an invite over a link to its relay, and puts the bundle into the invite

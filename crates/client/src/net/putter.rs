@@ -5,6 +5,7 @@ use super::{
     drive::{Links, drive},
     shared::Shared,
 };
+use deaddrop_engine::LinkPurpose;
 use deaddrop_engine::conversation::{PutConversation, PutTimes};
 use deaddrop_wire::ClientToken;
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use std::sync::Arc;
 pub(super) async fn put(shared: Arc<Shared>, contact: u32) {
     let times = PutTimes { backoff: shared.config.backoff.clone(), idle: shared.config.putter_idle };
     let putting = PutConversation::new(contact, times, Arc::clone(&shared.openings));
-    let links = Links { token: ClientToken::from_bytes([0; 16]), moved: shared.progress.moved_for(contact) };
+    let (token, purpose) = (ClientToken::from_bytes([0; 16]), LinkPurpose::Putting(contact));
+    let links = Links { token, purpose, moved: shared.progress.moved_for(contact) };
     let show = |state, round| match state {
         Some(state) => shared.set_putting(contact, state, round),
         None => shared.note_connecting(contact, round),

@@ -4,6 +4,7 @@ use super::{
     drive::{Links, drive},
     shared::Shared,
 };
+use deaddrop_engine::LinkPurpose;
 use deaddrop_engine::conversation::{Connectivity, ReadConversation, ReadTimes};
 use deaddrop_wire::RelayAddress;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ pub(super) async fn read(shared: Arc<Shared>, relay: String) {
     let Ok(address) = relay.parse::<RelayAddress>() else { return };
     let times = ReadTimes { backoff: shared.config.backoff.clone(), patience: shared.config.patience };
     let token = shared.tokens.token(address.fingerprint());
-    let links = Links { token, moved: shared.progress.moved_at(&relay) };
+    let links = Links { token, purpose: LinkPurpose::Reading, moved: shared.progress.moved_at(&relay) };
     let reading = ReadConversation::new(address, relay.clone(), times);
     let show = |state, round| match state {
         Some(state) => shared.set_link(&relay, state, round),

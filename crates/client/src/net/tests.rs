@@ -42,6 +42,7 @@ use tokio::{
 
 mod closing;
 mod errands;
+mod moves;
 mod numbers;
 mod reading;
 mod seam;
@@ -168,7 +169,13 @@ async fn serve(
     let (mut seal, mut open) = link.split();
     let hello = Item::from(Hello { relay: Some(relay), ..hello });
     let mut replies = script(number, &hello);
+    // The word of a move comes in one record with the relay's Hello.
+    let is_moved = matches!(replies.items.first(), Some(Item::Moved(_)));
     replies.items.insert(0, hello);
+    if is_moved {
+        let greeting = std::mem::take(&mut replies.items);
+        seal.seal(&greeting).ok()?.into_iter().for_each(|record| socket.send(record, 0));
+    }
     loop {
         for item in replies.items.drain(..) {
             seal.seal(&[item]).ok()?.into_iter().for_each(|record| socket.send(record, 0));

@@ -32,6 +32,7 @@ struct Waiter {
 pub(crate) struct Turn {
     turns: Turns,
     relay: RelayAddress,
+    haste: Haste,
     ticket: Ticket,
 }
 
@@ -51,7 +52,7 @@ impl Turns {
                 waiting.tasks.insert(ticket, Waiter { given, moved: moved.clone() });
                 awaited
             });
-            (Turn { turns: self.clone(), relay: relay.clone(), ticket }, awaited)
+            (Turn { turns: self.clone(), relay: relay.clone(), haste, ticket }, awaited)
         };
         if let Some(awaited) = awaited {
             // The sender is dropped only when it has sent: the place in the queue stays as long as the turn.
@@ -62,6 +63,11 @@ impl Turns {
 }
 
 impl Turn {
+    /// Returns the urgency with which the turn was asked for.
+    pub(super) const fn haste(&self) -> Haste {
+        self.haste
+    }
+
     /// Notes that this turn's link was opened: progress for all that wait in the same queue.
     pub(super) fn note_opened(&self) {
         let waiting = self.turns.lock();

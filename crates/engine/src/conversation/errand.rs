@@ -39,6 +39,9 @@ pub enum ErrandError {
     /// The relay answered that it does not do now what it was asked for.
     #[error("the relay does not do now what it was asked for")]
     Busy,
+    /// The relay is of an earlier version and does not know what it was asked for.
+    #[error("the relay is of a version that does not know what it was asked for")]
+    Unsupported,
     /// The bundle to be published has a length that no relay stores: the row that holds it is
     /// damaged.
     #[error("the bundle has a length that no relay stores")]

@@ -9,7 +9,7 @@ use super::{
 use crate::{engine::BlobLives, named};
 use deaddrop_link::{ClientHandshake, ClientHandshakeError, ClientStep, UnprovenLink};
 use deaddrop_wire::{
-    ClientToken, Fingerprint, Item, Offer,
+    ClientToken, Fingerprint, Item, Offer, RelayUrl,
     item::{Hello, RelayHello},
 };
 use rand_core::CryptoRng;
@@ -58,6 +58,9 @@ pub enum OpeningStep {
         /// Answers to items of that record that concern the link alone, to be sent at once.
         replies: Vec<Item>,
     },
+    /// The relay has proved its identity and said that it has moved to this URL: close the
+    /// connection, and dial there ([`Following`](super::Following)). The opening is over.
+    Moved(RelayUrl),
 }
 
 impl LinkOpening {
@@ -103,6 +106,9 @@ impl LinkOpening {
             State::Unproven(unproven) => {
                 let (link, mut first) = unproven.on_first_record(message).map_err(|_| ConnectError::Down)?;
                 let (ping_s, hello) = take_relay_hello(&mut first.items).ok_or(ConnectError::Down)?;
+                if let Some(Item::Moved(moved)) = first.items.first() {
+                    return Ok(OpeningStep::Moved(moved.url.clone()));
+                }
                 let incoming = sort(first);
                 let opened = LinkInfo {
                     address,

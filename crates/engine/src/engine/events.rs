@@ -44,6 +44,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
                 | EventKind::InviteTaken
                 | EventKind::PrivateAddress { .. }
                 | EventKind::Restored
+                | EventKind::RelayMoved { .. }
         );
         let row = EventRow {
             day: today.number(),

@@ -4,8 +4,8 @@ use super::peer::{Asked, Peer};
 use crate::{
     error::VaultError,
     vault::{
-        AskedRow, BlockedRow, ConversationRow, InviteRow, PeerRow, PersonRow, RowKey, Rows, Table, Vault,
-        key, parts, sub, sub_key,
+        AskedRow, BlockedRow, ConversationRow, InviteRow, MovedRelaysRow, PeerRow, PersonRow, RowKey, Rows,
+        Table, Vault, key, parts, sub, sub_key,
     },
 };
 use deaddrop_e2ee::{
@@ -75,6 +75,12 @@ pub(super) fn contacts<V: Vault>(vault: &Rows<V>) -> Result<BTreeMap<u32, Peer>,
         }
     }
     Ok(contacts)
+}
+
+/// Returns the moves of relays, by the owner of their row.
+pub(super) fn moved_relays<V: Vault>(vault: &Rows<V>) -> Result<BTreeMap<u32, MovedRelaysRow>, VaultError> {
+    let rows = vault.keys(Table::MovedRelays);
+    rows.iter().map(|row| Ok((parts(row).0, read(vault, row)?))).collect()
 }
 
 /// Returns for each contact that has one the number up to which a simple app has shown its events.

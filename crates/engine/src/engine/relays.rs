@@ -66,11 +66,13 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
     /// not named it.
     pub(super) fn adopt(&mut self, step: &mut Step, relay: &RelayAddress) -> Result<(), VaultError> {
         self.relays.adopted = Some(relay.to_string());
+        self.forget_move(step, relay)?;
         step.changes.put(key(Table::Relays, 0, 0), &self.relays)
     }
 
     /// Notes that the user names a relay, which then no longer counts as adopted.
     pub(super) fn name_relay(&mut self, step: &mut Step, relay: &RelayAddress) -> Result<(), VaultError> {
+        self.forget_move(step, relay)?;
         let text = relay.to_string();
         if self.relays.adopted.take_if(|adopted| *adopted == text).is_some() {
             step.changes.put(key(Table::Relays, 0, 0), &self.relays)?;

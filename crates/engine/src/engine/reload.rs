@@ -43,6 +43,7 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         let vault = &self.vault;
         self.config = vault.read(&key(Table::Config, 0, 0))?.ok_or(VaultError::Corrupt)?;
         self.relays = vault.read(&key(Table::Relays, 0, 0))?.unwrap_or_default();
+        self.moved_relays = load::moved_relays(vault)?;
         self.cursor = vault.read(&key(Table::Cursor, 0, 0))?.unwrap_or(0);
         self.shown = load::shown(vault)?;
         self.stale_tried = vault.read(&key(Table::StaleTried, 0, 0))?;

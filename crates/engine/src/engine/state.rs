@@ -1,7 +1,7 @@
 //! The engine's state in memory.
 
 use super::peer::Peer;
-use crate::vault::{CalendarRow, ConfigRow, RelaysRow, Rows, SentinelRow};
+use crate::vault::{CalendarRow, ConfigRow, MovedRelaysRow, RelaysRow, Rows, SentinelRow};
 use deaddrop_e2ee::identity::IdentityKeyPair;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +24,9 @@ pub struct Engine<V, R> {
     pub(super) vault: Rows<V>,
     pub(super) config: ConfigRow,
     pub(super) relays: RelaysRow,
+    /// The moves of relays that the links of each purpose have learnt, by the number of the contact
+    /// to which they put; key 0 stands for the reading links.
+    pub(super) moved_relays: BTreeMap<u32, MovedRelaysRow>,
     pub(super) identity: IdentityKeyPair,
     pub(super) contacts: BTreeMap<u32, Peer>,
     pub(super) events: BTreeSet<u64>,

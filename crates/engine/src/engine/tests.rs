@@ -13,6 +13,7 @@ mod hostile;
 mod meeting;
 mod moving;
 mod needs;
+mod relay_moves;
 mod restored;
 mod rows;
 mod streams;

@@ -80,6 +80,9 @@ pub(crate) enum Table {
     Used,
     /// One row: the day that is believed.
     Calendar,
+    /// The moves of relays that links have learnt. Owner 0: the reading links; otherwise the links
+    /// that put to this contact.
+    MovedRelays,
 }
 
 impl Table {
@@ -115,6 +118,7 @@ impl Table {
             Self::Moving => 34,
             Self::Used => 35,
             Self::Calendar => 36,
+            Self::MovedRelays => 37,
         }
     }
 }

@@ -8,17 +8,6 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BenchError {
-    /// The folder of the measurement could not be made in the folder that the caller gave.
-    #[error("no folder can be made in it: {0}")]
-    Folder(io::Error),
-    /// The file system has too little space.
-    #[error("its file system has {free_mib} MiB of free space, and {needed_mib} MiB are needed")]
-    Space {
-        /// Number of MiB that are free for this user.
-        free_mib: u64,
-        /// Number of MiB that a measurement needs.
-        needed_mib: u64,
-    },
     /// The directory of the measured relay could not be made.
     #[error(transparent)]
     Directory(#[from] DataDirError),

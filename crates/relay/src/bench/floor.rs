@@ -4,8 +4,8 @@
 use super::error::BenchError;
 use super::load::{BLOB_BYTES, LoadResult};
 use super::process::Storage;
-use super::scratch::Scratch;
 use crate::labels;
+use crate::scratch::Scratch;
 use deaddrop_primitives::{aead, hash::sha256};
 use serde::Serialize;
 use std::fs::{self, File, OpenOptions};

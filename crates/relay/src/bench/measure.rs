@@ -3,9 +3,9 @@
 use super::error::BenchError;
 use super::floor::Floor;
 use super::load::{Load, LoadEnd, LoadResult};
-use super::process::{BenchRelay, Storage};
+use super::process::{BenchRelay, MAX_STORE_MIB, Storage};
 use super::report::{ConnectionsReport, CycleReport, Report};
-use super::scratch::Scratch;
+use crate::scratch::{Scratch, ScratchError};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::task::{block_in_place, yield_now};
@@ -16,6 +16,18 @@ pub const PAIRS: u8 = 8;
 const PATIENT_PAIRS: u8 = 32;
 /// Maximum time for which the floor of one load is measured; otherwise a tenth of the whole time.
 const FLOOR_TIME: Duration = Duration::from_secs(2);
+/// MiB of free space that a measurement asks for: the store's maximum, and 64 for the floor and the
+/// file system.
+const NEEDED_MIB: u64 = MAX_STORE_MIB as u64 + 64;
+
+/// Makes the folder of a measurement in `folder`, which must exist.
+///
+/// # Errors
+/// Fails with [`ScratchError`] when the folder cannot be made, or the file system has too little
+/// space.
+pub fn scratch_in(folder: &Path) -> Result<Scratch, ScratchError> {
+    Scratch::create_in(folder, "bench", NEEDED_MIB)
+}
 
 /// Runs the whole measurement for about `time`, with relays that the program file `program` runs in
 /// `scratch`. `tell` gets a line when a load begins or ends, and when the floor is measured. Needs

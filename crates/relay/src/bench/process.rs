@@ -1,16 +1,18 @@
 //! The relay under load: a process of its own.
 
 use super::error::BenchError;
-use super::scratch::{MAX_STORE_MIB, Scratch};
 use crate::data_dir::{CONFIG, DataDir, RelayConfig, StoreSize};
 use crate::limits::Limits;
 use crate::random::SystemRandom;
+use crate::scratch::Scratch;
 use deaddrop_wire::RelayAddress;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+/// MiB to which the store of the measured relay can grow.
+pub(super) const MAX_STORE_MIB: u32 = 512;
 /// Number of ticks in a second in which `/proc` counts processor time, on each architecture that
 /// Linux supports.
 const TICKS_PER_S: f64 = 100.0;

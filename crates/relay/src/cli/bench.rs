@@ -2,10 +2,10 @@
 
 use super::signals::Signals;
 use super::terminal::{Failure, complain, say, system_random};
-use crate::bench::{BenchError, Report, Scratch, measure};
+use crate::bench::{Report, measure, scratch_in};
 use crate::data_dir::STORE;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -37,7 +37,9 @@ pub(super) fn run(arguments: BenchArguments) -> Result<ExitCode, Failure> {
         Failure::Say(format!("this program does not find its own file, which the measurement runs: {error}"))
     })?;
     let (runtime, mut signals) = Signals::with_runtime()?;
-    let scratch = Scratch::create_in(&folder).map_err(|error| explain(&error, &shown))?;
+    let scratch = scratch_in(&folder).map_err(|error| {
+        Failure::Say(format!("{}: {error}; choose another folder with --data", shown.display()))
+    })?;
     tell(&format!("measuring on the file system of {}, for {} s", shown.display(), arguments.seconds));
     if folder.join(STORE).exists() {
         tell(
@@ -58,7 +60,7 @@ pub(super) fn run(arguments: BenchArguments) -> Result<ExitCode, Failure> {
     }
     let report: Report = match measured {
         None => return Err(Failure::Say("interrupted; the measurement's folder is removed".to_owned())),
-        Some(report) => report.map_err(|error| explain(&error, &shown))?,
+        Some(report) => report.map_err(|error| Failure::Say(format!("{}: {error}", shown.display())))?,
     };
     if arguments.json {
         say(serde_json::to_string(&report).unwrap_or_default())?;
@@ -66,14 +68,6 @@ pub(super) fn run(arguments: BenchArguments) -> Result<ExitCode, Failure> {
         say(report)?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn explain(error: &BenchError, folder: &Path) -> Failure {
-    let hint = match error {
-        BenchError::Folder(_) | BenchError::Space { .. } => "; choose another folder with --data",
-        _ => "",
-    };
-    Failure::Say(format!("{}: {error}{hint}", folder.display()))
 }
 
 /// Writes a line about the progress to standard error.

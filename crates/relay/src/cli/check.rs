@@ -1,11 +1,19 @@
-//! `check`: looks for all that is wrong with a relay's directory and its machine.
+//! `check`: looks for all that is wrong with a relay's directory, its configuration and its machine.
 
-use super::day;
+mod finding;
+mod keys;
+mod machine;
+mod network;
+mod room;
+mod volume;
+
 use super::inspect::look;
-use super::terminal::{Failure, say};
+use super::terminal::{Failure, complain, read_config, say};
+use super::{day, moved, sockets};
 use crate::clock::{Belief, system_day};
-use crate::data_dir::DataDir;
+use crate::data_dir::{DataDir, RelayConfig};
 use clap::Args;
+use finding::{Finding, Level};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,44 +32,63 @@ pub(super) struct CheckArguments {
     json: bool,
 }
 
+/// Returns the reasons for which the file system of a relay's directory does not keep its promises.
+pub(super) fn file_system_warnings(data: &DataDir) -> Vec<String> {
+    let findings = volume::check(data).into_iter().filter(|finding| finding.level != Level::Good);
+    findings.map(|finding| finding.text).collect()
+}
+
+/// Checks all that can be checked while the relay serves or not, and prints one line for each
+/// finding. Fails if one of them is a fault.
 pub(super) fn run(arguments: CheckArguments) -> Result<ExitCode, Failure> {
     let CheckArguments { data, config, json } = arguments;
     let data = DataDir::at(data);
-    if let Some(fault) = data.config_fault(config.as_deref())? {
-        return Err(Failure::Say(fault));
+    let settings = read_config(&data, config.as_deref())?;
+    if moved::say_if_moved(&data, json)? {
+        return Ok(ExitCode::SUCCESS);
     }
     let fingerprint = data.identity()?.fingerprint().to_string();
     let (calendar, report) = look(&data, true)?;
-    let filled = report.store;
-    let damaged = filled.damaged;
-    let trusted = data.config(config.as_deref())?.trust_clock;
-    if let Err(error) = Belief::begin(calendar, system_day(), trusted) {
-        return Err(Failure::Say(error.to_string()));
-    }
-    if damaged > 0 {
-        return Err(Failure::Say(format!(
-            "{damaged} records of the store are damaged, and what they held is lost; check the disk. All others are \
-             not affected: the relay can go on"
-        )));
-    }
-    let key = data.store_key_place()?;
+    let mut findings = vec![
+        Finding::good("identity", format!("the fingerprint is {fingerprint}")),
+        Finding::good("configuration", "every line is understood"),
+    ];
+    findings.extend(room::check(&data, &settings, &report));
+    findings.extend(volume::check(&data));
+    findings.extend(keys::check(&data));
+    findings.push(check_clock(&settings, calendar));
+    findings.extend(machine::check(&settings));
+    findings.extend(network::check(&settings, data.is_in_use()));
+    let faults = findings.iter().filter(|finding| finding.level == Level::Fault).count();
     if json {
         say(json!({
             "fingerprint": fingerprint,
             "day": calendar.map(|calendar| calendar.day.to_string()),
             "store": data.store_path(),
-            "filled": filled,
-            "store_key": key,
+            "filled": report.store,
+            "store_key": data.store_key_place()?,
+            "findings": findings,
         }))?;
     } else {
-        say(format_args!(
-            "fingerprint: {fingerprint}\nconfiguration: good\nstore: opens: {filled}\n{day}\n\
-             store key: {}, {}: {}",
-            key.source,
-            key.medium.text(),
-            key.medium.consequence(),
-            day = day::state(calendar, trusted),
-        ))?;
+        for finding in &findings {
+            say(finding)?;
+        }
     }
-    Ok(ExitCode::SUCCESS)
+    match faults {
+        0 => Ok(ExitCode::SUCCESS),
+        count => Ok(complain(&format!("{count} of the findings above must be mended"))),
+    }
+}
+
+/// Compares the system's clock with the day that the store remembers, and tells whether a service
+/// of the system keeps the clock right.
+fn check_clock(settings: &RelayConfig, calendar: Option<crate::clock::Calendar>) -> Finding {
+    let (system, trusted) = (system_day(), settings.trust_clock);
+    let text = day::state(calendar, trusted).replace('\n', "; ");
+    let text = format!("{text}; {}", machine::time_service());
+    match Belief::begin(calendar, system, trusted) {
+        Err(_) => Finding::fault("clock", text),
+        Ok(belief) if belief.calendar().day != system => Finding::warning("clock", text),
+        Ok(_) => Finding::good("clock", text),
+    }
 }

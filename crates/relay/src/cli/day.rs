@@ -1,6 +1,6 @@
 //! `day show` and `day set`: the day by which a relay counts leases and expiry.
 
-use super::terminal::{Failure, say, system_random};
+use super::terminal::{Failure, read_config, say, system_random};
 use crate::clock::{Belief, Calendar, system_day};
 use crate::data_dir::DataDir;
 use crate::day_change::DayChange;
@@ -36,6 +36,9 @@ pub(super) enum DayCommand {
         /// it the command tells the number and changes nothing.
         #[arg(long, value_name = "N")]
         destroys: Option<u64>,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -51,12 +54,13 @@ fn day_argument(text: &str) -> Result<Day, String> {
 pub(super) fn run(command: DayCommand) -> Result<ExitCode, Failure> {
     match command {
         DayCommand::Show { data, json } => show(&DataDir::at(data), json),
-        DayCommand::Set { day, data, destroys } => set(&DataDir::at(data), day, destroys),
+        DayCommand::Set { day, data, destroys, json } => set(&DataDir::at(data), day, destroys, json),
     }
 }
 
 /// Returns the calendar that the store of the directory remembers; `None` if it remembers none.
 pub(super) fn stored(data: &DataDir) -> Result<Option<Calendar>, Failure> {
+    read_config(data, None)?;
     Ok(inspect::calendar(&data.look()?))
 }
 
@@ -101,13 +105,13 @@ fn show(data: &DataDir, json: bool) -> Result<ExitCode, Failure> {
             "system": system_day().to_string(),
         }))?;
     } else {
-        say(state(stored, data.config(None)?.trust_clock))?;
+        say(state(stored, read_config(data, None)?.trust_clock))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn set(data: &DataDir, day: Day, destroys: Option<u64>) -> Result<ExitCode, Failure> {
-    let limits = data.config(None)?.limits;
+fn set(data: &DataDir, day: Day, destroys: Option<u64>, json: bool) -> Result<ExitCode, Failure> {
+    let limits = read_config(data, None)?.limits;
     let mut rng = system_random()?;
     let mut store = data.open_store(&mut rng)?;
     let change = DayChange::plan(&store, day, &limits);
@@ -124,6 +128,15 @@ fn set(data: &DataDir, day: Day, destroys: Option<u64>) -> Result<ExitCode, Fail
     change
         .apply(&mut store, &mut rng)
         .map_err(|error| Failure::Say(format!("the day was not set: {error}")))?;
+    if json {
+        let pause = Some(after).filter(|after| after.expires_from > after.day);
+        say(json!({
+            "before": before.map(|before| before.day.to_string()),
+            "day": after.day.to_string(),
+            "expires_from": pause.map(|after| after.expires_from.to_string()),
+        }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let from = before.map_or("none".to_owned(), |before| before.day.to_string());
     let pause = if after.expires_from > after.day {
         format!("; nothing expires before {}", after.expires_from)

@@ -1,6 +1,7 @@
 //! `init`: makes a new relay.
 
-use super::terminal::{Failure, say, system_random};
+use super::check::file_system_warnings;
+use super::terminal::{Failure, complain, say, system_random};
 use crate::data_dir::{DataDir, StoreSize};
 use clap::Args;
 use serde_json::json;
@@ -29,8 +30,12 @@ pub(super) fn run(arguments: InitArguments) -> Result<ExitCode, Failure> {
     let (data, size) = (DataDir::at(data), StoreSize { segment_mib, max_mib });
     data.init(size, &mut system_random()?)?;
     let fingerprint = data.identity()?.fingerprint().to_string();
+    let warnings = file_system_warnings(&data);
+    for warning in &warnings {
+        complain(&format!("the file system of {}: {warning}", data.path().display()));
+    }
     if json {
-        say(json!({ "fingerprint": fingerprint }))?;
+        say(json!({ "fingerprint": fingerprint, "warnings": warnings }))?;
     } else {
         say(format_args!(
             "made a relay with the fingerprint {fingerprint}\n\

@@ -1,7 +1,7 @@
 //! `selftest`: tests of this machine that an operator can make.
 
 use super::signals::Signals;
-use super::terminal::{Failure, complain, say, system_random};
+use super::terminal::{Failure, complain, read_config, say, system_random};
 use crate::data_dir::{CONFIG, DataDir};
 use crate::limits::Limits;
 use crate::selftest::{ResidueOptions, find_residue, scratch_in};
@@ -49,7 +49,7 @@ pub(super) fn run(command: SelftestCommand) -> Result<ExitCode, Failure> {
     }
     let dead_bytes_s = match dead_bytes_s {
         Some(given) => given,
-        None if data.join(CONFIG).is_file() => DataDir::at(&data).config(None)?.limits.dead_bytes_s,
+        None if data.join(CONFIG).is_file() => read_config(&DataDir::at(&data), None)?.limits.dead_bytes_s,
         None => Limits::DEFAULT.dead_bytes_s,
     };
     let wait = Duration::from_secs(dead_bytes_s.into());

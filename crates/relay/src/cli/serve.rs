@@ -1,18 +1,21 @@
 //! `serve`: runs the relay.
 
+use super::moved;
 use super::service_manager::{self, HandedSockets, ServiceState};
 use super::signals::Signals;
-use super::terminal::{Failure, complain, say, system_random};
+use super::sockets::bind;
+use super::terminal::{Failure, complain, read_config, say, system_random};
 use super::{core_dump, open_files};
 use crate::about::{About, StorePlace};
 use crate::clock::Clock;
 use crate::data_dir::{CreateToken, DataDir, Medium, RelayConfig};
 use crate::kept::KeptStore;
+use crate::moving::MovedMark;
 use crate::proxy::{Proxies, ProxyName};
 use crate::random::SystemRandom;
-use crate::server::{Listeners, Server, ServerEnd, answer_until};
+use crate::server::{Server, ServerEnd, answer_until};
 use crate::session::SessionContext;
-use crate::store::Store;
+use crate::store::{Census, Store};
 use clap::Args;
 use deaddrop_link::RelayIdentity;
 use deaddrop_tls::Reloader;
@@ -29,8 +32,9 @@ pub(super) struct ServeArguments {
     /// The relay's directory.
     #[arg(long)]
     data: PathBuf,
-    /// Address to listen on; port 0 takes a free port.
-    #[arg(long)]
+    /// Address to listen on; port 0 takes a free port. Without it and without a unix socket:
+    /// 127.0.0.1:7700.
+    #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
     /// Path of a unix socket to listen on, for a proxy on this machine.
     #[cfg(unix)]
@@ -71,7 +75,7 @@ pub(super) struct ServeArguments {
 
 pub(super) fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> {
     let data = DataDir::at(arguments.data);
-    let mut settings = data.config(arguments.config.as_deref())?;
+    let mut settings = read_config(&data, arguments.config.as_deref())?;
     settings.listen = arguments.listen.or(settings.listen);
     #[cfg(unix)]
     {
@@ -83,10 +87,18 @@ pub(super) fn run(arguments: ServeArguments) -> Result<ExitCode, Failure> {
     settings.metrics = arguments.metrics.or(settings.metrics);
     settings.trust_clock |= arguments.trust_clock;
     settings.proxies.extend(arguments.proxies);
-    serve(&data, settings, arguments.volatile, arguments.json)
+    let moved = moved::before_serving(&data)?;
+    serve(&data, settings, moved, arguments.volatile, arguments.json)
 }
 
-fn serve(data: &DataDir, mut config: RelayConfig, volatile: bool, json: bool) -> Result<ExitCode, Failure> {
+/// Serves the relay, or only its new URL if it has moved.
+fn serve(
+    data: &DataDir,
+    mut config: RelayConfig,
+    moved: Option<MovedMark>,
+    volatile: bool,
+    json: bool,
+) -> Result<ExitCode, Failure> {
     let sockets = HandedSockets::take()?;
     if !core_dump::forbid() {
         complain(
@@ -111,19 +123,21 @@ fn serve(data: &DataDir, mut config: RelayConfig, volatile: bool, json: bool) ->
         .enable_all()
         .build()
         .map_err(|_| Failure::Say("the system gives no threads; raise its limit".to_owned()))?;
-    let ended = if volatile {
+    let ended = if volatile || moved.is_some() {
         let store = KeptStore::in_memory(limits, &mut rng);
-        let place = (StorePlace::Memory, None);
-        runtime.block_on(listen(async { Ok(store) }, identity, config, sockets, place, json, rng))
+        let subject =
+            Subject { store: StorePlace::Memory, key: None, moved: moved.map(|mark| (data.clone(), mark)) };
+        runtime.block_on(listen(async { Ok(store) }, identity, config, sockets, subject, json, rng))
     } else {
-        let place = (StorePlace::Disk, Some(data.store_key_place()?.medium));
+        let key = Some(data.store_key_place()?.medium);
+        let subject = Subject { store: StorePlace::Disk, key, moved: None };
         let (data, mut random) = (data.clone(), system_random()?);
         let open = async {
             let opened = tokio::task::spawn_blocking(move || data.open(limits, &mut random)).await;
             let fault = "the store could not be opened: a fault of the program (see the log)";
             Ok(opened.map_err(|_| Failure::Say(fault.to_owned()))??)
         };
-        runtime.block_on(listen(open, identity, config, sockets, place, json, rng))
+        runtime.block_on(listen(open, identity, config, sockets, subject, json, rng))
     };
     match ended? {
         ServerEnd::Asked => Ok(ExitCode::SUCCESS),
@@ -134,14 +148,25 @@ fn serve(data: &DataDir, mut config: RelayConfig, volatile: bool, json: bool) ->
     }
 }
 
+/// The data that a relay serves.
+struct Subject {
+    /// Place of the messages, for the relay's page.
+    store: StorePlace,
+    /// Place of the store key, for the relay's page; `None` without a store on the disk.
+    key: Option<Medium>,
+    /// Directory and mark of a relay that has moved, whose links are told the new URL alone; `None`
+    /// if it has not.
+    moved: Option<(DataDir, MovedMark)>,
+}
+
 /// Opens the sockets, answers "starting" until `open` has opened the store, and then serves until
-/// the relay ends. `place` is that of the messages and of the store key, for the relay's page.
+/// the relay ends.
 async fn listen<S: Store>(
     open: impl Future<Output = Result<S, Failure>>,
     identity: RelayIdentity,
     config: &RelayConfig,
     sockets: HandedSockets,
-    place: (StorePlace, Option<Medium>),
+    subject: Subject,
     json: bool,
     mut rng: SystemRandom,
 ) -> Result<ServerEnd, Failure> {
@@ -159,10 +184,17 @@ async fn listen<S: Store>(
     let proxies = Proxies::new(config.proxies.clone(), config.proxy_protocol);
     let opened = answer_until(&listeners, certificate.as_ref(), &proxies, open).await;
     let store = opened.map_err(|error| Failure::Say(error.to_string()))??;
-    let clock = Clock::start(store.census().calendar, config.trust_clock)
-        .map_err(|error| Failure::Say(error.to_string()))?;
-    let shared =
+    let Subject { store: place, key, moved } = subject;
+    let calendar = moved.as_ref().map(|(_, mark)| mark.calendar).or(store.census().calendar);
+    let clock =
+        Clock::start(calendar, config.trust_clock).map_err(|error| Failure::Say(error.to_string()))?;
+    let contents = contents(&store.census());
+    let mut shared =
         SessionContext::new(config.limits.clone(), config.create_token.as_ref().map(CreateToken::expose));
+    if let Some((data, mark)) = moved {
+        shared = shared.with_moved_to(mark.url);
+        tokio::spawn(moved::watch(data, clock.clone()));
+    }
     let server = Server::new(listeners, store, identity, shared, clock, proxies, &mut rng);
     let local = server.address().ok();
     let url = match (&config.url, local) {
@@ -184,8 +216,8 @@ async fn listen<S: Store>(
     let about = About {
         address: Some(address.clone()),
         contact: config.contact.clone(),
-        store: place.0,
-        key: place.1,
+        store: place,
+        key,
         ..About::new(&config.limits, config.create_token.is_some())
     };
     let mut server = server
@@ -213,10 +245,29 @@ async fn listen<S: Store>(
     } else {
         say(format_args!("deaddrop-relay ready: {address}"))?;
     }
+    let doors = match (local, &config.unix) {
+        (Some(_), Some(_)) => "TCP and a unix socket",
+        (Some(_), None) => "TCP",
+        (None, _) => "a unix socket",
+    };
+    let tls = if address.is_tls() && config.tls_cert.is_some() { ", TLS" } else { "" };
+    tracing::info!("version {} serves by {doors}{tls}; {contents}", env!("CARGO_PKG_VERSION"));
     service_manager::tell(ServiceState::Serving);
     let (sender, orders) = tokio::sync::mpsc::channel(1);
     tokio::spawn(service_manager::pass_orders(signals, sender));
     Ok(server.run(orders).await)
+}
+
+/// Describes the store for the line of the start.
+fn contents(census: &Census) -> String {
+    let Census { mailboxes, blobs, space, .. } = census;
+    match space {
+        Some(space) => format!(
+            "the store on the disk holds {mailboxes} mailboxes and {blobs} blobs, and uses {} % of its segments",
+            space.percent_in_use()
+        ),
+        None => "the store is memory: no mailbox survives the process".to_owned(),
+    }
 }
 
 /// Loads the TLS certificate and its key from the files that the configuration names; `None` if it
@@ -238,34 +289,6 @@ fn certificate(config: &RelayConfig) -> Result<Option<Reloader>, Failure> {
         complain(&format!("{}: {warning}", certificate.display()));
     }
     Ok(Some(reloader))
-}
-
-/// Opens the sockets that the configuration names: TCP on loopback if it names none.
-async fn bind(config: &RelayConfig) -> Result<Listeners, Failure> {
-    let tcp = match (&config.listen, &config.unix) {
-        (Some(listen), _) => Some(listen.as_str()),
-        (None, None) => Some("127.0.0.1:0"),
-        (None, Some(_)) => None,
-    };
-    let mut listeners = match tcp {
-        Some(place) => Listeners::bind(place).await.map_err(|error| {
-            Failure::Say(format!(
-                "cannot listen on {place}: {error}; choose another address or port with --listen"
-            ))
-        })?,
-        None => Listeners::default(),
-    };
-    #[cfg(unix)]
-    if let Some(path) = &config.unix {
-        listeners.add_unix(path).map_err(|error| Failure::Say(format!("{}: {error}", path.display())))?;
-    }
-    #[cfg(not(unix))]
-    if config.unix.is_some() {
-        return Err(Failure::Say(
-            "this system has no unix sockets; remove `unix` from the configuration".to_owned(),
-        ));
-    }
-    Ok(listeners)
 }
 
 /// Formats an error with that of the system behind it.

@@ -1,8 +1,10 @@
 //! Parts that all commands share: failures, output, randomness.
 
-use crate::data_dir::DataDirError;
+use crate::data_dir::{DataDir, DataDirError, RelayConfig};
+use crate::moving::MoveError;
 use crate::random::{self, NoRandomness, SystemRandom};
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// The failure of a command, with its text for the operator.
@@ -11,6 +13,9 @@ pub(super) enum Failure {
     /// The relay's directory could not be used.
     #[error(transparent)]
     Directory(#[from] DataDirError),
+    /// A step of a move could not be made.
+    #[error(transparent)]
+    Move(#[from] MoveError),
     /// Any other failure, with its text.
     #[error("{0}")]
     Say(String),
@@ -41,4 +46,16 @@ pub(super) fn system_random() -> Result<SystemRandom, Failure> {
         Failure::Say("the operating system gives no random bytes; nothing is done without them".to_owned())
     };
     random::check().map(|()| SystemRandom).map_err(refused)
+}
+
+/// Reads the configuration of a relay: the file `instead`, or else the directory's own. A fault of
+/// it is told with file, line and a suggestion.
+pub(super) fn read_config(data: &DataDir, instead: Option<&Path>) -> Result<RelayConfig, Failure> {
+    match data.config(instead) {
+        Err(DataDirError::BadConfig) => {
+            let fault = data.config_fault(instead)?;
+            Err(fault.map_or(Failure::Directory(DataDirError::BadConfig), Failure::Say))
+        }
+        read => Ok(read?),
+    }
 }

@@ -110,7 +110,7 @@ impl KeyPlace {
         let Some(path) = &place.path else { return place };
         let (Ok(real), Ok(found)) = (fs::canonicalize(path), fs::metadata(path)) else { return place };
         place.is_link = fs::symlink_metadata(path).is_ok_and(|file| file.is_symlink());
-        place.file_system = file_system(&real);
+        place.file_system = file_system_name(&real);
         place.medium = medium(&found, place.file_system, directory);
         (place.mode, place.owner) = rights(&found);
         place.real_path = Some(real);
@@ -175,14 +175,14 @@ const RAMFS: &str = "ramfs";
 
 /// Returns the name of the file system of this file; `None` if it is not known.
 #[cfg(target_os = "linux")]
-fn file_system(path: &Path) -> Option<&'static str> {
+pub(crate) fn file_system_name(path: &Path) -> Option<&'static str> {
     let kind = rustix::fs::statfs(path).ok()?.f_type as u64 & 0xffff_ffff;
     FILE_SYSTEMS.iter().find(|(magic, _)| *magic == kind).map(|(_, name)| *name)
 }
 
 /// Returns `None`: this system is not asked.
 #[cfg(not(target_os = "linux"))]
-fn file_system(_path: &Path) -> Option<&'static str> {
+pub(crate) fn file_system_name(_path: &Path) -> Option<&'static str> {
     None
 }
 

@@ -304,7 +304,6 @@ impl<B: Backing> KeptStore<B> {
     }
 
     fn discard(&self, handle: Handle, record: RecordId) {
-        tracing::warn!("a damaged blob was erased");
         let _order = self.in_order();
         let step = self.state.locked().discard(handle, record);
         if let Some(step) = step {

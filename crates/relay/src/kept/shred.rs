@@ -3,6 +3,7 @@
 use super::backing::{Backing, Done};
 use super::kept_store::KeptStore;
 use super::parallel::map_in_parallel;
+use crate::index_record::{self, LostIndexKey};
 use crate::limits::Limits;
 use crate::mailboxes::{
     Job,
@@ -30,6 +31,15 @@ pub enum OpenStoreError {
     /// The system gave no thread.
     #[error("the system gives no thread; raise its limit, then start again")]
     NoThread,
+    /// Both records of the key of the index are damaged, so that no right finds its mailbox.
+    #[error("the store's index key is damaged; check the disk: without it no mailbox can be used")]
+    NoIndexKey,
+}
+
+impl From<LostIndexKey> for OpenStoreError {
+    fn from(_: LostIndexKey) -> Self {
+        Self::NoIndexKey
+    }
 }
 
 /// Number of mailbox records that are decoded at a time when a store is opened. Bounds the memory
@@ -84,8 +94,9 @@ impl<D: Disk + 'static> KeptStore<ShredBacking<D>> {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Self, OpenStoreError> {
         let reader = writer.reader();
+        let index_key = index_record::find(&reader, key)?;
         let backing = ShredBacking { writer, reader };
-        let store = Self::new(backing, key.index_key(), limits, false, rng);
+        let store = Self::new(backing, index_key, limits, false, rng);
         let entries: Vec<Entry> = store.backing().reader.entries().collect();
         let mut lost = Vec::new();
         store.restore(|state| {
@@ -105,7 +116,7 @@ impl<D: Disk + 'static> KeptStore<ShredBacking<D>> {
                         let body = store.backing().reader.read(&entry.key).ok();
                         state.restore_calendar(record::calendar(day, body.as_deref()));
                     }
-                    Kind::Mailbox(_) | Kind::Blob { .. } => {}
+                    Kind::Mailbox(_) | Kind::Blob { .. } | Kind::IndexKey => {}
                     Kind::Unknown => lost.push(entry.key),
                 }
             }

@@ -176,6 +176,7 @@ impl Mailboxes {
     /// others; `None` if there is no such mailbox.
     pub(crate) fn discard(&mut self, handle: Handle, record: RecordId) -> Option<AckStep> {
         let mailbox = self.directory.get_mut(handle)?;
+        self.damaged += 1;
         Some(Self::kill(handle, mailbox, [record].into_iter()))
     }
 

@@ -3,20 +3,23 @@
 use super::queue::Resident;
 use super::sends::Sends;
 use crate::clock::Calendar;
-use crate::names::{Handle, Name};
+use crate::names::{Handle, IndexKey, Name};
 use crate::store::RecordId;
 use deaddrop_shred::{Entry, Record, RecordKey};
 use deaddrop_wire::item::{CreateFlags, LeaseClass, QuotaClass};
 use deaddrop_wire::{Day, SizeClass};
 
 /// First byte of `meta` of a mailbox's record. This byte tells the kind of a record without its
-/// body; the next two constants are those of a blob and of the day.
+/// body; the next constants are those of a blob, of the day and of the index key.
 const MAILBOX: u8 = 1;
 const BLOB: u8 = 2;
 const DAY: u8 = 3;
+const INDEX: u8 = 5;
 
 /// Key of the record that remembers the calendar (the day).
 pub(crate) const DAY_KEY: RecordKey = RecordKey([0xff; 16]);
+/// Keys of the two records that hold the same index key.
+pub(crate) const INDEX_KEYS: [RecordKey; 2] = [RecordKey([0xfc; 16]), RecordKey([0xfd; 16])];
 
 /// First byte of the body of a mailbox's record: the version of its format.
 const VERSION: u8 = 1;
@@ -50,6 +53,8 @@ pub(crate) enum Kind {
     /// The record that remembers the calendar, with the day in its head. Its body holds the day
     /// from which on things expire.
     Day(Day),
+    /// One of the records that hold the key of the index.
+    IndexKey,
     /// Another first byte of `meta`, or a blob whose length is that of no class.
     Unknown,
 }
@@ -64,6 +69,7 @@ pub(crate) fn kind(entry: &Entry) -> Kind {
             None => Kind::Unknown,
         },
         DAY => Kind::Day(Day::from_number(entry.expiry_day)),
+        INDEX => Kind::IndexKey,
         _ => Kind::Unknown,
     }
 }
@@ -95,6 +101,12 @@ pub(crate) fn day(calendar: Calendar) -> Record {
     let Calendar { day, expires_from } = calendar;
     let body = if expires_from > day { expires_from.number().to_le_bytes().to_vec() } else { Vec::new() };
     Record { key: DAY_KEY, meta: meta(DAY, 0, no_mailbox), expiry_day: day.number(), body }
+}
+
+/// Makes a record that holds the key of the index and never expires.
+pub(crate) fn index_key(at: RecordKey, key: &IndexKey) -> Record {
+    let no_mailbox = Handle::from_bytes([0; 6]);
+    Record { key: at, meta: meta(INDEX, 0, no_mailbox), expiry_day: 0, body: key.expose().to_vec() }
 }
 
 /// Decodes the record that remembers the calendar, with the day `day` in its head. `body` is `None`

@@ -184,6 +184,7 @@ impl Label for Notice {
             Self::Busy => "store_limits",
             Self::NoRoom => "no_room",
             Self::Overdue => "dead_bytes",
+            Self::Damaged => "damaged",
             Self::ClockRefused => "clock",
         }
     }

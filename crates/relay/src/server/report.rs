@@ -85,6 +85,7 @@ impl<S: Store> Relay<S> {
             Notice::Busy => self.shared.busy(),
             Notice::NoRoom => self.store.census().without_room,
             Notice::Overdue => self.store.census().overdue,
+            Notice::Damaged => self.store.census().damaged,
             Notice::ClockRefused => load(&self.counters.clock_refused),
         })
     }

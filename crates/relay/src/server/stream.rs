@@ -20,7 +20,11 @@ impl Stream {
     /// Lets TCP send small records at once, and keep few unsent bytes in the system (Linux,
     /// Android). Ignores failures, because the link works without these settings.
     pub(super) fn tune(&self) {
-        let Self::Tcp(stream) = self else { return };
+        let stream = match self {
+            Self::Tcp(stream) => stream,
+            #[cfg(unix)]
+            Self::Unix(_) => return,
+        };
         // Small records matter more than full packets.
         let _ = stream.set_nodelay(true);
         // Unsent bytes wait in this process, where they are counted: then the pace of a slow client shows soon.

@@ -30,6 +30,8 @@ pub struct Census {
     /// Number of puts and changes since the start that were refused because dead bytes (destroyed,
     /// but not zeroed on the disk) wait for too long.
     pub overdue: u64,
+    /// Number of damaged blobs since the start that were erased when they were to be delivered.
+    pub damaged: u64,
     /// Figures of the store's file; `None` if the store is memory.
     pub space: Option<Space>,
     /// Whether the store has failed.

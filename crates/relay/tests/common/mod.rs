@@ -275,9 +275,13 @@ impl Relay {
         Self::serve_with(data, more, Stdio::inherit())
     }
 
+    /// Serves at a free port of loopback, unless `more` says otherwise.
     pub fn serve_with(data: &Path, more: &[&str], stderr: Stdio) -> Self {
         let mut command = program();
         command.args(["serve", "--data"]).arg(data).args(more).stderr(stderr);
+        if !more.iter().any(|argument| ["--listen", "--unix"].contains(argument)) {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
         Self::start(command)
     }
 

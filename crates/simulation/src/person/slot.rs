@@ -165,6 +165,8 @@ impl Slot {
                 at.sim.send(opening.conn, message, true);
                 Ok(SlotEvent::Nothing)
             }
+            // No relay of the simulation moves.
+            Ok(OpeningStep::Moved(_)) => Ok(self.fail(ConnectError::Down, at)),
             Ok(OpeningStep::Opened { link, items, replies }) => {
                 let (conn, read, info) = (opening.conn, opening.read, link.opened());
                 at.shell.leave(&opening.relay, opening.ticket);

@@ -1,10 +1,11 @@
 //! A connection beside relays that are slow, silent, or name strange intervals. The time is virtual once the link is open.
 
-use super::*;
+use super::{super::follow, *};
 use crate::{
     config::{Config, PrivateAddresses},
     home,
 };
+use deaddrop_engine::LinkPurpose;
 use deaddrop_link::{
     ClientHello, OpenHalf, RelayHandshake, RelayIdentity, RelaySeed, SealHalf, capability::SendCapability,
 };
@@ -105,7 +106,7 @@ async fn link(ping_s: u16) -> (Connection, RelayEnd) {
     let address = RelayAddress::new(*identity.fingerprint(), &url).unwrap();
     let (token, moved) = (ClientToken::from_bytes([0; 16]), Moved::default());
     let (client, relay) = tokio::join!(
-        Connection::open(&shared, &address, token, &moved),
+        follow::open(&shared, LinkPurpose::Errand, &address, &token, &moved),
         RelayEnd::accept(listener, &identity, ping_s)
     );
     pause();

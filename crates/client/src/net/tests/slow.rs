@@ -1,6 +1,7 @@
 //! Slow lines: links are opened one after the other, and the client waits for those that make progress.
 
 use super::{connection::Connection, *};
+use deaddrop_engine::LinkPurpose;
 use deaddrop_engine::conversation::MAX_OPENING;
 use deaddrop_wire::ClientToken;
 use std::{
@@ -88,7 +89,7 @@ fn open(
     let (shared, relay) = (Arc::clone(&world.shared), relay.clone());
     tokio::spawn(async move {
         let token = ClientToken::from_bytes([0; 16]);
-        let opened = Connection::open(&shared, &relay, token, &Moved::default()).await;
+        let opened = follow::open(&shared, LinkPurpose::Errand, &relay, &token, &Moved::default()).await;
         (opened, begin.elapsed())
     })
 }
@@ -134,7 +135,7 @@ async fn a_relay_that_stalls_holds_a_turn_no_longer_than_the_deadline_and_errand
     for _ in 0..9 {
         let token = ClientToken::from_bytes([0; 16]);
         let moved = Moved::default();
-        let opening = Connection::open(&world.shared, &address, token, &moved);
+        let opening = follow::open(&world.shared, LinkPurpose::Errand, &address, &token, &moved);
         assert!(tokio::time::timeout(seconds(1), opening).await.is_err());
     }
     let last = open(&world, &address, Instant::now()).await.unwrap();

@@ -144,6 +144,7 @@ fn event_kind() -> impl Strategy<Value = EventKind> {
         (".{0,200}", any::<bool>()).prop_map(|(text, late)| EventKind::MessageReceived { text, late }),
         any::<[u8; 16]>().prop_map(|address| EventKind::PrivateAddress { address: address.into() }),
         any::<Vec<(u64, u64)>>().prop_map(|gaps| EventKind::MessagesMissing { gaps }),
+        (".{0,200}", ".{0,200}").prop_map(|(old, new)| EventKind::RelayMoved { old, new }),
         fixed,
     ]
 }
@@ -325,6 +326,8 @@ fn kinds_have_the_numbers_of_the_specification() {
     assert_eq!(first(&EventKind::MessageReceived { text: String::new(), late: false }), 0);
     assert_eq!(first(&EventKind::PrivateAddress { address: [10, 0, 0, 1].into() }), 8);
     assert_eq!(first(&EventKind::MessagesMissing { gaps: vec![] }), 9);
+    assert_eq!(first(&EventKind::MessageOfLeftSession { text: String::new() }), 24);
+    assert_eq!(first(&EventKind::RelayMoved { old: String::new(), new: String::new() }), 25);
     let numbers: Vec<u8> = fixed_kinds().iter().map(first).collect();
     assert_eq!(numbers, (1..8).chain(10..24).collect::<Vec<_>>());
     let number = |kind: ItemKind| postcard::to_allocvec(&kind).unwrap();

@@ -1,0 +1,277 @@
+//! The answer to a lawful request: what a stopped relay's directory holds about a mailbox, or about
+//! all (spec/12-relay.md section 10.5).
+//!
+//! The operator of the relay cannot give more than this program can find: the answer holds all of
+//! it, with exact numbers, and says what is not there and why.
+
+mod export;
+mod notes;
+mod request;
+mod text;
+
+pub use export::{ExportError, export_blobs};
+pub use notes::{ABSENT, ELSEWHERE, Note, WHILE_RUNNING};
+pub use request::{Asked, AskedBytes, Door, Match, Request, RightForm};
+
+use crate::data_dir::{DataDir, DataDirError};
+use crate::index_record;
+use crate::inspect::{self, StoreReport};
+use crate::limits::Limits;
+use crate::mailboxes::record::{self, Kind, Lasting};
+use crate::names::{Handle, Name};
+use deaddrop_shred::{Disk, Entry, FileDisk, Reader, RecordKey};
+use deaddrop_wire::item::CreateFlags;
+use deaddrop_wire::{Day, SizeClass};
+use serde::{Serialize, Serializer};
+use std::collections::HashMap;
+
+/// The answer to a request.
+#[derive(Debug, Serialize)]
+pub struct Disclosure {
+    /// Fingerprint of the relay's identity, by which its clients know it.
+    pub fingerprint: String,
+    /// The kind of the request.
+    pub asked: Asked,
+    /// The day that the store remembers; `None` if it remembers none.
+    #[serde(serialize_with = "day")]
+    pub day: Option<Day>,
+    /// The mailboxes that match.
+    pub mailboxes: Vec<DisclosedMailbox>,
+    /// Number of records that are no mailbox, no blob, and no part of the relay's own state.
+    pub other_records: u64,
+    /// Number of mailboxes whose record is damaged. If there are any, a mailbox that is not found
+    /// may be one of these.
+    pub damaged_mailboxes: u64,
+    /// The figures of the store's file.
+    pub store: StoreReport,
+    /// Data that is not there, and the reason for it.
+    pub not_there: &'static [Note],
+    /// Data that a running relay holds in memory besides, and that is gone now.
+    pub while_running: &'static [Note],
+    /// Places other than the relay at which traces may be.
+    pub elsewhere: &'static [Note],
+}
+
+/// All that the store holds about one mailbox.
+#[derive(Debug, Serialize)]
+pub struct DisclosedMailbox {
+    /// The right that was asked for, as this mailbox has it; `None` if all mailboxes were asked for.
+    pub matched: Option<Match>,
+    /// The random number of the mailbox in this store, in hexadecimal digits.
+    pub handle: String,
+    /// Number of the mailbox's record in the order in which the store got its records; that of the
+    /// last change, if the record was changed.
+    pub order: u64,
+    /// Keyed hash of the owner's id, in hexadecimal digits.
+    pub owner: String,
+    /// Keyed hash of the reader's id, in hexadecimal digits.
+    pub reader: String,
+    /// The senders.
+    pub doors: Vec<DisclosedDoor>,
+    /// Length of the lease in days.
+    pub lease_days: u32,
+    /// Last day of the lease.
+    #[serde(serialize_with = "some_day")]
+    pub lease_ends: Day,
+    /// Whether the lease is fixed: reading does not renew it.
+    pub fixed: bool,
+    /// Whether blobs are kept in the memory of the process only.
+    pub volatile: bool,
+    /// Whether any blob was ever put into the mailbox, or any reader has subscribed to it.
+    pub used: bool,
+    /// Last day on which the mailbox may still be unused; `None` once it was used.
+    #[serde(serialize_with = "day")]
+    pub unused_until: Option<Day>,
+    /// Maximum number of blobs.
+    pub quota_blobs: u32,
+    /// Maximum number of bytes of blobs.
+    pub quota_bytes: u32,
+    /// Numbers of blobs by size class.
+    pub counts: BlobCounts,
+    /// Number of bytes of blobs.
+    pub bytes: u64,
+    /// The blobs, oldest first.
+    pub blobs: Vec<DisclosedBlob>,
+}
+
+/// A sender of a mailbox.
+#[derive(Debug, Serialize)]
+pub struct DisclosedDoor {
+    /// The number that the owner gave to this sender (`via`).
+    pub number: u8,
+    /// Keyed hash of the sender's id, in hexadecimal digits.
+    pub sender: String,
+}
+
+/// Numbers of blobs by size class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct BlobCounts {
+    /// Number of blobs of 4 KiB.
+    pub small: u64,
+    /// Number of blobs of 16 KiB.
+    pub medium: u64,
+    /// Number of blobs of 64 KiB.
+    pub large: u64,
+}
+
+/// A blob that was not acked yet.
+#[derive(Debug, Serialize)]
+pub struct DisclosedBlob {
+    /// Number of the blob in the order in which the store got its records.
+    pub order: u64,
+    /// Number of bytes, which are sealed for keys that the relay never had.
+    pub bytes: u64,
+    /// The number of the sender (`via`) at the time of the put.
+    pub door: u8,
+    /// Last day on which the blob is delivered.
+    #[serde(serialize_with = "some_day")]
+    pub last_day: Day,
+    /// The day of the put, if the limits for the age of blobs were always those of today.
+    #[serde(serialize_with = "some_day")]
+    pub put_on: Day,
+    /// Keyed hash of the blob, in hexadecimal digits.
+    pub hash: String,
+    /// Name of the file to which the bytes were written; `None` if they were not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Whether the bytes could not be read, so that there is no file; `None` if they were not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damaged: Option<bool>,
+    /// Key of the record.
+    #[serde(skip)]
+    key: RecordKey,
+}
+
+/// Opens the store of a stopped relay, locked and without writing to it, and answers the request.
+/// Returns the opened store, too, for [`export_blobs`].
+///
+/// # Errors
+/// Fails with [`DataDirError`] when the store or a key cannot be read, or another process has the
+/// store open.
+pub fn disclose(data: &DataDir, request: &Request) -> Result<(Disclosure, Reader<FileDisk>), DataDirError> {
+    let reader = data.look_locked()?;
+    let identity = data.identity()?;
+    let fingerprint = identity.fingerprint();
+    let index =
+        index_record::find(&reader, &data.store_key()?).map_err(|lost| DataDirError::Ready(lost.into()))?;
+    let candidates = request.candidates(fingerprint, &index);
+    let mut answer = of_store(&reader, &data.config(None)?.limits, |lasting| match &candidates {
+        None => Some(None),
+        Some(candidates) => candidates.find(lasting).map(Some),
+    });
+    answer.fingerprint = fingerprint.to_string();
+    answer.asked = request.asked();
+    Ok((answer, reader))
+}
+
+/// Collects the mailboxes for which `matched` returns a value, with their blobs.
+fn of_store<D: Disk>(
+    reader: &Reader<D>,
+    limits: &Limits,
+    matched: impl Fn(&Lasting) -> Option<Option<Match>>,
+) -> Disclosure {
+    let entries: Vec<Entry> = reader.entries().collect();
+    let mut places: HashMap<Handle, usize> = HashMap::new();
+    let (mut mailboxes, mut other_records, mut damaged_mailboxes) = (Vec::new(), 0, 0);
+    for entry in &entries {
+        match record::kind(entry) {
+            Kind::Mailbox(handle) => {
+                let Some(lasting) = reader.read(&entry.key).ok().and_then(|body| record::decode(&body))
+                else {
+                    damaged_mailboxes += 1;
+                    continue;
+                };
+                if let Some(matched) = matched(&lasting) {
+                    places.insert(handle, mailboxes.len());
+                    mailboxes.push(DisclosedMailbox::of(entry.order, handle, &lasting, matched));
+                }
+            }
+            Kind::Blob { .. } | Kind::Day(_) | Kind::IndexKey => {}
+            Kind::Unknown => other_records += 1,
+        }
+    }
+    for entry in &entries {
+        if let Kind::Blob { handle, via, class } = record::kind(entry)
+            && let Some(mailbox) = places.get(&handle).and_then(|place| mailboxes.get_mut(*place))
+        {
+            mailbox.add(entry, via, class, limits);
+        }
+    }
+    Disclosure {
+        fingerprint: String::new(),
+        asked: Asked::All,
+        day: inspect::calendar(reader).map(|calendar| calendar.day),
+        mailboxes,
+        other_records,
+        damaged_mailboxes,
+        store: inspect::report(reader, None, None).store,
+        not_there: ABSENT,
+        while_running: WHILE_RUNNING,
+        elsewhere: ELSEWHERE,
+    }
+}
+
+impl DisclosedMailbox {
+    fn of(order: u64, handle: Handle, lasting: &Lasting, matched: Option<Match>) -> Self {
+        let Lasting { own, read, sends, lease, quota, flags, ends, unused_until } = lasting;
+        let door = |(Name(sender), number): (Name, u8)| DisclosedDoor { number, sender: hex(&sender) };
+        Self {
+            matched,
+            handle: hex(&handle.to_bytes()),
+            order,
+            owner: hex(&own.0),
+            reader: hex(&read.0),
+            doors: sends.iter().map(door).collect(),
+            lease_days: lease.days().unwrap_or(0),
+            lease_ends: *ends,
+            fixed: flags.contains(CreateFlags::FIXED),
+            volatile: flags.contains(CreateFlags::VOLATILE),
+            used: unused_until.is_none(),
+            unused_until: *unused_until,
+            quota_blobs: quota.blobs().unwrap_or(0),
+            quota_bytes: quota.bytes().unwrap_or(0),
+            counts: BlobCounts::default(),
+            bytes: 0,
+            blobs: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, entry: &Entry, door: u8, class: SizeClass, limits: &Limits) {
+        let (count, days) = match class {
+            SizeClass::Small => (&mut self.counts.small, limits.blob_days),
+            SizeClass::Medium => (&mut self.counts.medium, limits.blob_days),
+            SizeClass::Large => (&mut self.counts.large, limits.large_blob_days),
+        };
+        *count += 1;
+        self.bytes += class.bytes() as u64;
+        let kept = u32::from(days).min(self.lease_days);
+        self.blobs.push(DisclosedBlob {
+            order: entry.order,
+            bytes: class.bytes() as u64,
+            door,
+            last_day: Day::from_number(entry.expiry_day),
+            put_on: Day::from_number(entry.expiry_day.saturating_sub(kept)),
+            hash: hex(&entry.key.0),
+            file: None,
+            damaged: None,
+            key: entry.key,
+        });
+    }
+}
+
+/// Formats bytes as hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn some_day<S: Serializer>(day: &Day, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(day)
+}
+
+#[expect(clippy::ref_option, reason = "the signature that serde asks for")]
+fn day<S: Serializer>(day: &Option<Day>, serializer: S) -> Result<S::Ok, S::Error> {
+    match day {
+        Some(day) => serializer.collect_str(day),
+        None => serializer.serialize_none(),
+    }
+}

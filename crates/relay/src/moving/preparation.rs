@@ -1,0 +1,46 @@
+//! The preparation of a new host: a one-time key pair in an empty directory.
+
+use super::error::MoveError;
+use super::files::{read_bounded, replace, with_ending};
+use super::transfer_key::{MAX_SECRET_LEN, TransferKey, TransferSecret};
+use crate::data_dir::{DataDir, DataDirError, IMPORT_KEY, make_directory};
+use deaddrop_wire::RelayUrl;
+use rand::CryptoRng;
+use std::ffi::OsStr;
+use std::fs;
+
+/// Makes a one-time key pair for an import into this directory, which is made if it does not exist.
+/// The private half is in the directory, for its owner alone. Returns the public half. Of a
+/// directory that was prepared before for the same URL, returns the same key.
+///
+/// # Errors
+/// Fails with [`MoveError`] when the directory holds anything else, was prepared for another URL, or
+/// cannot be written.
+pub fn prepare(
+    data: &DataDir,
+    url: &RelayUrl,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<TransferKey, MoveError> {
+    let path = data.path().join(IMPORT_KEY);
+    make_directory(data.path())?;
+    let unfinished = with_ending(&path, ".new");
+    for entry in fs::read_dir(data.path())? {
+        let name = entry?.file_name();
+        if ![path.file_name(), unfinished.file_name()].contains(&Some(OsStr::new(&name))) {
+            return Err(DataDirError::NotEmpty.into());
+        }
+    }
+    if let Some(secret) = read_secret(data)? {
+        let key = secret.key();
+        return if key.url() == url { Ok(key) } else { Err(MoveError::OtherUrl) };
+    }
+    let secret = TransferSecret::generate(url.clone(), rng);
+    replace(&path, &secret.to_bytes())?;
+    Ok(secret.key())
+}
+
+/// Reads the private half from a directory; `None` if there is none.
+pub(super) fn read_secret(data: &DataDir) -> Result<Option<TransferSecret>, MoveError> {
+    let Some(bytes) = read_bounded(&data.path().join(IMPORT_KEY), MAX_SECRET_LEN)? else { return Ok(None) };
+    TransferSecret::from_bytes(&bytes).map(Some).ok_or(MoveError::BadSecret)
+}

@@ -1,0 +1,98 @@
+//! The old host of a relay that has moved: it serves the new URL, and never a blob.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+mod moves;
+
+use common::*;
+use deaddrop_relay::clock::{Clock, Now, system_day};
+use deaddrop_relay::data_dir::DataDir;
+use deaddrop_relay::moving::{MovedMark, destroy_expired};
+use deaddrop_wire::item::Subscribe;
+use deaddrop_wire::{Day, Item};
+use moves::*;
+use std::fs::File;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_is_told_the_new_url_and_nothing_else() {
+    let case = Case::new();
+    assert!(case.export(&case.file).0);
+    let log = case.dir.path().join("log");
+    for volatile in [&[][..], &["--volatile"]] {
+        let relay = Relay::serve_with(&case.old, volatile, File::create(&log).unwrap().into());
+        let said = told(&log, "its store is still here").await;
+        assert!(said.contains("until ") && said.contains(URL), "{said}");
+        let mut client = Client::connect(&relay.address, 1).await;
+        let mailbox = Mailbox::new();
+        // The link may end before the request is sent: then there is no answer either.
+        let subscribe = Subscribe { req: 1, mailboxes: vec![] }.into();
+        let _ = client.try_send(&[mailbox.create(&client.relay.clone(), 2), subscribe]).await;
+        let mut told = Vec::new();
+        while let Some(item) = client.try_next().await {
+            told.push(item);
+            // The relay leaves it to the client to close the link, so only one of the two waits for more.
+            if told.len() == 2 && !volatile.is_empty() {
+                break;
+            }
+        }
+        assert!(
+            matches!(&told[..], [Item::Moved(moved), Item::GoAway(_)] if moved.url.as_str() == URL),
+            "{told:?}"
+        );
+        drop(client);
+        assert!(relay.stop());
+    }
+    assert_eq!(said(&["check", "--json"], &case.old)["store"], "present", "serving destroyed nothing");
+}
+
+/// The mark of a relay that has moved, with another value for a name.
+fn with_value(mark: &str, name: &str, value: &str) -> String {
+    let mut lines: Vec<String> = mark.lines().map(str::to_owned).collect();
+    let line = lines.iter_mut().find(|line| line.contains(&format!("\"{name}\":"))).unwrap();
+    *line = format!("\"{name}\": \"{value}\",");
+    lines.join("\n")
+}
+
+#[test]
+fn nothing_is_destroyed_before_all_of_it_has_expired() {
+    let case = Case::new();
+    assert!(case.export(&case.file).0);
+    let data = DataDir::at(&case.old);
+    let mark = MovedMark::read(&data).unwrap().unwrap();
+    let today = system_day();
+    assert_eq!((mark.last_day, mark.moved_on), (today.plus(30), today));
+    let over = today.plus(31);
+    for now in [Now::new(today.plus(30), 0), Now { expires_from: over.plus(1), ..Now::new(over, 0) }] {
+        let mark = destroy_expired(&data, now, &mut |_| ()).unwrap();
+        assert_eq!((mark.confirmed, mark.calendar), (false, now.calendar()), "the day is noted");
+        assert!(case.old.join("store.shred").exists() && case.old.join("store.key").exists());
+    }
+    // A relay that starts does not believe a clock that is far from the noted day.
+    let clock = Clock::start(Some(mark.calendar), false).unwrap();
+    assert_eq!(clock.now().day, today);
+    assert!(destroy_expired(&data, Now::new(over, 0), &mut |_| ()).unwrap().confirmed);
+    assert_eq!(names(&case.old), ["config.toml", "identity.key", "moved.json"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_destroys_a_store_in_which_everything_has_expired() {
+    let case = Case::new();
+    assert!(case.export(&case.file).0);
+    let path = case.old.join("moved.json");
+    let mark = std::fs::read_to_string(&path).unwrap();
+    let yesterday = Day::from_number(system_day().number() - 1).to_string();
+    std::fs::write(&path, with_value(&mark, "last_day", &yesterday)).unwrap();
+    let relay = Relay::serve(&case.old, &[]);
+    for _ in 0..600 {
+        if !case.old.join("store.key").exists() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert!(relay.stop());
+    assert_eq!(names(&case.old), ["config.toml", "identity.key", "moved.json"]);
+    // It still tells where the relay is.
+    let relay = Relay::serve(&case.old, &[]);
+    let mut client = Client::connect(&relay.address, 1).await;
+    assert!(matches!(client.next().await, Item::Moved(_)));
+}
