@@ -279,6 +279,23 @@ async fn a_change_survives_kills() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_relay_whose_key_was_changed_moves_with_its_mailboxes() {
+    let _alone = ALONE.lock().await;
+    let dir = tempfile::tempdir().unwrap();
+    let (data, new, file) = (dir.path().join("data"), dir.path().join("new"), dir.path().join("file"));
+    let mailbox = filled(&data).await;
+    json(&["key", "rotate"], &data);
+    let key = json(&["import", "--prepare", "--url", "wss://relay.example/"], &new)["key"].take();
+    json(&["export", "--to", key.as_str().unwrap(), "--out", file.to_str().unwrap()], &data);
+    json(&["import", file.to_str().unwrap()], &new);
+    assert_found(&new, &mailbox);
+    json(&["key", "rotate"], &new);
+    assert_found(&new, &mailbox);
+    let (worked, said) = run(&["key", "rotate"], &data, &[]);
+    assert!(!worked && said.contains("moved"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_copy_of_the_index_key_costs_nothing() {
     let _alone = ALONE.lock().await;
     let dir = tempfile::tempdir().unwrap();
