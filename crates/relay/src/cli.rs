@@ -19,6 +19,7 @@ mod serve;
 mod service_manager;
 mod signals;
 mod sockets;
+mod statistics;
 mod terminal;
 
 use crate::logging;
@@ -61,6 +62,9 @@ enum Command {
         #[command(subcommand)]
         command: key::KeyCommand,
     },
+    /// Show how many mailboxes were used, by day, with the noise that hides each of them. Works while the
+    /// relay serves.
+    Statistics(statistics::StatisticsArguments),
     /// Show or set the day by which leases and expiry are counted.
     Day {
         #[command(subcommand)]
@@ -106,6 +110,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Disclose(arguments) => disclose::run(arguments),
         Command::Key { command } => key::run(command),
+        Command::Statistics(arguments) => statistics::run(arguments),
         Command::Day { command } => day::run(command),
         Command::Check(arguments) => check::run(arguments),
         Command::Export(arguments) => export::run(arguments),

@@ -61,7 +61,7 @@ impl DayChange {
                         plan.cut.push(record::mailbox(handle, &lasting));
                     }
                 }
-                Kind::Blob { .. } | Kind::IndexKey | Kind::Unknown => {}
+                Kind::Blob { .. } | Kind::IndexKey | Kind::Statistics | Kind::Unknown => {}
             }
         }
         for entry in &entries {

@@ -37,6 +37,9 @@ pub struct Disclosure {
     pub day: Option<Day>,
     /// The mailboxes that match.
     pub mailboxes: Vec<DisclosedMailbox>,
+    /// Number of days of which the store holds statistics. Their figures have noise that hides each
+    /// single mailbox.
+    pub statistics_days: usize,
     /// Number of records that are no mailbox, no blob, and no part of the relay's own state.
     pub other_records: u64,
     /// Number of mailboxes whose record is damaged. If there are any, a mailbox that is not found
@@ -186,7 +189,7 @@ fn of_store<D: Disk>(
                     mailboxes.push(DisclosedMailbox::of(entry.order, handle, &lasting, matched));
                 }
             }
-            Kind::Blob { .. } | Kind::Day(_) | Kind::IndexKey => {}
+            Kind::Blob { .. } | Kind::Day(_) | Kind::IndexKey | Kind::Statistics => {}
             Kind::Unknown => other_records += 1,
         }
     }
@@ -202,6 +205,7 @@ fn of_store<D: Disk>(
         asked: Asked::All,
         day: inspect::calendar(reader).map(|calendar| calendar.day),
         mailboxes,
+        statistics_days: inspect::statistics(reader).days.len(),
         other_records,
         damaged_mailboxes,
         store: inspect::report(reader, None, None).store,

@@ -8,6 +8,7 @@
 use crate::clock::Calendar;
 use crate::mailboxes::record::{self, Kind};
 use crate::names::Handle;
+use crate::statistics::{self, History};
 use crate::store::Space;
 use deaddrop_shred::{Disk, Reader};
 use deaddrop_wire::item::CreateFlags;
@@ -105,6 +106,14 @@ pub fn calendar<D: Disk>(reader: &Reader<D>) -> Option<Calendar> {
         Kind::Day(day) => Some(record::calendar(day, reader.read(&key).ok().as_deref())),
         _ => None,
     }
+}
+
+/// Returns the statistics that the store holds. If their record is missing or damaged, there are no
+/// days.
+#[must_use]
+pub fn statistics<D: Disk>(reader: &Reader<D>) -> statistics::Report {
+    let history = reader.read(&record::STATISTICS_KEY).ok().and_then(|body| History::decode(&body));
+    statistics::Report::of(&history.unwrap_or_default())
 }
 
 /// Makes the report on a store. `written` is the time of the last write to the store's file, read

@@ -12,6 +12,8 @@ pub(crate) const RELAY_READ: &[u8] = b"deaddrop/1 relay read\0";
 pub(crate) const RELAY_SEND: &[u8] = b"deaddrop/1 relay send\0";
 /// Hashes a blob with its mailbox, under the key of the index.
 pub(crate) const RELAY_BLOB: &[u8] = b"deaddrop/1 relay blob\0";
+/// Hashes a mailbox's handle to its slots in the tables of a day, in memory only.
+pub(crate) const RELAY_SLOT: &[u8] = b"deaddrop/1 relay slot\0";
 /// Name of an address prefix, in memory only.
 pub(crate) const RELAY_PREFIX: &[u8] = b"deaddrop/1 relay prefix\0";
 /// Salt of the extraction from both secrets of a transfer file.

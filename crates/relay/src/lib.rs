@@ -15,6 +15,7 @@
 //! | [`inspect`] | everything that an operator can know |
 //! | [`moving`] | the move of a relay to another host |
 //! | [`mod@disclose`] | the answer to a lawful request |
+//! | [`statistics`] | counts of used mailboxes by day, with noise |
 //! | [`selftest`] | the proof, on the own disk, that what was confirmed is gone |
 //! | [`scratch`] | the folder of a test or a measurement, removed after it |
 //! | [`mod@bench`] | the measurement behind `deaddrop-relay bench` |
@@ -76,6 +77,7 @@ pub mod scratch;
 pub mod selftest;
 pub mod server;
 pub mod session;
+pub mod statistics;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;

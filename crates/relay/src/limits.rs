@@ -1,5 +1,6 @@
 //! Every limit of a relay, in one table (spec/12-relay.md section 8). All can be set in `config.toml`.
 
+use crate::statistics::LEAST_SLOTS;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -208,6 +209,8 @@ limits! {
     /// Seconds for which the sealed bytes of a destroyed blob may lie on the disk, also under full load (section 11). Puts are
     /// refused from three quarters of it on, until they are zeroed.
     dead_bytes_s: u32, from 1 = 300;
+    /// Slots of each table of the statistics (chapter 16), 0 or at least 1,024; with 0 there are no statistics.
+    statistics_slots: u32, from 0 to 1_048_576 = 4_096;
     /// Records erased in one step of expiry.
     sweep_batch: u32, from 1 = 4_096;
     /// Milliseconds between two looks at the clock for a new day. At each, what has expired is destroyed, and the counts are logged.
@@ -234,6 +237,11 @@ impl Limits {
         let out = rows.find(|(row, value)| !(row.least..=row.most).contains(value));
         out.map(|(row, _)| format!("`{}` goes from {} to {}", row.name, row.least, row.most)).or_else(|| {
             (self.ping_min_s > self.ping_max_s).then(|| "`ping_min_s` is above `ping_max_s`".to_owned())
+        })
+        .or_else(|| {
+            (1..LEAST_SLOTS).contains(&self.statistics_slots).then(|| {
+                format!("`statistics_slots` is 0 (no statistics) or at least {LEAST_SLOTS}, so that the noise leaves something")
+            })
         })
     }
 
@@ -265,6 +273,7 @@ mod tests {
         assert_eq!(refused("half_open = 1"), "`half_open` goes from 2 to 4294967295");
         assert_eq!(refused("put_percent = 101"), "`put_percent` goes from 1 to 100");
         assert_eq!(refused("ping_min_s = 301"), "`ping_min_s` is above `ping_max_s`");
+        assert!(refused("statistics_slots = 1023").starts_with("`statistics_slots` is 0 "));
         for row in Limits::TABLE {
             assert!((row.least..=row.most).contains(&row.default), "{}", row.name);
             let at = |value: u64| toml::from_str::<Limits>(&format!("{} = {value}", row.name));

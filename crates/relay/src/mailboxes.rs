@@ -28,6 +28,8 @@ pub(crate) use readers::{AckStep, Found, PeekStep};
 use crate::clock::Calendar;
 use crate::limits::Limits;
 use crate::names::{Handle, IndexKey};
+use crate::random::SystemRandom;
+use crate::statistics::{History, Statistics};
 use crate::store::Census;
 use deaddrop_shred::RecordKey;
 use deaddrop_wire::{Blob, Day, SizeClass};
@@ -48,6 +50,7 @@ pub(crate) struct Mailboxes {
     /// and no key depends on them.
     rng: StdRng,
     directory: Directory,
+    statistics: Statistics<SystemRandom>,
     blobs: u64,
     bytes: u64,
     volatile_bytes: u64,
@@ -73,12 +76,15 @@ pub(crate) struct Mailboxes {
 impl Mailboxes {
     /// Makes a store without mailboxes.
     pub(crate) fn new(key: IndexKey, limits: Limits, in_memory: bool, rng: StdRng) -> Self {
+        // A relay in memory records nothing.
+        let slots = if in_memory { 0 } else { limits.statistics_slots };
         Self {
             key,
             limits,
             in_memory,
             rng,
             directory: Directory::default(),
+            statistics: Statistics::new(slots, SystemRandom),
             blobs: 0,
             bytes: 0,
             volatile_bytes: 0,
@@ -116,6 +122,11 @@ impl Mailboxes {
         if self.calendar.is_none_or(|before| before.day <= calendar.day) {
             self.calendar = Some(calendar);
         }
+    }
+
+    /// Sets the statistics that were found when the store was opened.
+    pub(crate) fn restore_statistics(&mut self, history: History) {
+        self.statistics.restore(history);
     }
 
     /// Notes that a commit found no room (`is_full`), or that it succeeded.
@@ -208,12 +219,17 @@ impl Mailboxes {
 
     /// Returns the last day on which a blob of this class in this mailbox is delivered.
     fn expiry(&self, mailbox: &Mailbox, class: SizeClass, today: Day) -> Day {
-        let days = match class {
-            SizeClass::Large => self.limits.large_blob_days,
-            SizeClass::Small | SizeClass::Medium => self.limits.blob_days,
-        };
-        today.plus(u32::from(days).min(mailbox.lasting.lease.days().unwrap_or(0)))
+        today.plus(keeping_days(&self.limits, &mailbox.lasting, class))
     }
+}
+
+/// Returns the number of days for which a blob of this class in this mailbox is kept.
+fn keeping_days(limits: &Limits, lasting: &Lasting, class: SizeClass) -> u32 {
+    let days = match class {
+        SizeClass::Large => limits.large_blob_days,
+        SizeClass::Small | SizeClass::Medium => limits.blob_days,
+    };
+    u32::from(days).min(lasting.lease.days().unwrap_or(0))
 }
 
 impl std::fmt::Debug for Mailboxes {

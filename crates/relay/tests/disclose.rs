@@ -104,6 +104,7 @@ async fn an_answer_holds_exactly_what_is_stored() {
                         blob(65_536, 7, &answer["mailboxes"][0]["blobs"][1]["order"]),
                     ],
                 }],
+                "statistics_days": 0,
                 "other_records": 0,
                 "damaged_mailboxes": 0,
                 "store": answer["store"],

@@ -91,6 +91,10 @@ pub const WHILE_RUNNING: &[Note] = &[
          after the activity ends.",
     ),
     note(
+        "statistics",
+        "Tables of bits for the statistics of the day. They begin as random bits, and say little about a single mailbox.",
+    ),
+    note(
         "display",
         "None of this is written, and no command shows it. A changed program, a debugger with the rights of the administrator, or an \
          observer of the network can see it from then on; of the past they see nothing.",

@@ -27,6 +27,13 @@ impl Display for Disclosure {
         for mailbox in &self.mailboxes {
             writeln!(f, "\n{mailbox}")?;
         }
+        if self.statistics_days > 0 {
+            writeln!(
+                f,
+                "\nCounts of used mailboxes of {} days, with noise that hides each single mailbox: `deaddrop-relay statistics` shows them.",
+                self.statistics_days
+            )?;
+        }
         if self.other_records > 0 {
             writeln!(f, "\n{} further records belong to no mailbox.", self.other_records)?;
         }

@@ -422,7 +422,15 @@ impl<B: Backing> Store for KeptStore<B> {
             let _order = self.in_order();
             // Expiry, for which no caller waits, goes no faster than its bytes are zeroed.
             let (limit, waits) = if self.has_debt() { (0, true) } else { (limit, false) };
-            let SweepStep { day, unsaved, mailboxes, blobs, more } = self.state.locked().sweep(now, limit);
+            let SweepStep { day, statistics, unsaved, mailboxes, blobs, more } =
+                self.state.locked().sweep(now, limit);
+            waiting.extend(statistics.map(|job| {
+                self.submit(Medium::Lasting, job, |state, result| {
+                    if result.is_ok() {
+                        state.note_statistics();
+                    }
+                })
+            }));
             waiting.extend(day.map(|(day, job)| {
                 self.submit(Medium::Lasting, job, move |state, result| {
                     if result.is_ok() {

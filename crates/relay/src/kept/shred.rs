@@ -11,6 +11,7 @@ use crate::mailboxes::{
 };
 use crate::names::StoreKey;
 use crate::random::SystemRandom;
+use crate::statistics::History;
 use crate::store::Space;
 use deaddrop_shred::{Batch, Disk, Entry, FileDisk, ReadError, Reader, RecordKey, Shred, Writer};
 use rand::CryptoRng;
@@ -115,6 +116,13 @@ impl<D: Disk + 'static> KeptStore<ShredBacking<D>> {
                     Kind::Day(day) => {
                         let body = store.backing().reader.read(&entry.key).ok();
                         state.restore_calendar(record::calendar(day, body.as_deref()));
+                    }
+                    Kind::Statistics => {
+                        let body = store.backing().reader.read(&entry.key).ok();
+                        match body.and_then(|body| History::decode(&body)) {
+                            Some(history) => state.restore_statistics(history),
+                            None => lost.push(entry.key),
+                        }
                     }
                     Kind::Mailbox(_) | Kind::Blob { .. } | Kind::IndexKey => {}
                     Kind::Unknown => lost.push(entry.key),

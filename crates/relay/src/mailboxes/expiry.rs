@@ -14,6 +14,9 @@ pub(crate) struct SweepStep {
     /// The calendar to remember, with the job that writes it; `None` if the store remembers it.
     /// The caller calls [`Mailboxes::note_day`] after the job is durable.
     pub(crate) day: Option<(Calendar, Job)>,
+    /// The job that writes the statistics; `None` if the store has the newest ones. The caller calls
+    /// [`Mailboxes::note_statistics`] after the job is durable.
+    pub(crate) statistics: Option<Job>,
     /// Mailboxes whose record reading has changed and that was not written before, each with the
     /// job that writes it.
     pub(crate) unsaved: Vec<(Handle, Job)>,
@@ -44,6 +47,11 @@ impl Mailboxes {
         self.calendar = Some(calendar);
     }
 
+    /// Notes that the statistics of the last step are on stable storage.
+    pub(crate) fn note_statistics(&mut self) {
+        self.statistics.note_saved();
+    }
+
     /// Decides one step of expiry: which blobs and mailboxes, at most `limit`, are destroyed,
     /// beginning after those of the last step. A mailbox goes with all its blobs, even if they
     /// exceed the limit.
@@ -56,6 +64,9 @@ impl Mailboxes {
         if self.calendar.is_none_or(|before| before.day < now.day || before.expires_from < now.expires_from) {
             step.day = Some((calendar, Job { puts: vec![record::day(calendar)], erases: Vec::new() }));
         }
+        self.statistics.advance(now);
+        let record = self.statistics.unsaved().map(record::statistics);
+        step.statistics = record.map(|record| Job { puts: vec![record], erases: Vec::new() });
         let first = self.sweep_from;
         let (handles, behind) = self.directory.slots(first, LOOKED_AT);
         let (mut count, mut bytes) = (0, 0);

@@ -143,6 +143,9 @@ impl Mailboxes {
             mailbox.lasting.unused_until = None;
         }
         let waiters = mailbox.active_mut().queue.commit(key, id);
+        if let Some(class) = mailbox.queue().and_then(|queue| queue.class_of(id)) {
+            self.statistics.note_put(handle, class);
+        }
         if let Some(reader) = mailbox.reader() {
             reader.tell_changed();
         }

@@ -126,6 +126,11 @@ impl Queue {
         self.residents.binary_search_by_key(&id, |resident| resident.id).ok()
     }
 
+    /// Returns the class of a durable blob; `None` if there is no such blob.
+    pub(crate) fn class_of(&self, id: RecordId) -> Option<SizeClass> {
+        Some(self.residents.get(self.place(id)?)?.class)
+    }
+
     /// Removes a blob whose erase is durable. Returns its class, the number of its bytes that were
     /// kept in memory, and the waiters of its retries; `None` if there is no such blob.
     pub(crate) fn remove(&mut self, id: RecordId) -> Option<(SizeClass, u64, Vec<Waiter>)> {

@@ -1,18 +1,19 @@
 //! The requests of readers: claim, release, peek, ack (spec/12-relay.md sections 4.4 and 5). A blob
 //! is *dying* while its erase is under way.
 
-use super::Mailboxes;
 use super::attached::Attached;
 use super::job::{Job, Medium};
 use super::mailbox::Mailbox;
+use super::{Mailboxes, keeping_days};
 use crate::clock::Now;
 use crate::hints::SubscriptionEnd;
+use crate::limits::Limits;
 use crate::names::Handle;
 use crate::store::{
     Claim, Claimed, ConnectedReader, Fence, NotAcked, NotClaimed, Peek, RecordId, Stale, Verdict,
 };
 use deaddrop_shred::RecordKey;
-use deaddrop_wire::{Blob, SizeClass};
+use deaddrop_wire::{Blob, Day, SizeClass};
 
 /// The result of a look into a mailbox (a peek). The caller reads the bodies that are not in
 /// memory.
@@ -85,6 +86,7 @@ impl Mailboxes {
         let residents = mailbox.queue().into_iter().flat_map(|queue| queue.residents.iter().rev());
         let newest = residents.filter(|resident| !resident.dying).map(|resident| resident.id).next();
         let claimed = Claimed { handle, fence: Fence(mailbox.fence), newest };
+        self.statistics.note_claim(handle);
         let job = if mailbox.note_reading(now) { Self::save(handle, mailbox, self.changing) } else { None };
         Ok((claimed, job))
     }
@@ -166,8 +168,12 @@ impl Mailboxes {
             return Err(NotAcked::Stale(SubscriptionEnd::Displaced));
         }
         let mut step = Self::kill(handle, mailbox, records.iter().copied());
-        if !step.dying.is_empty() && mailbox.note_reading(now) {
-            step.renewal = Self::save(handle, mailbox, self.changing);
+        if !step.dying.is_empty() {
+            let delays = delays(mailbox, &step.dying, &self.limits, now.day);
+            self.statistics.note_ack(handle, delays);
+            if mailbox.note_reading(now) {
+                step.renewal = Self::save(handle, mailbox, self.changing);
+            }
         }
         Ok(step)
     }
@@ -237,4 +243,23 @@ impl Mailboxes {
             self.volatile_bytes = self.volatile_bytes.saturating_sub(len);
         }
     }
+}
+
+/// Returns for each of these blobs the number of days since its put. The store keeps no such day: the
+/// last day of a blob and the days for which it is kept tell it, unless the limits were changed.
+fn delays<'a>(
+    mailbox: &'a Mailbox,
+    blobs: &'a [RecordId],
+    limits: &'a Limits,
+    today: Day,
+) -> impl Iterator<Item = u32> + 'a {
+    let residents = blobs.iter().filter_map(|id| {
+        let queue = mailbox.queue()?;
+        queue.residents.get(queue.place(*id)?)
+    });
+    residents.map(move |resident| {
+        let days = keeping_days(limits, &mailbox.lasting, resident.class);
+        let put = Day::from_number(resident.expiry.number().saturating_sub(days));
+        today.since(put)
+    })
 }

@@ -4,20 +4,24 @@ use super::queue::Resident;
 use super::sends::Sends;
 use crate::clock::Calendar;
 use crate::names::{Handle, IndexKey, Name};
+use crate::statistics::History;
 use crate::store::RecordId;
 use deaddrop_shred::{Entry, Record, RecordKey};
 use deaddrop_wire::item::{CreateFlags, LeaseClass, QuotaClass};
 use deaddrop_wire::{Day, SizeClass};
 
 /// First byte of `meta` of a mailbox's record. This byte tells the kind of a record without its
-/// body; the next constants are those of a blob, of the day and of the index key.
+/// body; the next constants are those of a blob, of the day, of the statistics and of the index key.
 const MAILBOX: u8 = 1;
 const BLOB: u8 = 2;
 const DAY: u8 = 3;
+const STATISTICS: u8 = 4;
 const INDEX: u8 = 5;
 
 /// Key of the record that remembers the calendar (the day).
 pub(crate) const DAY_KEY: RecordKey = RecordKey([0xff; 16]);
+/// Key of the record that holds the statistics of the last days.
+pub(crate) const STATISTICS_KEY: RecordKey = RecordKey([0xfe; 16]);
 /// Keys of the two records that hold the same index key.
 pub(crate) const INDEX_KEYS: [RecordKey; 2] = [RecordKey([0xfc; 16]), RecordKey([0xfd; 16])];
 
@@ -55,6 +59,8 @@ pub(crate) enum Kind {
     Day(Day),
     /// One of the records that hold the key of the index.
     IndexKey,
+    /// The record that holds the statistics of the last days.
+    Statistics,
     /// Another first byte of `meta`, or a blob whose length is that of no class.
     Unknown,
 }
@@ -70,6 +76,7 @@ pub(crate) fn kind(entry: &Entry) -> Kind {
         },
         DAY => Kind::Day(Day::from_number(entry.expiry_day)),
         INDEX => Kind::IndexKey,
+        STATISTICS => Kind::Statistics,
         _ => Kind::Unknown,
     }
 }
@@ -107,6 +114,14 @@ pub(crate) fn day(calendar: Calendar) -> Record {
 pub(crate) fn index_key(at: RecordKey, key: &IndexKey) -> Record {
     let no_mailbox = Handle::from_bytes([0; 6]);
     Record { key: at, meta: meta(INDEX, 0, no_mailbox), expiry_day: 0, body: key.expose().to_vec() }
+}
+
+/// Makes the record that holds these statistics, with their newest day in its head.
+pub(crate) fn statistics(history: &History) -> Record {
+    let no_mailbox = Handle::from_bytes([0; 6]);
+    let newest = history.newest().unwrap_or(Day::from_number(0));
+    let (key, meta) = (STATISTICS_KEY, meta(STATISTICS, 0, no_mailbox));
+    Record { key, meta, expiry_day: newest.number(), body: history.encode() }
 }
 
 /// Decodes the record that remembers the calendar, with the day `day` in its head. `body` is `None`
@@ -242,7 +257,9 @@ mod tests {
         assert_eq!(kind(&entry(Record { body: vec![0; 5], ..blob.clone() })), Kind::Unknown);
         let plain = Calendar { day: Day::from_number(8), expires_from: Day::from_number(0) };
         assert_eq!(kind(&entry(day(plain))), Kind::Day(Day::from_number(8)));
-        let others = [mailbox(handle, &sample()), day(plain)];
+        let statistics = statistics(&History::default());
+        assert_eq!(kind(&entry(statistics.clone())), Kind::Statistics);
+        let others = [mailbox(handle, &sample()), day(plain), statistics];
         assert!(names_body(&blob) && !others.iter().any(names_body));
     }
 
