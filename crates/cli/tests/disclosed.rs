@@ -139,6 +139,7 @@ async fn a_delivered_mailbox_says_nothing_about_people() {
         "mailboxes",
         "not_there",
         "other_records",
+        "statistics_days",
         "store",
         "while_running",
     ];
