@@ -14,10 +14,10 @@ pub(super) const SETTINGS: &[&str] = &[
     "trust_clock",
     "proxies",
     "proxy_protocol",
-    "store_key",
-    "identity_key",
     "metrics",
     "contact",
+    "store_key",
+    "identity_key",
     "limits",
 ];
 
@@ -162,7 +162,7 @@ mod tests {
             assert!(!said.contains('\n'), "{said}");
         }
         assert!(fault("a = 1\na = 2").contains("line 2: duplicate key"), "{}", fault("a = 1\na = 2"));
-        assert!(fault("qwzx = 5").ends_with("proxy_protocol, store_key, identity_key, limits"));
+        assert!(fault("qwzx = 5").ends_with("contact, store_key, identity_key, limits"));
     }
 
     #[test]
