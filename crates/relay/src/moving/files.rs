@@ -4,7 +4,7 @@
 use super::error::MoveError;
 use super::progress::Progress;
 use super::steps::crash_point;
-use crate::data_dir::sync_directory;
+use crate::data_dir::{DataDirError, sync_directory};
 use deaddrop_shred::{Disk, FileDisk, OpenError};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -76,6 +76,9 @@ pub(super) fn read_bounded(path: &Path, most: usize) -> Result<Option<Zeroizing<
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return Err(DataDirError::Denied.into());
+        }
         Err(error) => return Err(error.into()),
     };
     let mut bytes = Zeroizing::new(Vec::with_capacity(most.saturating_add(1)));
