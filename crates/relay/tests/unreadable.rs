@@ -5,7 +5,7 @@
 mod value;
 
 use deaddrop_relay::clock::Now;
-use deaddrop_relay::kept::{KeptStore, ShredBacking};
+use deaddrop_relay::kept::{KeptStore, OpenStoreError, ShredBacking};
 use deaddrop_relay::session::{Output, RelaySession, SessionContext};
 use deaddrop_relay::store::Store;
 use deaddrop_relay::{Prefix, StoreKey};
@@ -178,6 +178,29 @@ async fn a_mailbox_that_could_not_be_read_is_not_caught_up_with() {
     assert!(matches!(said[..], [Item::Deliver(_), Item::Deliver(_)]), "{said:?}");
     let said = reader.say(ack(1, 2)).await;
     assert!(matches!(said[..], [Item::Acked(_), Item::CaughtUp(_)]), "{said:?}");
+}
+
+/// A disk that fails while the store is opened loses no mailbox: the store does not open, and does
+/// when the disk reads again.
+#[tokio::test]
+async fn a_disk_that_fails_at_the_opening_erases_nothing() {
+    let Reader { disk, store, .. } = {
+        let mut reader = Reader::new().await;
+        reader.put(1, 1..3).await;
+        reader
+    };
+    let held = |store: &KeptStore<_>| (store.census().mailboxes, store.census().blobs);
+    assert_eq!(held(&store), (2, 2));
+    drop(store);
+    let key = StoreKey::from_bytes([9; 32]);
+    let open = |fails: bool| {
+        disk.fails.store(false, Ordering::Relaxed);
+        let shred = Shred::open(Arc::clone(&disk), &key.unlock(), &mut rand::rng()).unwrap();
+        disk.fails.store(fails, Ordering::Relaxed);
+        KeptStore::over(shred, &key, limits(), &mut rand::rng())
+    };
+    assert_eq!(open(true).err(), Some(OpenStoreError::Unreadable));
+    assert_eq!(held(&open(false).unwrap()), (2, 2));
 }
 
 /// Returns a link that has subscribed to two mailboxes, with the items that it sent: of the six

@@ -99,8 +99,8 @@ impl<B: Backing> KeptStore<B> {
         &self.backing
     }
 
-    pub(super) fn restore(&self, restore: impl FnOnce(&mut Mailboxes)) {
-        restore(&mut self.state.locked());
+    pub(super) fn restore<T>(&self, restore: impl FnOnce(&mut Mailboxes) -> T) -> T {
+        restore(&mut self.state.locked())
     }
 
     /// Locks the order of decisions. A panic while it was locked may have lost a job that was

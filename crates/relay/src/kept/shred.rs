@@ -29,6 +29,12 @@ pub enum OpenStoreError {
     /// The disk failed while damaged or orphaned records were erased.
     #[error("the disk failed while the store was opened; check the disk, then start again")]
     Stopped,
+    /// The disk could not read a record of a mailbox or of the statistics. Nothing was erased.
+    #[error(
+        "the disk cannot read a part of the store now, and nothing was changed; check the disk, then start again. If it stays so, \
+         copy the store's file to a good disk with a program that passes over bad sectors (ddrescue)"
+    )]
+    Unreadable,
     /// The system gave no thread.
     #[error("the system gives no thread; raise its limit, then start again")]
     NoThread,
@@ -100,12 +106,12 @@ impl<D: Disk + 'static> KeptStore<ShredBacking<D>> {
         let store = Self::new(backing, index_key, limits, false, rng);
         let entries: Vec<Entry> = store.backing().reader.entries().collect();
         let mut lost = Vec::new();
-        store.restore(|state| {
+        store.restore(|state| -> Result<(), OpenStoreError> {
             let is_mailbox = |entry: &&Entry| matches!(record::kind(entry), Kind::Mailbox(_));
             let mailboxes: Vec<&Entry> = entries.iter().filter(is_mailbox).collect();
             for some in mailboxes.chunks(READ_AT_ONCE) {
                 for (entry, lasting) in some.iter().zip(store.lasting(some)) {
-                    match (record::kind(entry), lasting) {
+                    match (record::kind(entry), lasting?) {
                         (Kind::Mailbox(handle), Some(lasting)) => state.restore_mailbox(handle, lasting),
                         _ => lost.push(entry.key),
                     }
@@ -117,13 +123,10 @@ impl<D: Disk + 'static> KeptStore<ShredBacking<D>> {
                         let body = store.backing().reader.read(&entry.key).ok();
                         state.restore_calendar(record::calendar(day, body.as_deref()));
                     }
-                    Kind::Statistics => {
-                        let body = store.backing().reader.read(&entry.key).ok();
-                        match body.and_then(|body| History::decode(&body)) {
-                            Some(history) => state.restore_statistics(history),
-                            None => lost.push(entry.key),
-                        }
-                    }
+                    Kind::Statistics => match store.body(entry)?.and_then(|body| History::decode(&body)) {
+                        Some(history) => state.restore_statistics(history),
+                        None => lost.push(entry.key),
+                    },
                     Kind::Mailbox(_) | Kind::Blob { .. } | Kind::IndexKey => {}
                     Kind::Unknown => lost.push(entry.key),
                 }
@@ -136,17 +139,27 @@ impl<D: Disk + 'static> KeptStore<ShredBacking<D>> {
                     lost.push(entry.key);
                 }
             }
-        });
+            Ok(())
+        })?;
         for keys in lost.chunks(ERASED_AT_ONCE) {
             store.backing().writer.erase(keys.to_vec()).map_err(|_| OpenStoreError::Stopped)?;
         }
         Ok(store)
     }
 
-    /// Returns the decoded records of mailboxes, in order; `None` for one that cannot be read.
-    fn lasting(&self, entries: &[&Entry]) -> Vec<Option<record::Lasting>> {
-        let reader = &self.backing().reader;
-        map_in_parallel(entries, |entry| record::decode(&reader.read(&entry.key).ok()?))
+    /// Returns the decoded records of mailboxes, in order; `None` for one that is damaged. Fails for
+    /// one that the disk could not read: to erase it would lose the mailbox with its blobs.
+    fn lasting(&self, entries: &[&Entry]) -> Vec<Result<Option<record::Lasting>, OpenStoreError>> {
+        map_in_parallel(entries, |entry| Ok(self.body(entry)?.and_then(|body| record::decode(&body))))
+    }
+
+    /// Reads the body of a record; `None` if it is damaged. Fails if the disk could not read it.
+    fn body(&self, entry: &Entry) -> Result<Option<Vec<u8>>, OpenStoreError> {
+        match self.backing().reader.read(&entry.key) {
+            Ok(body) => Ok(Some(body)),
+            Err(ReadError::Io) => Err(OpenStoreError::Unreadable),
+            Err(_) => Ok(None),
+        }
     }
 }
 
