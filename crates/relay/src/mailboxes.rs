@@ -159,6 +159,7 @@ impl Mailboxes {
             volatile_bytes: self.volatile_bytes,
             hot_bytes: self.hot_bytes,
             calendar: self.calendar,
+            has_statistics: self.statistics.is_recorded(),
             without_room: self.without_room,
             is_full: self.is_full,
             overdue: self.overdue,

@@ -234,7 +234,10 @@ impl Relay {
             return Ok(());
         }
         let census = serving.store().census();
-        let there = census.mailboxes + census.blobs + u64::from(census.calendar.is_some());
+        let there = census.mailboxes
+            + census.blobs
+            + u64::from(census.calendar.is_some())
+            + u64::from(census.has_statistics);
         let found = residue::scan(&self.bay.copy(), &key(self.id).unlock())
             .map_err(|error| Breach::new(Check::Residue, format!("relay {}: {error}", self.id)))?;
         if found.bodies > there {

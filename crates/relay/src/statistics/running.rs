@@ -26,6 +26,8 @@ pub(crate) struct Statistics<R> {
     history: History,
     /// Whether the history has a day that is not on stable storage.
     is_unsaved: bool,
+    /// Whether the store has a record of statistics.
+    is_recorded: bool,
 }
 
 /// The tables of a day that this process has seen begin.
@@ -38,12 +40,14 @@ impl<R: CryptoRng> Statistics<R> {
     /// Makes statistics with tables of this number of slots; none with 0 slots. The first tables
     /// begin with the next day.
     pub(crate) fn new(slots: u32, random: R) -> Self {
-        Self { random, slots, day: None, running: None, history: History::default(), is_unsaved: false }
+        let history = History::default();
+        Self { random, slots, day: None, running: None, history, is_unsaved: false, is_recorded: false }
     }
 
     /// Sets the days that were found when the store was opened.
     pub(crate) fn restore(&mut self, history: History) {
         self.history = history;
+        self.is_recorded = true;
     }
 
     /// Notes that a blob of this class was put into the mailbox.
@@ -101,7 +105,12 @@ impl<R: CryptoRng> Statistics<R> {
 
     /// Notes that the history is on stable storage.
     pub(crate) fn note_saved(&mut self) {
-        self.is_unsaved = false;
+        (self.is_unsaved, self.is_recorded) = (false, true);
+    }
+
+    /// Whether the store has a record of statistics.
+    pub(crate) const fn is_recorded(&self) -> bool {
+        self.is_recorded
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Census {
     pub hot_bytes: u64,
     /// The calendar that the store remembers; `None` if it remembers none.
     pub calendar: Option<Calendar>,
+    /// Whether the store has a record of statistics.
+    pub has_statistics: bool,
     /// Number of commits since the start that found no room on the disk or in the store's file.
     pub without_room: u64,
     /// Whether the last commit found no room. A destruction is a commit that needs none.

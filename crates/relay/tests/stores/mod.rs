@@ -15,6 +15,7 @@ pub mod renamed;
 
 pub use crash_disk::CrashDisk;
 use deaddrop_relay::kept::{KeptStore, MemoryBacking, ShredBacking};
+use deaddrop_relay::store::Store;
 use deaddrop_relay::testing::contract::{StoreFactory, StoredCounts};
 use deaddrop_relay::{Limits, StoreKey};
 use deaddrop_shred::{Geometry, Shred, residue};
@@ -96,8 +97,10 @@ impl StoreFactory for OnDisk {
         Some(self.reopen_on(bytes, store, limits))
     }
 
-    fn check_stored(&mut self, _: &DiskStore, stored: StoredCounts) {
-        let expected = stored.mailboxes + stored.blobs + u64::from(stored.has_day);
+    fn check_stored(&mut self, store: &DiskStore, stored: StoredCounts) {
+        let has_statistics = store.census().has_statistics;
+        let expected =
+            stored.mailboxes + stored.blobs + u64::from(stored.has_day) + u64::from(has_statistics);
         // The older version of a replaced record can be read until the next commit, a few milliseconds later.
         for _ in 0..500 {
             if self.readable_bodies() == expected {
