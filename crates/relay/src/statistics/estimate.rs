@@ -8,6 +8,9 @@ use serde::Serialize;
 /// Number of standard deviations from an estimate to each of its bounds: about 95 % of all true
 /// numbers are between the bounds.
 const DEVIATIONS: f64 = 2.0;
+/// Number of standard deviations from 0 below which a figure is shown as small. Noise alone exceeds
+/// them in one of 700 figures.
+const FLOOR_DEVIATIONS: f64 = 3.0;
 /// Percent of true numbers that are within their bounds.
 pub(super) const CONFIDENCE_PERCENT: u8 = 95;
 
@@ -52,12 +55,13 @@ pub(super) fn of_mailboxes(ones: u32, slots: u32) -> Figure {
     let (size, bias) = (f64::from(slots), bias());
     // Each bit, which slots are touched, and the noise.
     let variance = size / 4.0 * (1.0 + bias.powi(2)) + laplace_variance(TABLE_NOISE);
-    let spread = DEVIATIONS * variance.sqrt() / (size * bias);
+    let deviation = variance.sqrt() / (size * bias);
+    let (spread, floor) = (DEVIATIONS * deviation, FLOOR_DEVIATIONS * deviation);
     let touched = (f64::from(ones) / size - 0.5) / bias;
     // Mailboxes that share a slot are one touched slot.
     let mailboxes = |touched: f64| (1.0 - touched).ln() / (1.0 - 1.0 / size).ln();
-    if touched <= spread {
-        Figure::Few { fewer_than: whole(mailboxes(2.0 * spread).ceil()) }
+    if touched <= floor {
+        Figure::Few { fewer_than: whole(mailboxes(floor + spread).ceil()) }
     } else if touched >= 1.0 - spread {
         Figure::Many { more_than: whole(mailboxes(1.0 - 2.0 * spread).floor()) }
     } else {
@@ -71,9 +75,11 @@ pub(super) fn of_mailboxes(ones: u32, slots: u32) -> Figure {
 
 /// Adds error bars to a recorded number of blobs.
 pub(super) fn of_blobs(blobs: u64) -> Figure {
-    let spread = whole((DEVIATIONS * (2.0 * laplace_variance(BLOB_NOISE)).sqrt()).ceil());
-    if blobs <= spread {
-        return Figure::Few { fewer_than: spread.saturating_mul(2) };
+    let deviation = (2.0 * laplace_variance(BLOB_NOISE)).sqrt();
+    let (spread, floor) =
+        (whole((DEVIATIONS * deviation).ceil()), whole((FLOOR_DEVIATIONS * deviation).ceil()));
+    if blobs <= floor {
+        return Figure::Few { fewer_than: floor.saturating_add(spread) };
     }
     Figure::About { estimate: blobs, low: blobs.saturating_sub(spread), high: blobs.saturating_add(spread) }
 }
@@ -118,7 +124,7 @@ mod tests {
             let row = format!("| {slots} | {} | {low} to {high} | {} |", few(slots), many(slots));
             assert!(spec.contains(&row), "{row}");
         }
-        assert_eq!(of_blobs(0), Figure::Few { fewer_than: 64 });
+        assert_eq!(of_blobs(0), Figure::Few { fewer_than: 80 });
         assert_eq!(of_blobs(1_000), Figure::About { estimate: 1_000, low: 968, high: 1_032 });
     }
 
