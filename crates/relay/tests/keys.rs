@@ -213,25 +213,26 @@ async fn a_change_into_another_file_is_continued_with_that_file() {
     let mailbox = filled(&data).await;
     let old = std::fs::read(data.join("store.key")).unwrap();
     let other = dir.path().join("other");
-    std::fs::write(&other, [7; 32]).unwrap();
     let rotate =
         |data: &Path, out: &Path| DataDir::at(data).rotate_store_key(Some(out), &mut rand::rng(), |_| {});
-    assert_eq!(rotate(&data, &other), Err(RotateError::OutExists));
-    assert_eq!(rotate(&data, &data.join("store.key")), Err(RotateError::OutExists));
+    std::fs::write(&other, [7; 31]).unwrap();
+    for wrong in [&other, &dir.path().join("absent"), &data.join("store.key"), &data.join("identity.key")] {
+        assert_eq!(rotate(&data, wrong), Err(RotateError::NoNewKey), "{wrong:?}");
+    }
+    let made = DataDir::at(&data).make_store_key(&out, &mut rand::rng());
+    assert_eq!(made, Ok(()));
+    assert_eq!(DataDir::at(&data).make_store_key(&out, &mut rand::rng()), Err(RotateError::OutExists));
+    assert_eq!(opens(&data, &StoreKey::from_bytes(old.clone().try_into().unwrap())), Ok(()));
     for (step, place) in snapshots(&data, Some(&out), dir.path()) {
         let out = place.join("out.key");
         let (old_key, new_key) = (StoreKey::from_bytes(old.clone().try_into().unwrap()), key_of(&out));
         let is_changed = step >= RotationStep::StoreChanged;
         assert_eq!(opens(&place, &old_key).is_ok(), !is_changed, "{step:?}");
         assert_eq!(opens(&place, &new_key).is_ok(), is_changed, "{step:?}");
-        if is_changed {
-            rotate(&place, &out).unwrap();
-            assert_eq!(opens(&place, &new_key), Ok(()));
-            assert!(!lies_in(&place, &old) && !place.join("store.key").exists());
-            std::fs::rename(&out, place.join("store.key")).unwrap();
-        } else {
-            assert_eq!(rotate(&place, &out), Err(RotateError::OutExists), "it may be any file");
-        }
+        rotate(&place, &out).unwrap();
+        assert_eq!(opens(&place, &new_key), Ok(()));
+        assert!(!lies_in(&place, &old) && !place.join("store.key").exists());
+        std::fs::rename(&out, place.join("store.key")).unwrap();
         assert_found(&place, &mailbox);
     }
 }
@@ -402,7 +403,10 @@ async fn keys_come_from_credentials_and_from_the_environment() {
     assert!(!worked && said.contains("--out FILE"), "{said}");
     let out = dir.path().join("new.key");
     let (worked, said) = run(&["key", "rotate", "--out", out.to_str().unwrap()], &data, &credentials);
-    assert!(worked && said.contains("destroy it there") && said.contains("systemd-creds encrypt"), "{said}");
+    assert!(worked && said.contains("systemd-creds encrypt") && said.contains("--use"), "{said}");
+    assert!(run(&["inspect"], &data, &credentials).0, "nothing has changed");
+    let (worked, said) = run(&["key", "rotate", "--use", out.to_str().unwrap()], &data, &credentials);
+    assert!(worked && said.contains("destroy it there") && said.contains("store_key"), "{said}");
     assert!(!run(&["inspect"], &data, &credentials).0);
 
     // As digits in the environment.

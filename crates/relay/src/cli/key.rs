@@ -4,7 +4,7 @@ use super::terminal::{Failure, complain, say, system_random};
 use crate::data_dir::{DataDir, KeyPlace, KeySource, Medium, RotateError, Rotated, RotationStep};
 use clap::Subcommand;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// The relay has two keys: the store key opens the store, the identity is what clients know the relay
@@ -24,17 +24,23 @@ pub(super) enum KeyCommand {
     /// Change the store key and seal all records again, so that the old key opens nothing. The relay
     /// must not be serving. After an interruption run the same command again.
     ///
-    /// To bring the key off the disk, write the new one into memory and keep it where you want:
+    /// To bring the key off the disk, make a new one, put it where it is to lie, and then use it:
     ///
     ///   deaddrop-relay key rotate --data DIR --out /run/deaddrop-store.key
+    ///   (encrypt it for this machine's TPM, say, and try to decrypt it)
+    ///   deaddrop-relay key rotate --data DIR --use /run/deaddrop-store.key
     #[command(verbatim_doc_comment)]
     Rotate {
         /// The relay's directory.
         #[arg(long)]
         data: PathBuf,
-        /// Path of a new file for the new key. Without it the file of the old key gets the new one.
-        #[arg(long, value_name = "FILE")]
+        /// Write a new key into this new file, and change nothing else.
+        #[arg(long, value_name = "FILE", conflicts_with = "used")]
         out: Option<PathBuf>,
+        /// Change the store key to the one in this file, which `--out` has made. Without `--out` and
+        /// `--use` the file of the old key gets a new key.
+        #[arg(long = "use", id = "used", value_name = "FILE")]
+        used: Option<PathBuf>,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
@@ -44,7 +50,8 @@ pub(super) enum KeyCommand {
 pub(super) fn run(command: KeyCommand) -> Result<ExitCode, Failure> {
     match command {
         KeyCommand::Show { data, json } => show(&DataDir::at(data), json),
-        KeyCommand::Rotate { data, out, json } => rotate(&DataDir::at(data), out, json),
+        KeyCommand::Rotate { data, out: Some(out), used: _, json } => make(&DataDir::at(data), &out, json),
+        KeyCommand::Rotate { data, out: None, used, json } => rotate(&DataDir::at(data), used, json),
     }
 }
 
@@ -133,9 +140,35 @@ fn warnings(place: &KeyPlace) -> Vec<String> {
     all
 }
 
-fn rotate(data: &DataDir, out: Option<PathBuf>, json: bool) -> Result<ExitCode, Failure> {
+/// Makes a new key in the file `out`, and says what to do with it.
+fn make(data: &DataDir, out: &Path, json: bool) -> Result<ExitCode, Failure> {
+    data.make_store_key(out, &mut system_random()?)?;
+    let place = KeyPlace::find(KeySource::File(out.to_owned()), data.path());
+    let file = out.display();
+    if json {
+        say(json!({ "made": place, "changed": false }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    say(format_args!(
+        "a new key is in {file}, {}; the store has its old key still\n\
+         Put the new key where it is to lie before you use it: with this file alone, a power loss would lose the store. One of:\n  \
+         a credential that this machine's TPM seals, and `store_key = \"credential:deaddrop-store\"`:\n    \
+         systemd-creds encrypt --with-key=tpm2 --name=deaddrop-store {file} /etc/credstore.encrypted/deaddrop-store\n    \
+         and in the unit LoadCredentialEncrypted=deaddrop-store\n  \
+         an environment variable, and `store_key = \"env:DEADDROP_STORE_KEY\"` (the weakest):\n    \
+         its value is what `od -An -v -tx1 {file} | tr -d ' \\n'` prints\n  \
+         the file itself, and `store_key = \"file:{file}\"`\n\
+         Then, before you set `store_key`:\n  \
+         deaddrop-relay key rotate --data {} --use {file}",
+        place.medium.text(),
+        data.path().display(),
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn rotate(data: &DataDir, used: Option<PathBuf>, json: bool) -> Result<ExitCode, Failure> {
     let Rotated { key, left, given_up } =
-        data.rotate_store_key(out.as_deref(), &mut system_random()?, |step| {
+        data.rotate_store_key(used.as_deref(), &mut system_random()?, |step| {
             if step == RotationStep::OldKeyDestroyed && !json {
                 complain(
                     "the old key opens the store no more; sealing the records again, which may take minutes",
@@ -158,17 +191,11 @@ fn rotate(data: &DataDir, out: Option<PathBuf>, json: bool) -> Result<ExitCode, 
     if let Some(source) = &left {
         text += &format!("\nthe old key was in {source}: destroy it there");
     }
-    if out.is_some() {
+    if used.is_some() {
         text += &format!(
-            "\nthe relay does not start before `store_key` in config.toml leads to the new key, for example one of:\
-             \n  a credential that this machine's TPM seals, and `store_key = \"credential:deaddrop-store\"`:\
-             \n    systemd-creds encrypt --with-key=tpm2 --name=deaddrop-store {file} /etc/credstore.encrypted/deaddrop-store\
-             \n    and in the unit LoadCredentialEncrypted=deaddrop-store\
-             \n  an environment variable, and `store_key = \"env:DEADDROP_STORE_KEY\"` (the weakest):\
-             \n    its value is what `od -An -v -tx1 {file} | tr -d ' \\n'` prints\
-             \n  the file itself, and `store_key = \"file:{file}\"`\
-             \nthen overwrite the file if it is on a disk (shred -u), or remove it",
-            file = key.display()
+            "\nset `store_key` in config.toml to the place of the new key: the relay does not start before; then overwrite {} if \
+             it is on a disk (shred -u), or remove it",
+            key.display()
         );
     }
     say(text)?;

@@ -56,15 +56,18 @@ pub enum RotateError {
     /// The directory or the store could not be used.
     #[error(transparent)]
     Directory(#[from] DataDirError),
-    /// The key is in no file, and no new file was named.
+    /// The key is in no file, and no file of a new key was named.
     #[error(
-        "the store key is a credential or an environment variable, which only you can replace: name a new file for the \
-         new key with --out FILE, best in memory (such as /run)"
+        "the store key is a credential or an environment variable, which only you can replace: make a new key with --out FILE, \
+         put it where it is to lie, and give the command again with --use FILE"
     )]
-    NeedsOut,
-    /// The file for the new key exists, and does not open the store.
+    NeedsKey,
+    /// The file for a new key exists.
     #[error("the file of --out exists already; nothing was changed: name another file")]
     OutExists,
+    /// The file of the new key holds no key of 32 bytes, or one that the relay uses already.
+    #[error("the file of --use holds no new key; nothing was changed: make one with --out FILE")]
+    NoNewKey,
     /// A key file could not be written.
     #[error(
         "a file of a key cannot be written: {0}; the old or the new key opens the store, run the command again"
@@ -79,16 +82,32 @@ pub enum RotateError {
 }
 
 impl DataDir {
+    /// Writes a new store key into the file `out`, and changes nothing else, so that the operator can
+    /// put it where it is to lie before the old key is destroyed.
+    ///
+    /// # Errors
+    /// Fails with [`RotateError::OutExists`] if the file exists, and with
+    /// [`RotateError::KeyFile`] if it cannot be written.
+    pub fn make_store_key(&self, out: &Path, rng: &mut (impl CryptoRng + ?Sized)) -> Result<(), RotateError> {
+        self.store_key_source()?;
+        let new = StoreKey::generate(rng);
+        write_key(out, &new, OpenOptions::new().create_new(true)).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => RotateError::OutExists,
+            _ => of_file(error),
+        })
+    }
+
     /// Changes the store key, and seals all records again under a new data key, so that the old key
-    /// opens nothing, not even together with an old copy of the store's superblock. The new key goes
-    /// into the file `out`, which must not exist; without it the key's file gets the new key. `tell`
-    /// is called after each step. After an interruption the same call continues.
+    /// opens nothing, not even together with an old copy of the store's superblock. The new key is
+    /// the one in the file `made`, which [`make_store_key`](Self::make_store_key) has written and
+    /// which stays as it is; without it the key's file gets a new key. `tell` is called after each
+    /// step. After an interruption the same call continues.
     ///
     /// # Errors
     /// Fails with [`RotateError`].
     pub fn rotate_store_key(
         &self,
-        out: Option<&Path>,
+        made: Option<&Path>,
         rng: &mut (impl CryptoRng + ?Sized),
         mut tell: impl FnMut(RotationStep),
     ) -> Result<Rotated, RotateError> {
@@ -97,42 +116,40 @@ impl DataDir {
             KeySource::File(_) => source.path(self.path()).and_then(|path| fs::canonicalize(path).ok()),
             KeySource::Credential(_) | KeySource::Environment(_) => None,
         };
-        let (new_file, opened) = match (out, &old_file) {
-            (Some(out), _) => (out.to_owned(), self.open_for_out(out, rng)?),
-            (None, Some(file)) => (new_file_of(file), (self.open_store(rng)?, None)),
+        let (new_file, (mut store, new, is_changed)) = match (made, &old_file) {
+            (Some(made), _) => (made.to_owned(), self.open_for(made, rng)?),
+            (None, Some(file)) => {
+                (new_file_of(file), (self.open_store(rng)?, StoreKey::generate(rng), false))
+            }
             (None, None) if matches!(source, KeySource::File(_)) => {
                 return Err(self
                     .store_key()
-                    .map(|_| RotateError::NeedsOut)
+                    .map(|_| RotateError::NeedsKey)
                     .unwrap_or_else(RotateError::from));
             }
-            (None, None) => return Err(RotateError::NeedsOut),
+            (None, None) => return Err(RotateError::NeedsKey),
         };
-        let (mut store, interrupted) = opened;
-        let new = match interrupted {
-            Some(new) => new,
-            None => {
-                // The file of the old key is written at the end: if it cannot be, nothing begins.
-                if let Some(file) = &old_file {
-                    OpenOptions::new().write(true).open(file).map_err(of_file)?;
-                }
-                let new = StoreKey::generate(rng);
-                write_key(&new_file, &new, OpenOptions::new().create_new(true)).map_err(of_file)?;
-                tell(RotationStep::NewKeyWritten);
-                let former = self.store_key()?;
-                let index = index_record::find(&store.reader(), &former)
-                    .map_err(|lost| DataDirError::Ready(lost.into()))?;
-                if !index_record::is_stored(&store.reader()) {
-                    store.commit(Batch { puts: index_records(&index), erases: Vec::new() }, rng)?;
-                    store.settle()?;
-                }
-                tell(RotationStep::IndexKeyStored);
-                store.change_unlock(&new.unlock(), PassphraseCost::default(), rng)?;
-                new
+        if !is_changed {
+            // The file of the old key is written at the end: if it cannot be, nothing begins.
+            if let Some(file) = &old_file {
+                OpenOptions::new().write(true).open(file).map_err(of_file)?;
             }
-        };
+            if made.is_none() {
+                write_key(&new_file, &new, OpenOptions::new().create_new(true)).map_err(of_file)?;
+            }
+            tell(RotationStep::NewKeyWritten);
+            let former = self.store_key()?;
+            let index = index_record::find(&store.reader(), &former)
+                .map_err(|lost| DataDirError::Ready(lost.into()))?;
+            if !index_record::is_stored(&store.reader()) {
+                store.commit(Batch { puts: index_records(&index), erases: Vec::new() }, rng)?;
+                store.settle()?;
+            }
+            tell(RotationStep::IndexKeyStored);
+            store.change_unlock(&new.unlock(), PassphraseCost::default(), rng)?;
+        }
         tell(RotationStep::StoreChanged);
-        let key = self.finish_files(&new, &new_file, out.is_some(), old_file.as_deref()).map_err(of_file)?;
+        let key = self.finish_files(&new, &new_file, made.is_some(), old_file.as_deref()).map_err(of_file)?;
         tell(RotationStep::OldKeyDestroyed);
         let given_up = seal_again(&mut store, &new, rng)?;
         tell(RotationStep::RecordsSealedAgain);
@@ -219,32 +236,34 @@ impl DataDir {
         Shred::open(disk, &key.unlock(), rng).map_err(super::opening)
     }
 
-    /// Opens the store for a change whose new key goes into `out`. If that file exists, it must hold
-    /// the key that opens the store, from a change that was cut short: it is returned, too.
-    fn open_for_out(
+    /// Opens the store for a change to the key in the file `made`, and returns it with this key.
+    /// Returns `true` with them if that key opens the store already, after a change that was cut
+    /// short.
+    fn open_for(
         &self,
-        out: &Path,
+        made: &Path,
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<(Shred<FileDisk>, Option<StoreKey>), RotateError> {
-        if fs::symlink_metadata(out).is_err() {
-            return Ok((self.open_store(rng)?, None));
+    ) -> Result<(Shred<FileDisk>, StoreKey, bool), RotateError> {
+        let new = read_key_file(made).map_err(|error| match error {
+            KeyError::Denied => RotateError::Directory(DataDirError::Denied),
+            _ => RotateError::NoNewKey,
+        })?;
+        let new = StoreKey::from_bytes(*new);
+        if self.seed().is_ok_and(|seed| seed.expose() == new.expose()) {
+            return Err(RotateError::NoNewKey);
         }
         match self.open_store(rng) {
-            Ok(_) => return Err(RotateError::OutExists),
+            Ok(_) if self.store_key()?.expose() == new.expose() => return Err(RotateError::NoNewKey),
+            Ok(store) => return Ok((store, new, false)),
             // The old key is destroyed already, or opens nothing any more.
             Err(
                 DataDirError::Open(OpenError::WrongKey) | DataDirError::Incomplete | DataDirError::Key(_),
             ) => {}
             Err(error) => return Err(error.into()),
         }
-        let new = read_key_file(out).map_err(|error| match error {
-            KeyError::Denied => RotateError::Directory(DataDirError::Denied),
-            _ => RotateError::OutExists,
-        })?;
-        let new = StoreKey::from_bytes(*new);
         match self.open_with(&new, rng) {
-            Ok(store) => Ok((store, Some(new))),
-            Err(DataDirError::Open(OpenError::WrongKey)) => Err(RotateError::OutExists),
+            Ok(store) => Ok((store, new, true)),
+            Err(DataDirError::Open(OpenError::WrongKey)) => Err(RotateError::NoNewKey),
             Err(error) => Err(error.into()),
         }
     }
@@ -257,7 +276,7 @@ impl DataDir {
         Ok(path.and_then(|path| fs::canonicalize(path).ok()))
     }
 
-    /// Destroys the old key, after the store was changed to `new`. With `is_out`, `new` stays in
+    /// Destroys the old key, after the store was changed to `new`. With `is_made`, `new` stays in
     /// `new_file`, and the file of the old key is overwritten and removed; else the file of the old
     /// key gets the new one, in place, and `new_file` is removed. Returns the path of the file with
     /// the new key.
@@ -265,11 +284,11 @@ impl DataDir {
         &self,
         new: &StoreKey,
         new_file: &Path,
-        is_out: bool,
+        is_made: bool,
         old_file: Option<&Path>,
     ) -> io::Result<PathBuf> {
         match old_file {
-            Some(old) if is_out => {
+            Some(old) if is_made => {
                 write_key(old, &StoreKey::from_bytes([0; 32]), &mut OpenOptions::new())?;
                 remove(old)?;
                 // A link in the directory would lead nowhere.
