@@ -132,11 +132,14 @@ async fn a_delivered_mailbox_says_nothing_about_people() {
     let keys: Vec<&str> = told.as_object().unwrap().keys().map(String::as_str).collect();
     let all = [
         "asked",
+        "blobs_without_mailbox",
         "damaged_mailboxes",
         "day",
         "elsewhere",
+        "expires_from",
         "fingerprint",
         "mailboxes",
+        "moved",
         "not_there",
         "other_records",
         "statistics_days",

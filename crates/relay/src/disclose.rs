@@ -18,12 +18,13 @@ use crate::index_record;
 use crate::inspect::{self, StoreReport};
 use crate::limits::Limits;
 use crate::mailboxes::record::{self, Kind, Lasting};
+use crate::moving::MovedMark;
 use crate::names::{Handle, Name};
 use deaddrop_shred::{Disk, Entry, FileDisk, Reader, RecordKey};
 use deaddrop_wire::item::CreateFlags;
 use deaddrop_wire::{Day, SizeClass};
 use serde::{Serialize, Serializer};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The answer to a request.
 #[derive(Debug, Serialize)]
@@ -35,8 +36,18 @@ pub struct Disclosure {
     /// The day that the store remembers; `None` if it remembers none.
     #[serde(serialize_with = "day")]
     pub day: Option<Day>,
+    /// First day on which things expire again; `None` unless expiry pauses after a large step of the
+    /// clock.
+    #[serde(serialize_with = "day")]
+    pub expires_from: Option<Day>,
+    /// The move of the relay to another host, after which this store is no longer the newest; `None`
+    /// if it has not moved.
+    pub moved: Option<DisclosedMove>,
     /// The mailboxes that match.
     pub mailboxes: Vec<DisclosedMailbox>,
+    /// The blobs whose mailbox has no readable record, whatever was asked for: no right opens them
+    /// any more, and one of them may have been in the mailbox that was asked for.
+    pub blobs_without_mailbox: Vec<DisclosedBlob>,
     /// Number of days of which the store holds statistics. Their figures have noise that hides each
     /// single mailbox.
     pub statistics_days: usize,
@@ -53,6 +64,18 @@ pub struct Disclosure {
     pub while_running: &'static [Note],
     /// Places other than the relay at which traces may be.
     pub elsewhere: &'static [Note],
+}
+
+/// The mark that a move to another host has left in the directory.
+#[derive(Debug, Serialize)]
+pub struct DisclosedMove {
+    /// The URL at which the relay serves now.
+    pub url: String,
+    /// The day of the export.
+    #[serde(serialize_with = "some_day")]
+    pub moved_on: Day,
+    /// Hash of the transfer key.
+    pub key_hash: String,
 }
 
 /// All that the store holds about one mailbox.
@@ -153,6 +176,11 @@ pub struct DisclosedBlob {
 /// store open.
 pub fn disclose(data: &DataDir, request: &Request) -> Result<(Disclosure, Reader<FileDisk>), DataDirError> {
     let reader = data.look_locked()?;
+    let moved = MovedMark::read(data).map_err(|_| DataDirError::Io)?.map(|mark| DisclosedMove {
+        url: mark.url.as_str().to_owned(),
+        moved_on: mark.moved_on,
+        key_hash: mark.key.to_string(),
+    });
     let identity = data.identity()?;
     let fingerprint = identity.fingerprint();
     let index =
@@ -163,6 +191,7 @@ pub fn disclose(data: &DataDir, request: &Request) -> Result<(Disclosure, Reader
         Some(candidates) => candidates.find(lasting).map(Some),
     });
     answer.fingerprint = fingerprint.to_string();
+    answer.moved = moved;
     answer.asked = request.asked();
     Ok((answer, reader))
 }
@@ -175,6 +204,7 @@ fn of_store<D: Disk>(
 ) -> Disclosure {
     let entries: Vec<Entry> = reader.entries().collect();
     let mut places: HashMap<Handle, usize> = HashMap::new();
+    let (mut readable, mut lost) = (HashSet::new(), Vec::new());
     let (mut mailboxes, mut other_records, mut damaged_mailboxes) = (Vec::new(), 0, 0);
     for entry in &entries {
         match record::kind(entry) {
@@ -184,6 +214,7 @@ fn of_store<D: Disk>(
                     damaged_mailboxes += 1;
                     continue;
                 };
+                readable.insert(handle);
                 if let Some(matched) = matched(&lasting) {
                     places.insert(handle, mailboxes.len());
                     mailboxes.push(DisclosedMailbox::of(entry.order, handle, &lasting, matched));
@@ -194,17 +225,23 @@ fn of_store<D: Disk>(
         }
     }
     for entry in &entries {
-        if let Kind::Blob { handle, via, class } = record::kind(entry)
-            && let Some(mailbox) = places.get(&handle).and_then(|place| mailboxes.get_mut(*place))
-        {
-            mailbox.add(entry, via, class, limits);
+        if let Kind::Blob { handle, via, class } = record::kind(entry) {
+            if let Some(mailbox) = places.get(&handle).and_then(|place| mailboxes.get_mut(*place)) {
+                mailbox.add(entry, via, class, limits);
+            } else if !readable.contains(&handle) {
+                lost.push(DisclosedBlob::of(entry, via, class, limits, u32::MAX));
+            }
         }
     }
+    let calendar = inspect::calendar(reader);
     Disclosure {
         fingerprint: String::new(),
         asked: Asked::All,
-        day: inspect::calendar(reader).map(|calendar| calendar.day),
+        day: calendar.map(|calendar| calendar.day),
+        expires_from: calendar.filter(|now| now.expires_from > now.day).map(|now| now.expires_from),
+        moved: None,
         mailboxes,
+        blobs_without_mailbox: lost,
         statistics_days: inspect::statistics(reader).days.len(),
         other_records,
         damaged_mailboxes,
@@ -241,15 +278,26 @@ impl DisclosedMailbox {
     }
 
     fn add(&mut self, entry: &Entry, door: u8, class: SizeClass, limits: &Limits) {
-        let (count, days) = match class {
-            SizeClass::Small => (&mut self.counts.small, limits.blob_days),
-            SizeClass::Medium => (&mut self.counts.medium, limits.blob_days),
-            SizeClass::Large => (&mut self.counts.large, limits.large_blob_days),
+        let count = match class {
+            SizeClass::Small => &mut self.counts.small,
+            SizeClass::Medium => &mut self.counts.medium,
+            SizeClass::Large => &mut self.counts.large,
         };
         *count += 1;
         self.bytes += class.bytes() as u64;
-        let kept = u32::from(days).min(self.lease_days);
-        self.blobs.push(DisclosedBlob {
+        self.blobs.push(DisclosedBlob::of(entry, door, class, limits, self.lease_days));
+    }
+}
+
+impl DisclosedBlob {
+    /// Makes the answer about a blob in a mailbox with a lease of `lease_days`.
+    fn of(entry: &Entry, door: u8, class: SizeClass, limits: &Limits, lease_days: u32) -> Self {
+        let days = match class {
+            SizeClass::Small | SizeClass::Medium => limits.blob_days,
+            SizeClass::Large => limits.large_blob_days,
+        };
+        let kept = u32::from(days).min(lease_days);
+        Self {
             order: entry.order,
             bytes: class.bytes() as u64,
             door,
@@ -259,7 +307,7 @@ impl DisclosedMailbox {
             file: None,
             damaged: None,
             key: entry.key,
-        });
+        }
     }
 }
 
@@ -277,5 +325,33 @@ fn day<S: Serializer>(day: &Option<Day>, serializer: S) -> Result<S::Ok, S::Erro
     match day {
         Some(day) => serializer.collect_str(day),
         None => serializer.serialize_none(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use deaddrop_shred::{Batch, Geometry, MemoryDisk, Shred};
+    use deaddrop_testkit::rng;
+
+    #[test]
+    fn blobs_of_a_mailbox_without_a_readable_record_are_told() {
+        let (disk, rng) = (std::sync::Arc::new(MemoryDisk::new()), &mut rng(1));
+        let unlock = crate::names::StoreKey::from_bytes([9; 32]).unlock();
+        let geometry = Geometry {
+            segment_bytes: 1 << 20,
+            slots_per_segment: 256,
+            max_segments: 4,
+            ..Geometry::server()
+        };
+        let mut shred = Shred::create(std::sync::Arc::clone(&disk), &geometry, &unlock, rng).unwrap();
+        let (handle, last) = (Handle::from_bytes([7; 6]), Day::from_number(20_030));
+        let blob = record::blob(RecordKey([1; 16]), handle, 3, last, vec![5; 4_096]);
+        shred.commit(Batch { puts: vec![blob], erases: Vec::new() }, rng).unwrap();
+        let told = of_store(&shred.reader(), &Limits::DEFAULT, |_| Some(None));
+        assert!(told.mailboxes.is_empty() && told.other_records == 0);
+        let [blob] = &told.blobs_without_mailbox[..] else { panic!("{told:?}") };
+        assert_eq!((blob.bytes, blob.door, blob.last_day), (4_096, 3, last));
+        assert!(told.to_string().contains("1 blobs belong to mailboxes whose records are damaged"), "{told}");
     }
 }

@@ -1,6 +1,6 @@
 //! The bytes of the blobs of an answer, as files.
 
-use super::Disclosure;
+use super::{DisclosedBlob, Disclosure};
 use deaddrop_shred::{Disk, ReadError, Reader};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -46,25 +46,36 @@ pub fn export_blobs<D: Disk>(
         kind => ExportError::Write(kind),
     })?;
     for (mailbox, place) in answer.mailboxes.iter_mut().zip(1_u64..) {
-        for (blob, number) in mailbox.blobs.iter_mut().zip(1_u64..) {
-            let body = match reader.read_secret(&blob.key) {
-                Ok(body) => body,
-                Err(ReadError::Io) => return Err(ExportError::Read),
-                Err(_) => {
-                    blob.damaged = Some(true);
-                    continue;
-                }
-            };
-            let name = format!("mailbox-{place:06}-blob-{number:04}.sealed");
-            let mut options = OpenOptions::new();
-            options.write(true).create_new(true);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            let mut file = options.open(folder.join(&name))?;
-            file.write_all(&body)?;
-            file.sync_all()?;
-            (blob.file, blob.damaged) = (Some(name), Some(false));
-        }
+        write_blobs(&mut mailbox.blobs, reader, folder, &format!("mailbox-{place:06}"))?;
+    }
+    write_blobs(&mut answer.blobs_without_mailbox, reader, folder, "no-mailbox")
+}
+
+/// Writes each of the blobs into a file of the folder, whose name begins with `name`.
+fn write_blobs<D: Disk>(
+    blobs: &mut [DisclosedBlob],
+    reader: &Reader<D>,
+    folder: &Path,
+    name: &str,
+) -> Result<(), ExportError> {
+    for (blob, number) in blobs.iter_mut().zip(1_u64..) {
+        let body = match reader.read_secret(&blob.key) {
+            Ok(body) => body,
+            Err(ReadError::Io) => return Err(ExportError::Read),
+            Err(_) => {
+                blob.damaged = Some(true);
+                continue;
+            }
+        };
+        let name = format!("{name}-blob-{number:04}.sealed");
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(folder.join(&name))?;
+        file.write_all(&body)?;
+        file.sync_all()?;
+        (blob.file, blob.damaged) = (Some(name), Some(false));
     }
     Ok(())
 }

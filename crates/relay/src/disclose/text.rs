@@ -24,8 +24,29 @@ impl Display for Disclosure {
                 self.damaged_mailboxes
             )?;
         }
+        if let Some(moved) = &self.moved {
+            writeln!(
+                f,
+                "This relay moved to {} on {}, by the transfer key {}: this store is as it was then, and what was fetched \
+                 there since is not missing here.",
+                moved.url, moved.moved_on, moved.key_hash
+            )?;
+        }
+        if let Some(day) = self.expires_from {
+            writeln!(f, "Nothing expires before {day}, because the clock made a large step.")?;
+        }
         for mailbox in &self.mailboxes {
             writeln!(f, "\n{mailbox}")?;
+        }
+        if !self.blobs_without_mailbox.is_empty() {
+            writeln!(
+                f,
+                "\n{} blobs belong to mailboxes whose records are damaged; no right opens them any more:",
+                self.blobs_without_mailbox.len()
+            )?;
+            for blob in &self.blobs_without_mailbox {
+                writeln!(f, "{blob}")?;
+            }
         }
         if self.statistics_days > 0 {
             writeln!(
