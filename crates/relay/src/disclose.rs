@@ -37,8 +37,8 @@ pub struct Disclosure {
     pub day: Option<Day>,
     /// The mailboxes that match.
     pub mailboxes: Vec<DisclosedMailbox>,
-    /// Number of days of which the store holds statistics. Their figures have noise that hides each
-    /// single mailbox.
+    /// Number of days of which the store holds statistics. The counts of mailboxes have
+    /// noise that hides each single mailbox, the total of blobs only a single blob.
     pub statistics_days: usize,
     /// Number of records that are no mailbox, no blob, and no part of the relay's own state.
     pub other_records: u64,

@@ -1,5 +1,6 @@
 //! The pan-private tables of one day, in memory alone (spec/16-statistics.md section 3).
 
+use super::estimate;
 use super::history::DayFigures;
 use super::laplace;
 use super::table::{TABLES, Table, TableSet};
@@ -83,7 +84,9 @@ impl DayTables {
     /// Ends the day. Returns the figures to record, which have noise, and wipes tables and key.
     pub(super) fn close(self, day: Day, random: &mut impl CryptoRng) -> DayFigures {
         let (ones, blobs) = self.draw_figures(random);
-        DayFigures { day, slots: self.slots, ones, blobs }
+        let [used, ..] = ones;
+        let is_recorded = estimate::is_above_floor(used, self.slots);
+        DayFigures { day, slots: self.slots, ones, blobs: is_recorded.then_some(blobs) }
     }
 
     /// Returns the number of ones of each table and the number of blobs, with their noise.

@@ -11,6 +11,8 @@ pub(crate) const LEAST_SLOTS: u32 = 1_024;
 const MAX_SLOTS: u32 = 1 << 20;
 /// First byte of the record's body: the version of its format, of the bias and of the noise.
 const VERSION: u8 = 1;
+/// Value of the blobs of a day on which too few mailboxes were used.
+const NOT_RECORDED: u64 = u64::MAX;
 /// Number of bytes of one day in the record's body.
 const DAY_LEN: usize = 4 + 4 + 4 * TABLES + 8;
 
@@ -22,8 +24,8 @@ pub(crate) struct DayFigures {
     pub(super) slots: u32,
     /// Number of ones in each table, with noise.
     pub(super) ones: [u32; TABLES],
-    /// Number of blobs that were put, with noise.
-    pub(super) blobs: u64,
+    /// Number of blobs that were put, with noise; `None` if too few mailboxes were used.
+    pub(super) blobs: Option<u64>,
 }
 
 /// The figures of the last days, oldest first.
@@ -55,7 +57,7 @@ impl History {
             bytes.extend_from_slice(&day.number().to_le_bytes());
             bytes.extend_from_slice(&slots.to_le_bytes());
             bytes.extend(ones.iter().flat_map(|ones| ones.to_le_bytes()));
-            bytes.extend_from_slice(&blobs.to_le_bytes());
+            bytes.extend_from_slice(&blobs.unwrap_or(NOT_RECORDED).to_le_bytes());
         }
         bytes
     }
@@ -91,7 +93,7 @@ fn decode_day(bytes: &[u8; DAY_LEN]) -> Option<DayFigures> {
     if !(LEAST_SLOTS..=MAX_SLOTS).contains(&slots) || ones.iter().any(|ones| *ones > slots) {
         return None;
     }
-    let blobs = u64::from_le_bytes(*blobs.first_chunk()?);
+    let blobs = Some(u64::from_le_bytes(*blobs.first_chunk()?)).filter(|blobs| *blobs != NOT_RECORDED);
     Some(DayFigures { day: Day::from_number(u32::from_le_bytes(*day)), slots, ones, blobs })
 }
 
@@ -102,7 +104,7 @@ mod tests {
 
     fn figures(day: u32) -> DayFigures {
         let ones = [500, 510, 520, 530, 540, 550, 560, 1_024];
-        DayFigures { day: Day::from_number(day), slots: 1_024, ones, blobs: 7 }
+        DayFigures { day: Day::from_number(day), slots: 1_024, ones, blobs: (day % 2 == 0).then_some(7) }
     }
 
     fn of(days: impl IntoIterator<Item = u32>) -> History {

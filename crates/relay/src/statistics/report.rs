@@ -50,8 +50,9 @@ pub struct PublishedDay {
     pub acked_after_2_days: Figure,
     /// Mailboxes of which an ack destroyed a blob 7 or more days after its put.
     pub acked_after_7_days: Figure,
-    /// Blobs that were put.
-    pub blobs_put: Figure,
+    /// Blobs that were put; `None` if it is not recorded because too few mailboxes were used. Noise
+    /// hides a single blob in this number, and no mailbox with many of them.
+    pub blobs_put: Option<Figure>,
 }
 
 fn write_day<S: Serializer>(day: &Day, serializer: S) -> Result<S::Ok, S::Error> {
@@ -99,7 +100,7 @@ impl PublishedDay {
             acked_next_day,
             acked_after_2_days,
             acked_after_7_days,
-            blobs_put: estimate::of_blobs(*blobs),
+            blobs_put: blobs.map(estimate::of_blobs),
         }
     }
 }
@@ -116,11 +117,13 @@ impl std::fmt::Display for PublishedDay {
             ("mailboxes with an ack on the next day", self.acked_next_day),
             ("mailboxes with an ack after 2 to 6 days", self.acked_after_2_days),
             ("mailboxes with an ack after 7 days or more", self.acked_after_7_days),
-            ("blobs put", self.blobs_put),
         ] {
             writeln!(f, "  {counted}: {figure}")?;
         }
-        Ok(())
+        match self.blobs_put {
+            Some(figure) => writeln!(f, "  blobs put: {figure}"),
+            None => writeln!(f, "  blobs put: not recorded, because too few mailboxes were used"),
+        }
     }
 }
 
@@ -138,11 +141,12 @@ impl std::fmt::Display for Report {
         let (epsilon, image) = (self.epsilon, self.epsilon_with_memory_image);
         write!(
             f,
-            "\nEach true number is between its bounds on {} of 100 days. The noise is on purpose: it hides each single mailbox.\n\
+            "\nEach true number is between its bounds on {} of 100 days. The noise is on purpose: it hides each single mailbox, except in the number of blobs.\n\
              Epsilon is {epsilon:.1} for a day: suppose that somebody guesses whether a certain mailbox was used. These figures change the odds of \
              the guess by at most a factor of {:.1}; if the person also read the tables in the relay's memory once on that day \
              (epsilon {image:.1}), by at most {:.0}. A mailbox that is used on several days is exposed once for each: the factors multiply.\n\
-             The number of blobs hides a single blob alone (epsilon {:.2}), and not a mailbox with many of them.",
+             The number of blobs hides a single blob alone (epsilon {:.2}), and not a busy mailbox. A relay records it only on days whose number of used \
+             mailboxes is not shown as small (\"fewer than\").",
             self.confidence_percent,
             epsilon.exp(),
             image.exp(),
