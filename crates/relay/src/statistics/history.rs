@@ -3,8 +3,10 @@
 use super::table::TABLES;
 use deaddrop_wire::Day;
 
-/// Maximum number of days of a record. The oldest day leaves first.
+/// Maximum number of days of a record, and the age in days after which a day leaves it.
 pub(crate) const MAX_DAYS: usize = 90;
+/// The same as a number of days.
+const MAX_AGE_DAYS: u32 = 90;
 /// Least number of slots of a table. With fewer, the noise covers everything.
 pub(crate) const LEAST_SLOTS: u32 = 1_024;
 /// Maximum number of slots of a table.
@@ -39,6 +41,18 @@ impl History {
         self.0.retain(|other| other.day < figures.day);
         self.0.push(figures);
         self.0.drain(..self.0.len().saturating_sub(MAX_DAYS));
+    }
+
+    /// Removes the days that are more than 90 days before `today`. Returns whether there were any.
+    pub(super) fn forget_old(&mut self, today: Day) -> bool {
+        let before = self.0.len();
+        self.0.retain(|figures| figures.day.plus(MAX_AGE_DAYS) >= today);
+        self.0.len() < before
+    }
+
+    /// Whether there are no days.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(super) fn days(&self) -> &[DayFigures] {
@@ -151,6 +165,17 @@ mod tests {
         let days = |history: History| history.days().iter().map(|it| it.day.number()).collect::<Vec<_>>();
         assert_eq!(days(of([1, 2, 3])), [1, 2, 3]);
         assert_eq!(days(of([1, 2, 9, 2])), [1, 2]);
+    }
+
+    #[test]
+    fn days_older_than_ninety_days_are_forgotten() {
+        let mut history = of([100, 101, 150]);
+        assert!(!history.forget_old(Day::from_number(190)) && history == of([100, 101, 150]));
+        assert!(history.forget_old(Day::from_number(191)) && history == of([101, 150]));
+        assert!(history.forget_old(Day::from_number(1_000)) && history.is_empty());
+        assert!(!history.forget_old(Day::from_number(1_000)));
+        let mut later = of([100]);
+        assert!(!later.forget_old(Day::from_number(5)), "the day was set back");
     }
 
     proptest! {

@@ -14,6 +14,8 @@ pub use super::estimate::Figure;
 pub struct Report {
     /// The days, oldest first.
     pub days: Vec<PublishedDay>,
+    /// Whether there is a record that is damaged or cannot be read. Then there are no days.
+    pub is_unreadable: bool,
     /// Percent of the true numbers that are between the bounds of their figures.
     pub confidence_percent: u8,
     /// Epsilon of a mailbox: the figures of a day change the odds of a statement about a single
@@ -60,14 +62,15 @@ fn write_day<S: Serializer>(day: &Day, serializer: S) -> Result<S::Ok, S::Error>
 }
 
 impl Report {
-    /// Makes the report on the recorded days.
-    pub(crate) fn of(history: &History) -> Self {
+    /// Makes the report on the recorded days; `None` stands for a record that cannot be read.
+    pub(crate) fn of(history: Option<&History>) -> Self {
         let tables = f64::from(u32::try_from(TABLES).unwrap_or(u32::MAX));
         let epsilon = tables / f64::from(TABLE_NOISE);
         // A bit of a touched slot is 0 with the probability 3/8, and one of another slot with 1/2.
         let of_a_bit = (4.0 / f64::from(8 - ONES_OF_EIGHT)).ln();
         Self {
-            days: history.days().iter().map(PublishedDay::of).collect(),
+            days: history.map(History::days).unwrap_or_default().iter().map(PublishedDay::of).collect(),
+            is_unreadable: history.is_none(),
             confidence_percent: CONFIDENCE_PERCENT,
             epsilon,
             epsilon_with_memory_image: epsilon + tables * of_a_bit,
@@ -129,7 +132,11 @@ impl std::fmt::Display for PublishedDay {
 
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.days.is_empty() {
+        if self.is_unreadable {
+            f.write_str(
+                "The record of the statistics is damaged or cannot be read. When the relay starts, it erases a damaged one.\n",
+            )?;
+        } else if self.days.is_empty() {
             f.write_str(
                 "No day is recorded yet. A relay records a day at its end if it ran for all of it; a restart drops the day. \
                  With `statistics_slots = 0` or --volatile it records none.\n",

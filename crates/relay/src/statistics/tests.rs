@@ -3,7 +3,6 @@
 
 use super::day_tables::{BLOB_NOISE, DayTables, ONES_OF_EIGHT, TABLE_NOISE};
 use super::estimate::{Figure, of_mailboxes};
-use super::history::DayFigures;
 use super::table::{TABLES, Table, TableSet};
 use crate::names::Handle;
 use deaddrop_testkit::rng;
