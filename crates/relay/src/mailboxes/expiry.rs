@@ -65,9 +65,11 @@ impl Mailboxes {
             step.day = Some((calendar, Job { puts: vec![record::day(calendar)], erases: Vec::new() }));
         }
         self.statistics.advance(now);
-        step.statistics = self.statistics.unsaved().map(|history| match history.is_empty() {
-            true => Job { puts: Vec::new(), erases: vec![record::STATISTICS_KEY] },
-            false => Job { puts: vec![record::statistics(history)], erases: Vec::new() },
+        step.statistics = self.statistics.unsaved().map(|history| {
+            if history.is_empty() {
+                return Job { puts: Vec::new(), erases: vec![record::STATISTICS_KEY] };
+            }
+            Job { puts: vec![record::statistics(history)], erases: Vec::new() }
         });
         let first = self.sweep_from;
         let (handles, behind) = self.directory.slots(first, LOOKED_AT);
