@@ -48,8 +48,8 @@ pub struct Disclosure {
     /// The blobs whose mailbox has no readable record, whatever was asked for: no right opens them
     /// any more, and one of them may have been in the mailbox that was asked for.
     pub blobs_without_mailbox: Vec<DisclosedBlob>,
-    /// Number of days of which the store holds statistics. Their figures have noise that hides each
-    /// single mailbox.
+    /// Number of days of which the store holds statistics. The counts of mailboxes have
+    /// noise that hides each single mailbox, the total of blobs only a single blob.
     pub statistics_days: usize,
     /// Number of records that are no mailbox, no blob, and no part of the relay's own state.
     pub other_records: u64,

@@ -10,7 +10,7 @@ use crate::mailboxes::record::{self, Kind};
 use crate::names::Handle;
 use crate::statistics::{self, History};
 use crate::store::Space;
-use deaddrop_shred::{Disk, Reader};
+use deaddrop_shred::{Disk, ReadError, Reader};
 use deaddrop_wire::item::CreateFlags;
 use deaddrop_wire::{Day, SizeClass};
 use rand::{CryptoRng, seq::SliceRandom};
@@ -108,12 +108,15 @@ pub fn calendar<D: Disk>(reader: &Reader<D>) -> Option<Calendar> {
     }
 }
 
-/// Returns the statistics that the store holds. If their record is missing or damaged, there are no
-/// days.
+/// Returns the statistics that the store holds. If their record is damaged or cannot be read, the
+/// report says so and has no days.
 #[must_use]
 pub fn statistics<D: Disk>(reader: &Reader<D>) -> statistics::Report {
-    let history = reader.read(&record::STATISTICS_KEY).ok().and_then(|body| History::decode(&body));
-    statistics::Report::of(&history.unwrap_or_default())
+    match reader.read(&record::STATISTICS_KEY) {
+        Ok(body) => statistics::Report::of(History::decode(&body).as_ref()),
+        Err(ReadError::NotFound) => statistics::Report::of(Some(&History::default())),
+        Err(_) => statistics::Report::of(None),
+    }
 }
 
 /// Makes the report on a store. `written` is the time of the last write to the store's file, read

@@ -5,12 +5,15 @@ mod common;
 mod moves;
 
 use common::*;
+use deaddrop_relay::clock::Now;
 use deaddrop_relay::data_dir::{DataDir, DataDirError};
 use deaddrop_relay::limits::Limits;
+use deaddrop_relay::store::Store;
 use deaddrop_wire::item::AnswerCode;
-use deaddrop_wire::{Blob, SizeClass};
+use deaddrop_wire::{Blob, Day, SizeClass};
 use moves::*;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Puts blobs of all classes into a mailbox of a served relay, and acks the first one. Returns the
 /// mailbox, and the blobs that are left, in order.
@@ -33,6 +36,17 @@ async fn fill(data: &Path) -> (Mailbox, Vec<Blob>) {
     (mailbox, blobs)
 }
 
+/// Lets the relay record the statistics of yesterday.
+async fn record_statistics(data: &Path) {
+    const DAY_S: u64 = 86_400;
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let today = u32::try_from(unix / DAY_S).unwrap();
+    let store = DataDir::at(data).open(Limits::DEFAULT, &mut rand::rng()).unwrap();
+    for (day, ms) in (today - 2..=today).zip([0, DAY_S * 1_000, 2 * DAY_S * 1_000]) {
+        while store.sweep(Now::new(Day::from_number(day), ms), 1_000).await {}
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_and_nothing_comes_twice() {
     let dir = tempfile::tempdir().unwrap();
@@ -41,6 +55,7 @@ async fn nothing_is_lost_and_nothing_comes_twice() {
     std::fs::write(old.join("config.toml"), format!("create_token = \"a secret word\"\n{HURRIED}")).unwrap();
     let fingerprint = DataDir::at(&old).identity().unwrap().fingerprint().to_string();
     std::fs::write(old.join("config.toml"), HURRIED).unwrap();
+    record_statistics(&old).await;
     let (mailbox, blobs) = fill(&old).await;
     std::fs::write(old.join("config.toml"), format!("create_token = \"a secret word\"\n{HURRIED}")).unwrap();
 
@@ -49,7 +64,7 @@ async fn nothing_is_lost_and_nothing_comes_twice() {
     assert_eq!(key.parse::<deaddrop_relay::moving::TransferKey>().unwrap().url().as_str(), URL);
     let exported = said(&["export", "--to", key, "--out", file.to_str().unwrap(), "--json"], &old);
     assert_eq!((&exported["moved_to"], &exported["key_hash"]), (&URL.into(), &prepared["key_hash"]));
-    assert_eq!((&exported["records"], &exported["damaged"]), (&10.into(), &0.into()));
+    assert_eq!((&exported["records"], &exported["damaged"]), (&11.into(), &0.into()));
     let sealed = std::fs::read(&file).unwrap();
     for part in [&std::fs::read(old.join("identity.key")).unwrap()[..], b"a secret word"] {
         assert!(!sealed.windows(part.len()).any(|window| window == part), "the file is sealed");
@@ -63,6 +78,9 @@ async fn nothing_is_lost_and_nothing_comes_twice() {
     assert_eq!((config.url.as_deref(), config.create_token.is_none()), (Some(URL), true));
     assert_eq!(config.limits, Limits { ..DataDir::at(&old).config(None).unwrap().limits });
     assert_eq!(records(&new), records(&old));
+    let statistics = said(&["statistics", "--json"], &new);
+    assert_eq!(statistics["days"].as_array().map(Vec::len), Some(1));
+    assert_eq!(statistics, said(&["statistics", "--json"], &old));
     assert_eq!(names(&new), ["config.toml", "identity.key", "imported.key", "store.key", "store.shred"]);
 
     // The tests listen on any free port, which the URL cannot name.

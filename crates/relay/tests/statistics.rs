@@ -19,7 +19,7 @@ use deaddrop_relay::session::SessionContext;
 use deaddrop_relay::statistics::{Figure, Report};
 use deaddrop_relay::store::*;
 use deaddrop_relay::{Limits, StoreKey};
-use deaddrop_shred::{Disk, Geometry, MemoryDisk, Shred};
+use deaddrop_shred::{Batch, Disk, Entry, Geometry, MemoryDisk, Record, RecordKey, Shred};
 use deaddrop_testkit::rng;
 use deaddrop_wire::{Blob, ClientToken, Day, MailboxId, SendId, SizeClass};
 use many_mailboxes::create_mailboxes;
@@ -32,6 +32,8 @@ use std::time::Duration;
 
 const DAY_MS: u64 = 86_400_000;
 const FIRST: u32 = 20_785;
+/// Key of the record of statistics.
+const STATISTICS_KEY: RecordKey = RecordKey([0xfe; 16]);
 
 /// Returns the beginning of the day with this number.
 fn morning(day: u32) -> Now {
@@ -186,21 +188,22 @@ async fn each_use_is_counted_in_its_tables() {
             ];
             let has_many = tables.map(|figure| u8::from(estimate(figure) > FEW));
             // The noise is below 200 except in one run of ten million.
-            (day.day.number() - FIRST, has_many, estimate(day.blobs_put).div_ceil(1_000))
+            (day.day.number() - FIRST, has_many, day.blobs_put.map(|blobs| estimate(blobs).div_ceil(1_000)))
         })
         .collect();
     let rounded = |blobs: u64| (blobs.saturating_sub(200).div_ceil(1_000), (blobs + 200).div_ceil(1_000));
     let expected = [
-        (1, [1, 1, 0, 0, 0, 0, 0, 0], MAILBOXES),
-        (2, [0; 8], 0),
-        (3, [1, 0, 0, 0, 0, 0, 1, 0], 0),
-        (4, [1, 0, 1, 0, 1, 0, 0, 0], MAILBOXES),
+        (1, [1, 1, 0, 0, 0, 0, 0, 0], Some(MAILBOXES)),
+        (2, [0; 8], None),
+        (3, [1, 0, 0, 0, 0, 0, 1, 0], Some(0)),
+        (4, [1, 0, 1, 0, 1, 0, 0, 0], Some(MAILBOXES)),
     ];
     assert_eq!(seen.len(), expected.len());
     for (seen, (day, tables, blobs)) in seen.into_iter().zip(expected) {
         assert_eq!((seen.0, seen.1), (day, tables));
-        let (least, most) = rounded(blobs);
-        assert!((least..=most).contains(&seen.2), "day {day}: {} thousand", seen.2);
+        let (least, most) = rounded(blobs.unwrap_or(0));
+        assert_eq!(seen.2.is_some(), blobs.is_some(), "day {day}: no number of blobs of an unused day");
+        assert!((least..=most).contains(&seen.2.unwrap_or(0)), "day {day}: {:?} thousand", seen.2);
     }
 }
 
@@ -248,13 +251,105 @@ async fn a_day_is_recorded_once_and_a_restart_drops_the_running_one() {
     let text = shown(&path, false);
     assert!(text.contains(&date(1)) && text.contains("  blobs put: ") && text.contains("Epsilon is 1.0 "));
     drop(store);
-    // A relay whose statistics were turned off shows what was recorded before.
+    // A relay whose statistics were turned off erases what was recorded before.
     let limits = Limits { statistics_slots: 0, ..Limits::DEFAULT };
     let store = data.open(limits, &mut rng(1)).unwrap();
-    for day in 5..8 {
+    assert!(store.census().has_statistics);
+    sweep(&store, morning(4)).await;
+    assert!(shown_days(&path).is_empty() && !store.census().has_statistics);
+    assert_eq!(data.look().unwrap().entry(&STATISTICS_KEY), None);
+}
+
+#[tokio::test]
+async fn a_start_long_after_the_last_day_erases_the_record() {
+    let disk = create_disk(4);
+    let store = open(&disk, Limits::DEFAULT);
+    for day in 0..3 {
         sweep(&store, morning(day)).await;
     }
-    assert_eq!(shown_days(&path), second);
+    drop(store);
+    for (day, is_there) in [(91, true), (92, false)] {
+        let store = open(&disk, Limits::DEFAULT);
+        sweep(&store, morning(day)).await;
+        assert_eq!(
+            (report(&disk).days.len(), store.census().has_statistics),
+            (usize::from(is_there), is_there)
+        );
+    }
+}
+
+/// Opens the store for reading and returns the record of statistics.
+fn record_of(disk: &Arc<Imaged>) -> Option<(Entry, Vec<u8>)> {
+    let reader = Shred::open_read_only(Arc::clone(disk), &key().unlock()).unwrap();
+    Some((reader.entry(&STATISTICS_KEY)?, reader.read(&STATISTICS_KEY).unwrap()))
+}
+
+#[tokio::test]
+async fn the_record_holds_no_part_of_a_mailbox() {
+    let disk = create_disk(4);
+    let store = open(&disk, Limits::DEFAULT);
+    create_mailboxes(&store, 30, morning(0)).await;
+    sweep(&store, morning(0)).await;
+    sweep(&store, morning(1)).await;
+    let reader =
+        ConnectedReader { token: ClientToken::from_bytes([1; 16]), hints: Arc::new(Hints::default()) };
+    for number in 0..30 {
+        let claim = Claim { read: MailboxId::from_bytes(id(number)), sub: 1 };
+        assert!(store.claim(vec![claim], &reader, morning(1)).await[0].is_ok());
+    }
+    sweep(&store, morning(2)).await;
+    drop(store);
+    let (entry, body) = record_of(&disk).unwrap();
+    assert_eq!((entry.meta, body.len()), ([4, 0, 0, 0, 0, 0, 0, 0], 49));
+    let reader = Shred::open_read_only(Arc::clone(&disk), &key().unlock()).unwrap();
+    // The kind of a mailbox is 1; its handle is the end of its `meta`.
+    let mailboxes: Vec<Entry> = reader.entries().filter(|entry| entry.meta[0] == 1).collect();
+    assert_eq!(mailboxes.len(), 30);
+    for mailbox in mailboxes {
+        let handle = &mailbox.meta[2..];
+        assert!(mailbox.key.0.starts_with(handle), "this is the handle");
+        assert!(!body.windows(4).any(|window| handle.windows(4).any(|part| part == window)));
+    }
+}
+
+#[tokio::test]
+async fn a_refused_record_is_told_and_erased_when_the_store_opens() {
+    let disk = create_disk(4);
+    let store = open(&disk, Limits::DEFAULT);
+    for day in 0..3 {
+        sweep(&store, morning(day)).await;
+    }
+    drop(store);
+    let (entry, good) = record_of(&disk).unwrap();
+    let changed = |at: usize, bytes: &[u8]| {
+        let mut body = good.clone();
+        body[at..at + bytes.len()].copy_from_slice(bytes);
+        body
+    };
+    for (check, body, is_refused) in [
+        ("none", good.clone(), false),
+        ("S-01", changed(0, &[2]), true),
+        ("S-01", good[..48].to_vec(), true),
+        ("S-02", [&good[..], &good[1..]].concat(), true),
+        ("S-03", changed(5, &1_023_u32.to_le_bytes()), true),
+        ("S-03", changed(9, &u32::MAX.to_le_bytes()), true),
+    ] {
+        let mut shred = Shred::open(Arc::clone(&disk), &key().unlock(), &mut rng(2)).unwrap();
+        let Entry { key: at, meta, expiry_day, .. } = entry;
+        let batch = Batch { puts: vec![Record { key: at, meta, expiry_day, body }], erases: Vec::new() };
+        shred.commit(batch, &mut rng(4)).unwrap();
+        drop(shred);
+        let before = report(&disk);
+        assert_eq!((before.is_unreadable, before.days.is_empty()), (is_refused, is_refused), "{check}");
+        assert_eq!(before.to_string().contains("is damaged or cannot be read"), is_refused, "{check}");
+        assert!(!before.to_string().contains("No day is recorded yet"), "{check}");
+        let store = open(&disk, Limits::DEFAULT);
+        assert_eq!(store.census().has_statistics, !is_refused, "{check}");
+        drop(store);
+        assert_eq!(record_of(&disk).is_none(), is_refused, "{check}");
+        assert_eq!(report(&disk).days.is_empty(), is_refused, "{check}");
+        assert!(!report(&disk).is_unreadable, "{check}");
+    }
 }
 
 #[tokio::test]

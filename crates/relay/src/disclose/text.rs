@@ -51,7 +51,7 @@ impl Display for Disclosure {
         if self.statistics_days > 0 {
             writeln!(
                 f,
-                "\nCounts of used mailboxes of {} days, with noise that hides each single mailbox: `deaddrop-relay statistics` shows them.",
+                "\nCounts of used mailboxes of {} days, with noise that hides each single mailbox, and the total of blobs on days of many used mailboxes, with noise that hides a single blob and not a busy mailbox: `deaddrop-relay statistics` shows them.",
                 self.statistics_days
             )?;
         }

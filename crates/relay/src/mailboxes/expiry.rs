@@ -14,7 +14,7 @@ pub(crate) struct SweepStep {
     /// The calendar to remember, with the job that writes it; `None` if the store remembers it.
     /// The caller calls [`Mailboxes::note_day`] after the job is durable.
     pub(crate) day: Option<(Calendar, Job)>,
-    /// The job that writes the statistics; `None` if the store has the newest ones. The caller calls
+    /// The job that writes or erases the statistics; `None` if the store has the newest ones. The caller calls
     /// [`Mailboxes::note_statistics`] after the job is durable.
     pub(crate) statistics: Option<Job>,
     /// Mailboxes whose record reading has changed and that was not written before, each with the
@@ -65,8 +65,12 @@ impl Mailboxes {
             step.day = Some((calendar, Job { puts: vec![record::day(calendar)], erases: Vec::new() }));
         }
         self.statistics.advance(now);
-        let record = self.statistics.unsaved().map(record::statistics);
-        step.statistics = record.map(|record| Job { puts: vec![record], erases: Vec::new() });
+        step.statistics = self.statistics.unsaved().map(|history| {
+            if history.is_empty() {
+                return Job { puts: Vec::new(), erases: vec![record::STATISTICS_KEY] };
+            }
+            Job { puts: vec![record::statistics(history)], erases: Vec::new() }
+        });
         let first = self.sweep_from;
         let (handles, behind) = self.directory.slots(first, LOOKED_AT);
         let (mut count, mut bytes) = (0, 0);

@@ -1,11 +1,12 @@
 //! The pan-private tables of one day, in memory alone (spec/16-statistics.md section 3).
 
+use super::estimate;
 use super::history::DayFigures;
 use super::laplace;
 use super::table::{TABLES, Table, TableSet};
 use crate::labels;
 use crate::names::Handle;
-use deaddrop_primitives::{hash::sha256_of_secret, secret_bytes};
+use deaddrop_primitives::{hash::sha256_of_secret, secret::wipe_stack, secret_bytes};
 use deaddrop_wire::Day;
 use rand::CryptoRng;
 use zeroize::Zeroizing;
@@ -25,6 +26,9 @@ pub(super) const TABLE_NOISE: u32 = 8;
 /// Reciprocal of the epsilon with which the count of blobs begins in memory, and of that of the
 /// noise on its recorded value: both are 1/8.
 pub(super) const BLOB_NOISE: u32 = 8;
+/// Number of bytes of stack to overwrite after noise was drawn: with the noise, a figure tells the
+/// true number.
+const STACK: usize = 2 << 10;
 
 /// The tables of one day. In each, a mailbox changes at most one bit.
 pub(super) struct DayTables {
@@ -32,8 +36,9 @@ pub(super) struct DayTables {
     slots: u32,
     /// The bits of each table, 64 in a word. Bits behind the last slot are zero.
     tables: [Zeroizing<Vec<u64>>; TABLES],
-    /// Number of blobs put, plus the noise with which the count has begun.
-    blobs: i64,
+    /// Number of blobs put, plus the noise with which the count has begun. A box, so that no move
+    /// of the tables leaves a copy.
+    blobs: Box<Zeroizing<i64>>,
 }
 
 impl DayTables {
@@ -41,7 +46,9 @@ impl DayTables {
     pub(super) fn begin(slots: u32, random: &mut impl CryptoRng) -> Self {
         let key = SlotKey::generate(random);
         let tables = std::array::from_fn(|_| random_bits(slots, random));
-        Self { key, slots, tables, blobs: laplace::draw(BLOB_NOISE, random) }
+        let blobs = Box::new(Zeroizing::new(laplace::draw(BLOB_NOISE, random)));
+        wipe_stack::<STACK>();
+        Self { key, slots, tables, blobs }
     }
 
     /// Notes that the mailbox belongs into these tables: draws its slot of each of them again, with
@@ -71,18 +78,38 @@ impl DayTables {
 
     /// Counts one blob that was put.
     pub(super) fn count_blob(&mut self) {
-        self.blobs = self.blobs.saturating_add(1);
+        **self.blobs = self.blobs.saturating_add(1);
     }
 
     /// Ends the day. Returns the figures to record, which have noise, and wipes tables and key.
     pub(super) fn close(self, day: Day, random: &mut impl CryptoRng) -> DayFigures {
+        let (ones, blobs) = self.draw_figures(random);
+        let [used, ..] = ones;
+        let is_recorded = estimate::is_above_floor(used, self.slots);
+        DayFigures { day, slots: self.slots, ones, blobs: is_recorded.then_some(blobs) }
+    }
+
+    /// Returns the number of ones of each table and the number of blobs, with their noise.
+    pub(super) fn draw_figures(&self, random: &mut impl CryptoRng) -> ([u32; TABLES], u64) {
+        let figures = self.draw_figures_with(TABLE_NOISE, BLOB_NOISE, random);
+        wipe_stack::<STACK>();
+        figures
+    }
+
+    /// Does the same as [`draw_figures`](Self::draw_figures) with noise of other scales.
+    pub(super) fn draw_figures_with(
+        &self,
+        table_noise: u32,
+        blob_noise: u32,
+        random: &mut impl CryptoRng,
+    ) -> ([u32; TABLES], u64) {
         let mut ones = [0; TABLES];
         for (ones, bits) in ones.iter_mut().zip(&self.tables) {
-            let noisy = i64::from(count(bits)).saturating_add(laplace::draw(TABLE_NOISE, random));
+            let noisy = i64::from(count(bits)).saturating_add(laplace::draw(table_noise, random));
             *ones = u32::try_from(noisy.max(0)).unwrap_or(u32::MAX).min(self.slots);
         }
-        let blobs = self.blobs.saturating_add(laplace::draw(BLOB_NOISE, random));
-        DayFigures { day, slots: self.slots, ones, blobs: blobs.max(0).unsigned_abs() }
+        let blobs = self.blobs.saturating_add(laplace::draw(blob_noise, random));
+        (ones, blobs.max(0).unsigned_abs())
     }
 
     /// Returns the mailbox's slot in each table.
@@ -102,6 +129,18 @@ impl DayTables {
     #[cfg(test)]
     pub(super) fn image(&self) -> [&[u64]; TABLES] {
         self.tables.each_ref().map(|bits| bits.as_slice())
+    }
+
+    /// Returns the count of blobs, as an image of the memory shows it.
+    #[cfg(test)]
+    pub(super) fn blobs_in_image(&self) -> i64 {
+        **self.blobs
+    }
+
+    /// Sets the count of blobs to zero: a count without the noise on which the promise rests.
+    #[cfg(test)]
+    pub(super) fn forget_blob_noise(&mut self) {
+        **self.blobs = 0;
     }
 
     /// Sets all bits to zero: tables without the random beginning on which the promise rests.

@@ -50,17 +50,30 @@ fn laplace_variance(scale: u32) -> f64 {
     2.0 * p / (1.0 - p).powi(2)
 }
 
-/// Estimates the number of mailboxes that touched a table of `slots` slots, of which `ones` are 1.
-pub(super) fn of_mailboxes(ones: u32, slots: u32) -> Figure {
+/// Estimates the share of touched slots in a table of `slots` slots, of which `ones` are 1. Returns
+/// it with its standard deviation.
+fn share_of_touched(ones: u32, slots: u32) -> (f64, f64) {
     let (size, bias) = (f64::from(slots), bias());
     // Each bit, which slots are touched, and the noise.
     let variance = size / 4.0 * (1.0 + bias.powi(2)) + laplace_variance(TABLE_NOISE);
-    let deviation = variance.sqrt() / (size * bias);
-    let (spread, floor) = (DEVIATIONS * deviation, FLOOR_DEVIATIONS * deviation);
-    let touched = (f64::from(ones) / size - 0.5) / bias;
+    ((f64::from(ones) / size - 0.5) / bias, variance.sqrt() / (size * bias))
+}
+
+/// Whether the number of mailboxes that touched such a table is not shown as small.
+pub(super) fn is_above_floor(ones: u32, slots: u32) -> bool {
+    let (touched, deviation) = share_of_touched(ones, slots);
+    touched > FLOOR_DEVIATIONS * deviation
+}
+
+/// Estimates the number of mailboxes that touched a table of `slots` slots, of which `ones` are 1.
+pub(super) fn of_mailboxes(ones: u32, slots: u32) -> Figure {
+    let size = f64::from(slots);
+    let (touched, deviation) = share_of_touched(ones, slots);
+    let spread = DEVIATIONS * deviation;
     // Mailboxes that share a slot are one touched slot.
     let mailboxes = |touched: f64| (1.0 - touched).ln() / (1.0 - 1.0 / size).ln();
-    if touched <= floor {
+    if !is_above_floor(ones, slots) {
+        let floor = FLOOR_DEVIATIONS * deviation;
         Figure::Few { fewer_than: whole(mailboxes(floor + spread).ceil()) }
     } else if touched >= 1.0 - spread {
         Figure::Many { more_than: whole(mailboxes(1.0 - 2.0 * spread).floor()) }
@@ -126,6 +139,17 @@ mod tests {
         }
         assert_eq!(of_blobs(0), Figure::Few { fewer_than: 80 });
         assert_eq!(of_blobs(1_000), Figure::About { estimate: 1_000, low: 968, high: 1_032 });
+    }
+
+    #[test]
+    fn the_floor_is_three_standard_deviations_above_an_unused_table() {
+        for (slots, deviation) in [(1_024_u32, 19.7), (4_096, 34.2), (65_536, 129.5)] {
+            let above = (0..=slots).filter(|ones| is_above_floor(*ones, slots)).min().unwrap();
+            let distance = f64::from(above) - f64::from(slots) / 2.0;
+            assert!((distance / deviation - 3.0).abs() < 0.1, "{slots}: {distance}");
+            assert!(matches!(of_mailboxes(above - 1, slots), Figure::Few { .. }));
+            assert!(matches!(of_mailboxes(above, slots), Figure::About { .. }));
+        }
     }
 
     #[test]

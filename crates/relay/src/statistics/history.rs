@@ -3,14 +3,18 @@
 use super::table::TABLES;
 use deaddrop_wire::Day;
 
-/// Maximum number of days of a record. The oldest day leaves first.
+/// Maximum number of days of a record, and the age in days after which a day leaves it.
 pub(crate) const MAX_DAYS: usize = 90;
+/// The same as a number of days.
+const MAX_AGE_DAYS: u32 = 90;
 /// Least number of slots of a table. With fewer, the noise covers everything.
 pub(crate) const LEAST_SLOTS: u32 = 1_024;
 /// Maximum number of slots of a table.
 const MAX_SLOTS: u32 = 1 << 20;
 /// First byte of the record's body: the version of its format, of the bias and of the noise.
 const VERSION: u8 = 1;
+/// Value of the blobs of a day on which too few mailboxes were used.
+const NOT_RECORDED: u64 = u64::MAX;
 /// Number of bytes of one day in the record's body.
 const DAY_LEN: usize = 4 + 4 + 4 * TABLES + 8;
 
@@ -22,8 +26,8 @@ pub(crate) struct DayFigures {
     pub(super) slots: u32,
     /// Number of ones in each table, with noise.
     pub(super) ones: [u32; TABLES],
-    /// Number of blobs that were put, with noise.
-    pub(super) blobs: u64,
+    /// Number of blobs that were put, with noise; `None` if too few mailboxes were used.
+    pub(super) blobs: Option<u64>,
 }
 
 /// The figures of the last days, oldest first.
@@ -37,6 +41,18 @@ impl History {
         self.0.retain(|other| other.day < figures.day);
         self.0.push(figures);
         self.0.drain(..self.0.len().saturating_sub(MAX_DAYS));
+    }
+
+    /// Removes the days that are more than 90 days before `today`. Returns whether there were any.
+    pub(super) fn forget_old(&mut self, today: Day) -> bool {
+        let before = self.0.len();
+        self.0.retain(|figures| figures.day.plus(MAX_AGE_DAYS) >= today);
+        self.0.len() < before
+    }
+
+    /// Whether there are no days.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(super) fn days(&self) -> &[DayFigures] {
@@ -55,7 +71,7 @@ impl History {
             bytes.extend_from_slice(&day.number().to_le_bytes());
             bytes.extend_from_slice(&slots.to_le_bytes());
             bytes.extend(ones.iter().flat_map(|ones| ones.to_le_bytes()));
-            bytes.extend_from_slice(&blobs.to_le_bytes());
+            bytes.extend_from_slice(&blobs.unwrap_or(NOT_RECORDED).to_le_bytes());
         }
         bytes
     }
@@ -91,7 +107,7 @@ fn decode_day(bytes: &[u8; DAY_LEN]) -> Option<DayFigures> {
     if !(LEAST_SLOTS..=MAX_SLOTS).contains(&slots) || ones.iter().any(|ones| *ones > slots) {
         return None;
     }
-    let blobs = u64::from_le_bytes(*blobs.first_chunk()?);
+    let blobs = Some(u64::from_le_bytes(*blobs.first_chunk()?)).filter(|blobs| *blobs != NOT_RECORDED);
     Some(DayFigures { day: Day::from_number(u32::from_le_bytes(*day)), slots, ones, blobs })
 }
 
@@ -102,7 +118,7 @@ mod tests {
 
     fn figures(day: u32) -> DayFigures {
         let ones = [500, 510, 520, 530, 540, 550, 560, 1_024];
-        DayFigures { day: Day::from_number(day), slots: 1_024, ones, blobs: 7 }
+        DayFigures { day: Day::from_number(day), slots: 1_024, ones, blobs: (day % 2 == 0).then_some(7) }
     }
 
     fn of(days: impl IntoIterator<Item = u32>) -> History {
@@ -149,6 +165,17 @@ mod tests {
         let days = |history: History| history.days().iter().map(|it| it.day.number()).collect::<Vec<_>>();
         assert_eq!(days(of([1, 2, 3])), [1, 2, 3]);
         assert_eq!(days(of([1, 2, 9, 2])), [1, 2]);
+    }
+
+    #[test]
+    fn days_older_than_ninety_days_are_forgotten() {
+        let mut history = of([100, 101, 150]);
+        assert!(!history.forget_old(Day::from_number(190)) && history == of([100, 101, 150]));
+        assert!(history.forget_old(Day::from_number(191)) && history == of([101, 150]));
+        assert!(history.forget_old(Day::from_number(1_000)) && history.is_empty());
+        assert!(!history.forget_old(Day::from_number(1_000)));
+        let mut later = of([100]);
+        assert!(!later.forget_old(Day::from_number(5)), "the day was set back");
     }
 
     proptest! {

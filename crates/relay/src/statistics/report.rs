@@ -14,6 +14,8 @@ pub use super::estimate::Figure;
 pub struct Report {
     /// The days, oldest first.
     pub days: Vec<PublishedDay>,
+    /// Whether there is a record that is damaged or cannot be read. Then there are no days.
+    pub is_unreadable: bool,
     /// Percent of the true numbers that are between the bounds of their figures.
     pub confidence_percent: u8,
     /// Epsilon of a mailbox: the figures of a day change the odds of a statement about a single
@@ -50,8 +52,9 @@ pub struct PublishedDay {
     pub acked_after_2_days: Figure,
     /// Mailboxes of which an ack destroyed a blob 7 or more days after its put.
     pub acked_after_7_days: Figure,
-    /// Blobs that were put.
-    pub blobs_put: Figure,
+    /// Blobs that were put; `None` if it is not recorded because too few mailboxes were used. Noise
+    /// hides a single blob in this number, and no mailbox with many of them.
+    pub blobs_put: Option<Figure>,
 }
 
 fn write_day<S: Serializer>(day: &Day, serializer: S) -> Result<S::Ok, S::Error> {
@@ -59,14 +62,15 @@ fn write_day<S: Serializer>(day: &Day, serializer: S) -> Result<S::Ok, S::Error>
 }
 
 impl Report {
-    /// Makes the report on the recorded days.
-    pub(crate) fn of(history: &History) -> Self {
+    /// Makes the report on the recorded days; `None` stands for a record that cannot be read.
+    pub(crate) fn of(history: Option<&History>) -> Self {
         let tables = f64::from(u32::try_from(TABLES).unwrap_or(u32::MAX));
         let epsilon = tables / f64::from(TABLE_NOISE);
         // A bit of a touched slot is 0 with the probability 3/8, and one of another slot with 1/2.
         let of_a_bit = (4.0 / f64::from(8 - ONES_OF_EIGHT)).ln();
         Self {
-            days: history.days().iter().map(PublishedDay::of).collect(),
+            days: history.map(History::days).unwrap_or_default().iter().map(PublishedDay::of).collect(),
+            is_unreadable: history.is_none(),
             confidence_percent: CONFIDENCE_PERCENT,
             epsilon,
             epsilon_with_memory_image: epsilon + tables * of_a_bit,
@@ -99,7 +103,7 @@ impl PublishedDay {
             acked_next_day,
             acked_after_2_days,
             acked_after_7_days,
-            blobs_put: estimate::of_blobs(*blobs),
+            blobs_put: blobs.map(estimate::of_blobs),
         }
     }
 }
@@ -116,17 +120,23 @@ impl std::fmt::Display for PublishedDay {
             ("mailboxes with an ack on the next day", self.acked_next_day),
             ("mailboxes with an ack after 2 to 6 days", self.acked_after_2_days),
             ("mailboxes with an ack after 7 days or more", self.acked_after_7_days),
-            ("blobs put", self.blobs_put),
         ] {
             writeln!(f, "  {counted}: {figure}")?;
         }
-        Ok(())
+        match self.blobs_put {
+            Some(figure) => writeln!(f, "  blobs put: {figure}"),
+            None => writeln!(f, "  blobs put: not recorded, because too few mailboxes were used"),
+        }
     }
 }
 
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.days.is_empty() {
+        if self.is_unreadable {
+            f.write_str(
+                "The record of the statistics is damaged or cannot be read. When the relay starts, it erases a damaged one.\n",
+            )?;
+        } else if self.days.is_empty() {
             f.write_str(
                 "No day is recorded yet. A relay records a day at its end if it ran for all of it; a restart drops the day. \
                  With `statistics_slots = 0` or --volatile it records none.\n",
@@ -138,11 +148,12 @@ impl std::fmt::Display for Report {
         let (epsilon, image) = (self.epsilon, self.epsilon_with_memory_image);
         write!(
             f,
-            "\nEach true number is between its bounds on {} of 100 days. The noise is on purpose: it hides each single mailbox.\n\
+            "\nEach true number is between its bounds on {} of 100 days. The noise is on purpose: it hides each single mailbox, except in the number of blobs.\n\
              Epsilon is {epsilon:.1} for a day: suppose that somebody guesses whether a certain mailbox was used. These figures change the odds of \
              the guess by at most a factor of {:.1}; if the person also read the tables in the relay's memory once on that day \
              (epsilon {image:.1}), by at most {:.0}. A mailbox that is used on several days is exposed once for each: the factors multiply.\n\
-             The number of blobs hides a single blob alone (epsilon {:.2}), and not a mailbox with many of them.",
+             The number of blobs hides a single blob alone (epsilon {:.2}), and not a busy mailbox. A relay records it only on days whose number of used \
+             mailboxes is not shown as small (\"fewer than\").",
             self.confidence_percent,
             epsilon.exp(),
             image.exp(),

@@ -24,7 +24,7 @@ pub(crate) struct Statistics<R> {
     day: Option<Day>,
     running: Option<Running>,
     history: History,
-    /// Whether the history has a day that is not on stable storage.
+    /// Whether the history differs from the one on stable storage.
     is_unsaved: bool,
     /// Whether the store has a record of statistics.
     is_recorded: bool,
@@ -78,12 +78,18 @@ impl<R: CryptoRng> Statistics<R> {
 
     /// Follows the believed day. At its change the old tables end, and new ones begin. The figures
     /// of the old ones are added to the history if they ran for a whole day and if the day has
-    /// moved by one.
+    /// moved by one. Old days are removed from the history; without slots, all of them.
     pub(crate) fn advance(&mut self, now: Now) {
-        if self.slots == 0 || self.day == Some(now.day) {
+        if self.day == Some(now.day) {
             return;
         }
         let before = self.day.replace(now.day);
+        if self.slots == 0 {
+            self.is_unsaved |= !self.history.is_empty();
+            self.history = History::default();
+            return;
+        }
+        self.is_unsaved |= self.history.forget_old(now.day);
         let ended = self.running.take();
         let Some(before) = before else { return };
         let tables = DayTables::begin(self.slots, &mut self.random);
@@ -97,15 +103,16 @@ impl<R: CryptoRng> Statistics<R> {
         }
     }
 
-    /// Returns the history if it has a day that is not on stable storage. The figures of a day are
-    /// drawn once: a write that found no room is repeated with the same ones.
+    /// Returns the history if it differs from the one on stable storage. If it is empty, the record
+    /// is to be erased. The figures of a day are drawn once: a write that found no room is repeated
+    /// with the same ones.
     pub(crate) fn unsaved(&self) -> Option<&History> {
         self.is_unsaved.then_some(&self.history)
     }
 
     /// Notes that the history is on stable storage.
     pub(crate) fn note_saved(&mut self) {
-        (self.is_unsaved, self.is_recorded) = (false, true);
+        (self.is_unsaved, self.is_recorded) = (false, !self.history.is_empty());
     }
 
     /// Whether the store has a record of statistics.
@@ -177,5 +184,33 @@ mod tests {
             statistics.note_claim(Handle::from_bytes([1; 6]));
         }
         assert!(statistics.running.is_none() && statistics.unsaved().is_none());
+    }
+
+    /// Returns the history of one day, 6, and the time of its end.
+    fn of_one_day() -> (History, u64) {
+        let mut statistics = Statistics::new(1_024, rng(1));
+        for (day, ms) in [(5, 0), (6, 1), (7, 1 + DAY_MS)] {
+            statistics.advance(Now::new(Day::from_number(day), ms));
+        }
+        (statistics.history, 1 + DAY_MS)
+    }
+
+    #[test]
+    fn a_start_without_slots_or_long_after_the_last_day_erases_the_record() {
+        for (slots, day) in [(0, 7), (1_024, 97)] {
+            let (history, ms) = of_one_day();
+            let mut statistics = Statistics::new(slots, rng(1));
+            statistics.restore(history);
+            assert!(statistics.unsaved().is_none() && statistics.is_recorded());
+            statistics.advance(Now::new(Day::from_number(day), ms));
+            assert!(statistics.unsaved().is_some_and(History::is_empty), "{slots} slots");
+            statistics.note_saved();
+            assert!(statistics.unsaved().is_none() && !statistics.is_recorded());
+        }
+        let (history, ms) = of_one_day();
+        let mut statistics = Statistics::new(1_024, rng(1));
+        statistics.restore(history);
+        statistics.advance(Now::new(Day::from_number(96), ms));
+        assert!(statistics.unsaved().is_none() && statistics.is_recorded());
     }
 }
