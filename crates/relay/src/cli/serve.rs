@@ -203,6 +203,7 @@ async fn listen<S: Store>(
     let contents = contents(&store.census());
     let mut shared =
         SessionContext::new(config.limits.clone(), config.create_token.as_ref().map(CreateToken::expose));
+    let moved_to = moved.as_ref().map(|(_, mark)| mark.url.clone());
     if let Some((data, mark)) = moved {
         shared = shared.with_moved_to(mark.url);
         tokio::spawn(moved::watch(data, clock.clone()));
@@ -227,6 +228,7 @@ async fn listen<S: Store>(
     })?;
     let about = About {
         address: Some(address.clone()),
+        moved_to,
         contact: config.contact.clone(),
         store: place,
         key,

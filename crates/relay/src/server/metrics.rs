@@ -76,7 +76,7 @@ fn exposition<S: Store>(relay: &Relay<S>) -> Exposition {
             Request::Puts => puts,
             Request::Creates => creates,
         };
-        u64::from(trouble.is_none() && !census.stopped)
+        u64::from(trouble.is_none() && !census.stopped && relay.shared.moved_to().is_none())
     });
     if let Some(space) = census.space {
         all.numbers(Metric::Segments, |segment| match segment {
