@@ -9,10 +9,10 @@ pub use contact::{BadContact, Contact, MAX_CONTACT};
 
 use crate::data_dir::Medium;
 use crate::limits::Limits;
-use deaddrop_wire::RelayAddress;
 use deaddrop_wire::item::{LeaseClass, QuotaClass};
 #[cfg(any(doc, test))]
 use deaddrop_wire::limits::MAX_ABOUT;
+use deaddrop_wire::{RelayAddress, RelayUrl};
 use serde::Serialize;
 
 /// The style sheet of the pages.
@@ -65,6 +65,8 @@ pub enum StorePlace {
 pub struct About {
     /// The address by which clients find the relay; `None` if it is not known.
     pub address: Option<RelayAddress>,
+    /// The URL to which the relay has moved; `None` if it has not.
+    pub moved_to: Option<RelayUrl>,
     /// The operator's contact; `None` if the operator gives none.
     pub contact: Option<Contact>,
     /// The place of messages.
@@ -102,6 +104,7 @@ struct Form<'a> {
     software: &'static str,
     version: &'static str,
     address: Option<String>,
+    moved_to: Option<&'a str>,
     contact: Option<&'a str>,
     policy: Policy,
     cannot_know: [&'static str; 5],
@@ -131,6 +134,7 @@ impl About {
     pub fn new(limits: &Limits, is_token_needed: bool) -> Self {
         Self {
             address: None,
+            moved_to: None,
             contact: None,
             store: StorePlace::Memory,
             key: None,
@@ -150,6 +154,7 @@ impl About {
             software: "deaddrop-relay",
             version: env!("CARGO_PKG_VERSION"),
             address: self.address.as_ref().map(ToString::to_string),
+            moved_to: self.moved_to.as_ref().map(RelayUrl::as_str),
             contact: self.contact.as_ref().map(Contact::as_str),
             policy: Policy {
                 blob_days: self.blob_days,

@@ -32,7 +32,7 @@ use terminal::{Failure, complain};
 #[derive(Debug, Parser)]
 #[command(name = "deaddrop-relay", version)]
 struct Arguments {
-    /// Level of the log: off, error, warn, info, debug, trace.
+    /// Level of the log: off, error, warn, info (the default), debug, trace.
     #[arg(long, global = true, env = "RUST_LOG", hide_env_values = true)]
     log: Option<String>,
     #[command(subcommand)]

@@ -7,8 +7,8 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Begins logging to standard error. `spec` is a level or a filter of `tracing`; without it the
-/// start, the end, what the operator ordered, warnings and errors are logged (the level `info`). Returns `false` if it does not parse. A second call in one
-/// process changes nothing.
+/// start, the end, what the operator ordered, warnings and errors are logged (the level `info`).
+/// Returns `false` if it does not parse. A second call in one process changes nothing.
 #[must_use]
 pub(crate) fn begin(spec: Option<&str>) -> bool {
     let Ok(filter) = EnvFilter::try_new(spec.unwrap_or("info")) else { return false };

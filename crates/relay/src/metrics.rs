@@ -13,7 +13,7 @@ pub(crate) use exposition::Exposition;
 pub(crate) use label::Label;
 pub(crate) use label::{Day, Limit, MemoryHolder, Request, Segment, Stage, Version};
 
-/// A number of connections or of waiting commits is rounded down to a multiple of this, so that
+/// A number of connections, of waiting commits, of mailboxes or of blobs is rounded down to a multiple of this, so that
 /// readings do not tell when one person came.
 pub(crate) const COUNT_STEP: u64 = 16;
 /// A number of bytes is rounded down to a multiple of this, for the same reason.
@@ -129,9 +129,11 @@ impl Metric {
                 "Bytes of destroyed records that are not zeroed on the disk yet, rounded down to MiB."
             }
             Self::OldestDeadByte => {
-                "Age of the oldest dead byte; 0 while that is at most half of dead_bytes_s."
+                "Age of the oldest dead byte; 0 while that is at most half of dead_bytes_s, or at most 60 s."
             }
-            Self::Used => "Part of a limit that is used, rounded down to whole percents.",
+            Self::Used => {
+                "Part of a limit that is used, rounded down to a multiple of 16 or to MiB, then to whole percents."
+            }
             Self::MemoryBytes => "Bytes that are held in memory, rounded down to MiB.",
             Self::CommitDuration => {
                 "Time from the decision on a write until it is on the disk; changes every 64 commits."

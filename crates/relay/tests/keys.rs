@@ -388,6 +388,16 @@ async fn keys_come_from_credentials_and_from_the_environment() {
     config("store_key = \"credential:store.key\"\nidentity_key = \"credential:identity.key\"");
     let (worked, said) = run(&["inspect"], &data, &[]);
     assert!(!worked && said.contains("the credential of a key is not there"), "{said}");
+    // A timer without the credentials learns all that needs no key.
+    let (worked, said) = run(&["check"], &data, &[]);
+    let unit = "LoadCredentialEncrypted=store.key:FILE";
+    assert!(
+        worked && said.contains("warning  store_key: credential:store.key") && said.contains(unit),
+        "{said}"
+    );
+    assert!(said.contains("open_files: ") && !said.contains("FAULT"), "{said}");
+    let checked = json(&["check"], &data);
+    assert_eq!([&checked["fingerprint"], &checked["filled"], &checked["day"]], [&serde_json::Value::Null; 3]);
     let credentials = [("CREDENTIALS_DIRECTORY", folder.to_str().unwrap())];
     assert!(run(&["check"], &data, &credentials).0);
     let mut command = program();
@@ -430,4 +440,10 @@ async fn keys_come_from_credentials_and_from_the_environment() {
     config("store_key = \"hunter2\"");
     let (worked, said) = run(&["check"], &data, &environment);
     assert!(!worked && said.contains("credential:NAME") && !said.contains("hunter2"), "{said}");
+    let output = program().args(["check", "--json", "--data"]).arg(&data).output().unwrap();
+    let checked: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let findings = checked["findings"].as_array().unwrap();
+    assert!(!output.status.success() && findings.len() == 1, "{checked}");
+    assert_eq!((&findings[0]["topic"], &findings[0]["level"]), (&"configuration".into(), &"fault".into()));
+    assert!(findings[0]["text"].as_str().unwrap().contains("credential:NAME"), "{checked}");
 }

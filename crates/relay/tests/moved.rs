@@ -12,6 +12,8 @@ use deaddrop_wire::item::Subscribe;
 use deaddrop_wire::{Day, Item};
 use moves::*;
 use std::fs::File;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_is_told_the_new_url_and_nothing_else() {
@@ -43,6 +45,33 @@ async fn a_client_is_told_the_new_url_and_nothing_else() {
         assert!(relay.stop());
     }
     assert_eq!(said(&["check", "--json"], &case.old)["store"], "present", "serving destroyed nothing");
+}
+
+async fn page(relay: &Relay, path: &str) -> String {
+    let mut stream = TcpStream::connect(relay.place()).await.unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_and_a_proxy_are_told_the_new_url() {
+    let case = Case::new();
+    assert!(case.export(&case.file).0);
+    let relay = Relay::serve_with(&case.old, &[], std::process::Stdio::null());
+    let ready = page(&relay, "/ready").await;
+    assert!(
+        ready.starts_with("HTTP/1.1 503") && ready.ends_with(&format!("\r\n\r\nmoved to {URL}\n")),
+        "{ready}"
+    );
+    assert!(page(&relay, "/health").await.ends_with("\r\n\r\nok\n"), "the process lives");
+    let about = page(&relay, "/").await;
+    assert!(about.contains(&format!("This relay has moved to <strong>{URL}</strong>")), "{about}");
+    let json = page(&relay, "/about.json").await;
+    let json: serde_json::Value = serde_json::from_str(json.split_once("\r\n\r\n").unwrap().1).unwrap();
+    assert_eq!(json["moved_to"], URL);
+    assert!(relay.stop());
 }
 
 /// The mark of a relay that has moved, with another value for a name.

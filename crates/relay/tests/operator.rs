@@ -36,6 +36,27 @@ async fn signals_report_and_do_not_kill() {
     assert!(relay.stop(), "it drains and ends well");
 }
 
+/// A second order to stop does not wait for a link that does nothing.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_order_to_stop_waits_for_no_link() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    init(&data);
+    std::fs::write(data.join("config.toml"), format!("{HURRIED}drain_ms = 3600000\n")).unwrap();
+    let log = dir.path().join("log");
+    let relay = Relay::serve_with(&data, &[], File::create(&log).unwrap().into());
+    let _silent = Client::connect(&relay.address, 1).await;
+    relay.signal("-TERM");
+    told(&log, "stopping: 1 connections").await;
+    assert!(relay.stop());
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert!(
+        said.contains("ordered to stop again") && said.contains("stopped; 1 connections were cut"),
+        "{said}"
+    );
+}
+
 async fn page(relay: &Relay, path: &str) -> String {
     let mut stream = TcpStream::connect(relay.place()).await.unwrap();
     let head = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");

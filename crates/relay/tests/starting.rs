@@ -167,13 +167,86 @@ async fn fill(data: &Path, mailboxes: u64) {
     create_mailboxes(&store, mailboxes, Now::new(system_day(), 0)).await;
 }
 
+/// Silent connections of clients take no place of the socket for metrics, nor the other way round.
+#[tokio::test]
+async fn clients_and_the_socket_for_metrics_have_places_of_their_own() {
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let mut listeners = Listeners::from(socket);
+    listeners.add_metrics("127.0.0.1:0").await.unwrap();
+    let own = listeners.metrics_address().unwrap();
+    let (open, opened) = oneshot::channel::<u32>();
+    let starting = tokio::spawn(async move {
+        answer_until(&listeners, None, &Proxies::default(), opened).await.unwrap().unwrap()
+    });
+    // The ninth is closed without an answer. Connections of one socket are accepted in their order.
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        held.push(TcpStream::connect(own).await.unwrap());
+    }
+    let refused = ask_for("GET /health", TcpStream::connect(own).await.unwrap(), b"").await;
+    assert_eq!(refused, "");
+    assert!(says_starting(&ask(TcpStream::connect(address).await.unwrap(), b"").await));
+    drop(held);
+    let mut held = Vec::new();
+    for _ in 0..64 {
+        held.push(TcpStream::connect(address).await.unwrap());
+    }
+    let refused = ask(TcpStream::connect(address).await.unwrap(), b"").await;
+    assert!(!says_starting(&refused), "{refused}");
+    let answer = ask_for("GET /health", TcpStream::connect(own).await.unwrap(), b"").await;
+    assert!(answer.ends_with("\r\n\r\nok\n"), "{answer}");
+    open.send(5).unwrap();
+    assert_eq!(starting.await.unwrap(), 5);
+}
+
+/// Starts a relay whose store key comes from a pipe, so that its store is not opened before a key is
+/// written there. Returns when its port is open.
+#[cfg(unix)]
+fn serve_and_wait_for_the_key(dir: &Path) -> std::process::Child {
+    let (data, socket) = (dir.join("data"), dir.join("socket"));
+    common::init(&data);
+    std::fs::remove_file(data.join("store.key")).unwrap();
+    assert!(Command::new("mkfifo").arg(data.join("store.key")).status().unwrap().success());
+    let mut command = common::program();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data).arg("--unix").arg(&socket);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    while !socket.exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it serves");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child
+}
+
+#[cfg(unix)]
+#[test]
+fn an_order_to_stop_ends_a_relay_that_opens_its_store() {
+    for signal in ["-TERM", "-INT"] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = serve_and_wait_for_the_key(dir.path());
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        let begun = std::time::Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            if begun.elapsed() > PATIENCE {
+                child.kill().unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(child.wait().unwrap().success(), "{signal}");
+        let mut said = String::new();
+        std::io::Read::read_to_string(&mut child.stdout.take().unwrap(), &mut said).unwrap();
+        assert_eq!(said, "", "{signal}: it was never ready");
+        assert!(!dir.path().join("socket").exists(), "{signal}");
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test]
-async fn signals_while_the_store_is_opened_are_orders_for_later() {
+async fn other_signals_while_the_store_is_opened_are_orders_for_later() {
     let dir = tempfile::tempdir().unwrap();
     let (data, socket) = (dir.path().join("data"), dir.path().join("socket"));
     fill(&data, 10_000).await;
-    for signal in ["-HUP", "-USR1", "-TERM"] {
+    for signal in ["-HUP", "-USR1"] {
         let mut command = common::program();
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&data).arg("--unix").arg(&socket);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
@@ -187,10 +260,8 @@ async fn signals_while_the_store_is_opened_are_orders_for_later() {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert!(line.starts_with("deaddrop-relay ready: "), "{signal}: {line}");
-        if signal != "-TERM" {
-            assert!(child.try_wait().unwrap().is_none(), "{signal}: it serves");
-            assert!(send("-TERM").success());
-        }
+        assert!(child.try_wait().unwrap().is_none(), "{signal}: it serves");
+        assert!(send("-TERM").success());
         assert!(child.wait().unwrap().success(), "{signal}");
         let _ = std::fs::remove_file(&socket);
     }

@@ -2,8 +2,8 @@
 
 use super::{About, CAN_DO, CAN_WATCH, CANNOT_KNOW, Contact, LEASES, NOTE, QUOTAS, STYLE, StorePlace, qr};
 use crate::data_dir::Medium;
-use deaddrop_wire::RelayAddress;
 use deaddrop_wire::item::{LeaseClass, QuotaClass};
+use deaddrop_wire::{RelayAddress, RelayUrl};
 
 impl About {
     /// Returns the description as a page. Everything that the operator writes is escaped.
@@ -26,6 +26,7 @@ impl About {
         format!(
             include_str!("about.html"),
             style = STYLE,
+            moved = self.moved_to.as_ref().map(moved).unwrap_or_default(),
             address = self.address.as_ref().map(address).unwrap_or_default(),
             blob_days = days(self.blob_days),
             large_blob_days = days(self.large_blob_days),
@@ -73,6 +74,14 @@ impl About {
             }
         }
     }
+}
+
+/// Returns the part of the page that says where the relay is now.
+fn moved(url: &RelayUrl) -> String {
+    format!(
+        "<p>This relay has moved to <strong>{}</strong> and takes nothing here. Clients find it there by themselves.</p>\n",
+        escape(url.as_str())
+    )
 }
 
 /// Returns the part of the page that shows the address as text and as a QR code.

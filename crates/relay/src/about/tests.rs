@@ -11,6 +11,7 @@ fn longest(contact: &str) -> About {
     url += &"p".repeat(446 - url.len() - 1);
     url += "/";
     About {
+        moved_to: Some(RelayUrl::new(&url).unwrap()),
         address: Some(RelayAddress::new(Fingerprint::from_bytes([0xff; 32]), &url).unwrap()),
         contact: Some(Contact::new(contact).unwrap()),
         store: StorePlace::Disk,

@@ -10,11 +10,12 @@ mod volume;
 use super::inspect::look;
 use super::terminal::{Failure, complain, read_config, say};
 use super::{day, moved, sockets};
-use crate::clock::{Belief, system_day};
-use crate::data_dir::{DataDir, RelayConfig};
+use crate::clock::{Belief, Calendar, system_day};
+use crate::data_dir::{DataDir, DataDirError, RelayConfig};
+use crate::inspect::StoreReport;
 use clap::Args;
 use finding::{Finding, Level};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -43,32 +44,46 @@ pub(super) fn file_system_warnings(data: &DataDir) -> Vec<String> {
 pub(super) fn run(arguments: CheckArguments) -> Result<ExitCode, Failure> {
     let CheckArguments { data, config, json } = arguments;
     let data = DataDir::at(data);
-    let settings = read_config(&data, config.as_deref())?;
+    let settings = match read_config(&data, config.as_deref()) {
+        Err(fault @ (Failure::Say(_) | Failure::Directory(DataDirError::BadConfig))) if json => {
+            let text = fault.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ");
+            let findings = [Finding::fault("configuration", text)];
+            say(object(&data, None, None, None, &findings))?;
+            return Ok(complain("the finding above must be mended"));
+        }
+        read => read?,
+    };
     if moved::say_if_moved(&data, json)? {
         return Ok(ExitCode::SUCCESS);
     }
-    let fingerprint = data.identity()?.fingerprint().to_string();
-    let (calendar, report) = look(&data, true)?;
-    let mut findings = vec![
-        Finding::good("identity", format!("the fingerprint is {fingerprint}")),
-        Finding::good("configuration", "every line is understood"),
-    ];
-    findings.extend(room::check(&data, &settings, &report));
+    // Without the folder of credentials the rest is checked.
+    let fingerprint = if keys::needs_credentials(&data.identity_key_place()?) {
+        None
+    } else {
+        Some(data.identity()?.fingerprint().to_string())
+    };
+    let looked =
+        if keys::needs_credentials(&data.store_key_place()?) { None } else { Some(look(&data, true)?) };
+    let mut findings = Vec::new();
+    findings.extend(
+        fingerprint.as_ref().map(|text| Finding::good("identity", format!("the fingerprint is {text}"))),
+    );
+    findings.push(Finding::good("configuration", "every line is understood"));
+    if let Some((_, report)) = &looked {
+        findings.extend(room::check(&data, &settings, report));
+    }
     findings.extend(volume::check(&data));
     findings.extend(keys::check(&data));
-    findings.push(check_clock(&settings, calendar));
+    if let Some((calendar, _)) = &looked {
+        findings.push(check_clock(&settings, *calendar, machine::time_service()));
+    }
     findings.extend(machine::check(&settings));
     findings.extend(network::check(&settings, data.is_in_use()));
     let faults = findings.iter().filter(|finding| finding.level == Level::Fault).count();
     if json {
-        say(json!({
-            "fingerprint": fingerprint,
-            "day": calendar.map(|calendar| calendar.day.to_string()),
-            "store": data.store_path(),
-            "filled": report.store,
-            "store_key": data.store_key_place()?,
-            "findings": findings,
-        }))?;
+        let (day, store) = looked.map(|(calendar, report)| (calendar, report.store)).unzip();
+        let day = day.flatten().map(|calendar| calendar.day.to_string());
+        say(object(&data, fingerprint, day, store, &findings))?;
     } else {
         for finding in &findings {
             say(finding)?;
@@ -80,15 +95,51 @@ pub(super) fn run(arguments: CheckArguments) -> Result<ExitCode, Failure> {
     }
 }
 
+/// Returns the findings as the object that `--json` prints.
+fn object(
+    data: &DataDir,
+    fingerprint: Option<String>,
+    day: Option<String>,
+    filled: Option<StoreReport>,
+    findings: &[Finding],
+) -> Value {
+    json!({
+        "fingerprint": fingerprint,
+        "day": day,
+        "store": data.store_path(),
+        "filled": filled,
+        "store_key": data.store_key_place().ok(),
+        "findings": findings,
+    })
+}
+
 /// Compares the system's clock with the day that the store remembers, and tells whether a service
-/// of the system keeps the clock right.
-fn check_clock(settings: &RelayConfig, calendar: Option<crate::clock::Calendar>) -> Finding {
+/// of the system keeps the clock right, which the caller has found out.
+fn check_clock(
+    settings: &RelayConfig,
+    calendar: Option<Calendar>,
+    (is_kept_right, service): (bool, &str),
+) -> Finding {
     let (system, trusted) = (system_day(), settings.trust_clock);
     let text = day::state(calendar, trusted).replace('\n', "; ");
-    let text = format!("{text}; {}", machine::time_service());
+    let text = format!("{text}; {service}");
     match Belief::begin(calendar, system, trusted) {
         Err(_) => Finding::fault("clock", text),
-        Ok(belief) if belief.calendar().day != system => Finding::warning("clock", text),
+        Ok(belief) if belief.calendar().day != system || !is_kept_right => Finding::warning("clock", text),
         Ok(_) => Finding::good("clock", text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_no_service_keeps_right_is_a_warning() {
+        let level = |is_kept_right| {
+            check_clock(&RelayConfig::default(), None, (is_kept_right, "a word about the service"))
+        };
+        assert_eq!((level(true).level, level(false).level), (Level::Good, Level::Warning));
+        assert!(level(false).text.ends_with("; a word about the service"), "{}", level(false));
     }
 }

@@ -139,7 +139,12 @@ fn serve(
         };
         runtime.block_on(listen(open, identity, config, sockets, subject, json, rng))
     };
-    match ended? {
+    let Some(ended) = ended? else {
+        // Opening a store can be broken off at any moment, as by a crash.
+        runtime.shutdown_background();
+        return Ok(ExitCode::SUCCESS);
+    };
+    match ended {
         ServerEnd::Asked => Ok(ExitCode::SUCCESS),
         ServerEnd::StoreFailed => Err(Failure::Say(
             "the relay has stopped, so that nothing more is promised: the disk failed, or a fault of the program was found (see the log); check the disk, then start again"
@@ -160,7 +165,7 @@ struct Subject {
 }
 
 /// Opens the sockets, answers "starting" until `open` has opened the store, and then serves until
-/// the relay ends.
+/// the relay ends. Returns `None` if it was ordered to stop before the store was open.
 async fn listen<S: Store>(
     open: impl Future<Output = Result<S, Failure>>,
     identity: RelayIdentity,
@@ -169,9 +174,8 @@ async fn listen<S: Store>(
     subject: Subject,
     json: bool,
     mut rng: SystemRandom,
-) -> Result<ServerEnd, Failure> {
-    // A signal while the store is being opened is an order for the time after it.
-    let signals = Signals::listen()
+) -> Result<Option<ServerEnd>, Failure> {
+    let mut signals = Signals::listen()
         .map_err(|_| Failure::Say("the system gives no signals; raise its limits".to_owned()))?;
     let certificate = certificate(config)?;
     let mut listeners = if sockets.is_empty() { bind(config).await? } else { sockets.listen()? };
@@ -182,7 +186,15 @@ async fn listen<S: Store>(
     let metrics = listeners.metrics_address();
     service_manager::tell(ServiceState::Opening);
     let proxies = Proxies::new(config.proxies.clone(), config.proxy_protocol);
-    let opened = answer_until(&listeners, certificate.as_ref(), &proxies, open).await;
+    let opened = tokio::select! {
+        opened = answer_until(&listeners, certificate.as_ref(), &proxies, open) => opened,
+        // Any other signal is an order for the time after the opening.
+        () = signals.stopped() => {
+            service_manager::tell(ServiceState::Stopping);
+            tracing::info!("stopped before the store was open");
+            return Ok(None);
+        }
+    };
     let store = opened.map_err(|error| Failure::Say(error.to_string()))??;
     let Subject { store: place, key, moved } = subject;
     let calendar = moved.as_ref().map(|(_, mark)| mark.calendar).or(store.census().calendar);
@@ -191,6 +203,7 @@ async fn listen<S: Store>(
     let contents = contents(&store.census());
     let mut shared =
         SessionContext::new(config.limits.clone(), config.create_token.as_ref().map(CreateToken::expose));
+    let moved_to = moved.as_ref().map(|(_, mark)| mark.url.clone());
     if let Some((data, mark)) = moved {
         shared = shared.with_moved_to(mark.url);
         tokio::spawn(moved::watch(data, clock.clone()));
@@ -215,6 +228,7 @@ async fn listen<S: Store>(
     })?;
     let about = About {
         address: Some(address.clone()),
+        moved_to,
         contact: config.contact.clone(),
         store: place,
         key,
@@ -255,7 +269,7 @@ async fn listen<S: Store>(
     service_manager::tell(ServiceState::Serving);
     let (sender, orders) = tokio::sync::mpsc::channel(1);
     tokio::spawn(service_manager::pass_orders(signals, sender));
-    Ok(server.run(orders).await)
+    Ok(Some(server.run(orders).await))
 }
 
 /// Describes the store for the line of the start.

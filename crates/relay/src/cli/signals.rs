@@ -27,6 +27,15 @@ impl Signals {
         })
     }
 
+    /// Waits for an order to stop. Other orders are kept for [`next`](Self::next). The future may be
+    /// dropped before it resolves.
+    pub(super) async fn stopped(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
     /// Waits for the next order. The future may be dropped before it resolves.
     pub(super) async fn next(&mut self) -> Order {
         tokio::select! {
@@ -46,6 +55,11 @@ pub(super) struct Signals;
 impl Signals {
     pub(super) fn listen() -> io::Result<Self> {
         Ok(Self)
+    }
+
+    /// Waits for an order to stop. The future may be dropped before it resolves.
+    pub(super) async fn stopped(&mut self) {
+        let _ = tokio::signal::ctrl_c().await;
     }
 
     /// Waits for the next order. The future may be dropped before it resolves.

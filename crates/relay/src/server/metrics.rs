@@ -76,7 +76,7 @@ fn exposition<S: Store>(relay: &Relay<S>) -> Exposition {
             Request::Puts => puts,
             Request::Creates => creates,
         };
-        u64::from(trouble.is_none() && !census.stopped)
+        u64::from(trouble.is_none() && !census.stopped && relay.shared.moved_to().is_none())
     });
     if let Some(space) = census.space {
         all.numbers(Metric::Segments, |segment| match segment {
@@ -88,10 +88,10 @@ fn exposition<S: Store>(relay: &Relay<S>) -> Exposition {
         all.number(Metric::OldestDeadByte, status::oldest_dead_byte(&census, limits.dead_bytes_s));
     }
     all.ratios(Metric::Used, |limit| match limit {
-        Limit::Mailboxes => (census.mailboxes, limits.mailboxes),
-        Limit::Blobs => (census.blobs, limits.blobs),
-        Limit::StoreBytes => (census.bytes, limits.store_bytes),
-        Limit::MemoryBytes => (census.volatile_bytes, limits.memory_bytes),
+        Limit::Mailboxes => (round_down(census.mailboxes, COUNT_STEP), limits.mailboxes),
+        Limit::Blobs => (round_down(census.blobs, COUNT_STEP), limits.blobs),
+        Limit::StoreBytes => (round_down(census.bytes, BYTES_STEP), limits.store_bytes),
+        Limit::MemoryBytes => (round_down(census.volatile_bytes, BYTES_STEP), limits.memory_bytes),
     });
     all.numbers(Metric::MemoryBytes, |holder| {
         let bytes = match holder {

@@ -4,6 +4,7 @@
 use super::arrival::refuse;
 use super::connection::Connection;
 use super::listeners::{ACCEPT_PAUSE, Listeners, Peer};
+use super::metrics;
 use super::paths::path;
 use super::peeked_stream::{PeekedStream, read_proxy_header};
 use super::status::ALIVE;
@@ -21,15 +22,15 @@ use tokio::task::JoinSet;
 const STARTING: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Type: text/plain; charset=utf-8\r\n\
     Cache-Control: no-store\r\nContent-Length: 9\r\nConnection: close\r\n\r\nstarting\n";
-/// Maximum number of connections that are served at the same time (spec/12-relay.md section 7).
+/// Maximum number of connections of clients that are served at the same time (spec/12-relay.md section 7).
 /// Others are told at once that they get no place.
 const AT_ONCE: usize = 64;
 /// Time that a connection has to send its request and take the answer (spec/12-relay.md section 7).
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Waits for `opened` and returns its output; meanwhile answers each request with status 503 and
-/// `starting`, except for `/health`, for at most 64 connections at a time; others are refused at
-/// once. A connection costs a bounded amount of memory, and one without a request ends after five
+/// `starting`, except for `/health`, for at most 64 connections of clients and 8 to the
+/// socket for metrics at a time; others are refused at once. A connection costs a bounded amount of memory, and one without a request ends after five
 /// seconds.
 ///
 /// # Errors
@@ -42,7 +43,7 @@ pub async fn answer_until<T>(
 ) -> Result<T, TlsError> {
     let tls =
         certificate.map(|certificate| deaddrop_tls::server_config(certificate.resolver())).transpose()?;
-    let mut answers = JoinSet::new();
+    let (mut answers, mut own_answers) = (JoinSet::new(), JoinSet::new());
     let mut opened = std::pin::pin!(opened);
     loop {
         tokio::select! {
@@ -50,12 +51,15 @@ pub async fn answer_until<T>(
             opened = &mut opened => {
                 // Each ends by itself within `PATIENCE`.
                 answers.detach_all();
+                own_answers.detach_all();
                 return Ok(opened);
             }
             (accepted, is_own) = accept(listeners) => {
+                let (answers, at_once) =
+                    if is_own { (&mut own_answers, metrics::AT_ONCE) } else { (&mut answers, AT_ONCE) };
                 while answers.try_join_next().is_some() {}
                 match accepted {
-                    Ok((stream, peer)) if answers.len() < AT_ONCE => {
+                    Ok((stream, peer)) if answers.len() < at_once => {
                         let has_header = !is_own && proxies.speak_proxy_protocol && peer.is_proxy(proxies);
                         let tls = tls.clone().filter(|_| !is_own);
                         let answering = answer(stream, has_header, tls);
@@ -63,7 +67,8 @@ pub async fn answer_until<T>(
                             let _ = tokio::time::timeout(PATIENCE, answering).await;
                         });
                     }
-                    Ok((stream, _)) => refuse(&stream, tls.is_some() && !is_own),
+                    Ok(_) if is_own => {}
+                    Ok((stream, _)) => refuse(&stream, tls.is_some()),
                     Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
                 }
             }

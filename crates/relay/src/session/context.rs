@@ -97,7 +97,7 @@ impl SessionContext {
     }
 
     /// Returns the URL to which the relay has moved; `None` if it has not.
-    pub(super) const fn moved_to(&self) -> Option<&RelayUrl> {
+    pub(crate) const fn moved_to(&self) -> Option<&RelayUrl> {
         self.moved_to.as_ref()
     }
 

@@ -1,7 +1,7 @@
 //! The two keys: where they really lie, and who can read them.
 
 use super::finding::Finding;
-use crate::data_dir::{DataDir, DataDirError, KeyPlace, Medium};
+use crate::data_dir::{DataDir, DataDirError, KeyPlace, KeySource, Medium};
 
 pub(super) fn check(data: &DataDir) -> Vec<Finding> {
     let mut findings = vec![
@@ -12,12 +12,30 @@ pub(super) fn check(data: &DataDir) -> Vec<Finding> {
     findings
 }
 
+/// Whether the key is a credential of a unit, and this command runs outside of any unit with
+/// credentials.
+pub(super) const fn needs_credentials(place: &KeyPlace) -> bool {
+    matches!(place.source, KeySource::Credential(_)) && place.path.is_none()
+}
+
 /// Judges the place of one key. `opens_store`: it is the store key.
 fn judge(topic: &'static str, place: Result<KeyPlace, DataDirError>, opens_store: bool) -> Finding {
     let place = match place {
         Ok(place) => place,
         Err(error) => return Finding::fault(topic, error.to_string()),
     };
+    if needs_credentials(&place) {
+        let name = place.source.to_string();
+        let name = name.trim_start_matches("credential:");
+        return Finding::warning(
+            topic,
+            format!(
+                "{}, which this command does not have, so what needs the key is not checked: run it by `systemd-run --pipe -p \
+                 LoadCredentialEncrypted={name}:FILE` (LoadCredential= if it is not encrypted)",
+                place.source
+            ),
+        );
+    }
     let mut text = format!("{}, {}", place.source, place.medium.text());
     if let (true, Some(real)) = (place.is_link, &place.real_path) {
         text += &format!(" (a link to {})", real.display());

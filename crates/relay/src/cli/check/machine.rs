@@ -94,18 +94,22 @@ fn total_memory() -> Option<u64> {
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib << 10)
 }
 
-/// Tells whether a service of the system keeps the clock right, as far as the system shows it to
-/// all of its users. No packet is sent.
-pub(super) fn time_service() -> &'static str {
+/// Returns whether a service of the system keeps the clock right, as far as the system shows it to
+/// all of its users, and a text about it. No packet is sent. Systems other than Linux show nothing,
+/// and are believed.
+pub(super) fn time_service() -> (bool, &'static str) {
     if fs::exists("/run/systemd/timesync/synchronized").unwrap_or(false) {
-        "systemd-timesyncd has synchronised it"
+        (true, "systemd-timesyncd has synchronised it")
     } else if ["/run/chrony", "/run/chronyd", "/run/ntpd.pid", "/run/openntpd"]
         .iter()
         .any(|path| fs::exists(path).unwrap_or(false))
     {
-        "a time service runs (chrony or ntpd); ask it whether it is synchronised"
+        (true, "a time service runs (chrony or ntpd); ask it whether it is synchronised")
     } else {
-        "no time service is seen: run one (systemd-timesyncd, chrony), because the relay's day follows this clock"
+        (
+            !cfg!(target_os = "linux"),
+            "no time service is seen: run one (systemd-timesyncd, chrony), because the relay's day follows this clock",
+        )
     }
 }
 
