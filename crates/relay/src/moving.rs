@@ -25,7 +25,7 @@ mod transfer_key;
 
 pub use destruction::{confirm, destroy_confirmed, destroy_expired};
 pub use error::MoveError;
-pub use export::{Exported, export};
+pub use export::{ExportOptions, Exported, export};
 pub use import::{Imported, TakenLimits, finish_import, import, show_receipt};
 pub use key_hash::KeyHash;
 pub use mark::{MovedMark, SERVE_DAYS};
