@@ -23,7 +23,7 @@ mod sealed;
 mod steps;
 mod transfer_key;
 
-pub use destruction::{confirm, destroy_confirmed, destroy_expired};
+pub use destruction::{confirm, destroy_expired, destroy_keys};
 pub use error::MoveError;
 pub use export::{ExportOptions, Exported, export};
 pub use import::{Imported, TakenLimits, finish_import, import, show_receipt};
