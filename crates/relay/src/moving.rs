@@ -23,9 +23,9 @@ mod sealed;
 mod steps;
 mod transfer_key;
 
-pub use destruction::{confirm, destroy_confirmed, destroy_expired};
+pub use destruction::{confirm, destroy_expired, destroy_keys};
 pub use error::MoveError;
-pub use export::{Exported, export};
+pub use export::{ExportOptions, Exported, export};
 pub use import::{Imported, TakenLimits, finish_import, import, show_receipt};
 pub use key_hash::KeyHash;
 pub use mark::{MovedMark, SERVE_DAYS};

@@ -125,3 +125,26 @@ async fn a_relay_destroys_a_store_in_which_everything_has_expired() {
     let mut client = Client::connect(&relay.address, 1).await;
     assert!(matches!(client.next().await, Item::Moved(_)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_whose_old_store_cannot_be_destroyed_serves_its_new_url() {
+    let case = Case::new();
+    assert!(case.export(&case.file).0);
+    let path = case.old.join("moved.json");
+    let mark = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, mark.replace("\"confirmed\": false", "\"confirmed\": true")).unwrap();
+    std::fs::remove_file(case.old.join("store.shred")).unwrap();
+    // A folder in the place of the store can be neither overwritten nor removed.
+    std::fs::create_dir(case.old.join("store.shred")).unwrap();
+    let log = case.dir.path().join("log");
+    let relay = Relay::serve_with(&case.old, &[], File::create(&log).unwrap().into());
+    told(&log, "the old store could not be destroyed").await;
+    let mut client = Client::connect(&relay.address, 1).await;
+    assert!(matches!(client.next().await, Item::Moved(_)));
+    drop(client);
+    assert!(relay.stop());
+    // With the cause gone, the next start destroys what is left.
+    std::fs::remove_dir(case.old.join("store.shred")).unwrap();
+    assert!(Relay::serve(&case.old, &[]).stop());
+    assert_eq!(names(&case.old), ["config.toml", "identity.key", "moved.json"]);
+}

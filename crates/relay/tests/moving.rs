@@ -136,7 +136,12 @@ async fn a_relay_that_serves_is_not_exported_and_one_that_has_moved_is_not_serve
             "{text}"
         );
     }
-    for args in [&["check", "--json"][..], &["inspect", "--json"]] {
+    for args in [
+        &["check", "--json"][..],
+        &["inspect", "--json"],
+        &["day", "show", "--json"],
+        &["statistics", "--json"],
+    ] {
         let state = said(args, &case.old);
         assert_eq!((&state["moved_to"], &state["store"]), (&URL.into(), &"present".into()));
         assert_eq!(state["key_hash"], case.hash);
@@ -311,4 +316,62 @@ fn an_export_of_damaged_records_counts_them() {
     let after = records(&case.new);
     assert_eq!(after.len(), before.len() - 1);
     assert!(after.iter().all(|record| before.contains(record)), "the others are whole");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_cannot_begin_leaves_a_relay_that_serves() {
+    let case = Case::new();
+    let before = names(&case.old);
+    let (worked, text) = case.export(&case.dir.path().join("absent/file"));
+    assert!(!worked && text.contains("cannot be read or written"), "{text}");
+    assert_eq!(names(&case.old), before, "there is no mark");
+    let identity = std::fs::read(case.old.join("identity.key")).unwrap();
+    std::fs::write(case.old.join("identity.key"), &identity[1..]).unwrap();
+    let (worked, text) = case.export(&case.file);
+    assert!(!worked && text.contains("damaged"), "{text}");
+    assert_eq!(names(&case.old), before, "there is no mark");
+    assert_eq!(names(case.dir.path()), ["new", "old"], "no part of a file is left");
+    std::fs::write(case.old.join("identity.key"), identity).unwrap();
+    let relay = Relay::serve(&case.old, &[]);
+    let mut client = Client::connect(&relay.address, 1).await;
+    assert_eq!(client.create(&Mailbox::new()).await, AnswerCode::Done);
+    drop(client);
+    assert!(relay.stop());
+}
+
+#[test]
+fn a_relay_without_mailboxes_can_be_exported_again_for_some_time() {
+    let case = Case::with_mailboxes(0);
+    assert!(case.export(&case.file).0);
+    let mark = deaddrop_relay::moving::MovedMark::read(&DataDir::at(&case.old)).unwrap().unwrap();
+    assert!(mark.last_day >= deaddrop_relay::clock::system_day().plus(30), "{}", mark.last_day);
+}
+
+#[test]
+fn the_limits_of_the_configuration_that_was_served_move() {
+    let case = Case::new();
+    let other = case.dir.path().join("other.toml");
+    std::fs::write(&other, "create_token = \"a secret word\"\n[limits]\nputs_per_s = 7\n").unwrap();
+    let (out, other) = (case.file.to_str().unwrap(), other.to_str().unwrap());
+    said(&["export", "--to", &case.key, "--out", out, "--config", other, "--json"], &case.old);
+    let imported = said(&["import", out, "--json"], &case.new);
+    assert_eq!(
+        (&imported["limits"], &imported["create_token_needed"]),
+        (&"puts_per_s = 7\n".into(), &true.into())
+    );
+    assert_eq!(imported["store_key_was_in_file"], true);
+}
+
+#[test]
+fn a_store_key_that_was_in_no_file_is_told_when_it_becomes_one() {
+    let case = Case::new();
+    let key: String =
+        std::fs::read(case.old.join("store.key")).unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
+    std::fs::remove_file(case.old.join("store.key")).unwrap();
+    std::fs::write(case.old.join("config.toml"), "store_key = \"env:MOVED_KEY\"\n").unwrap();
+    let args = ["export", "--to", &case.key, "--out", case.file.to_str().unwrap(), "--data"];
+    let output = program().args(args).arg(&case.old).env("MOVED_KEY", key).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let (worked, text) = run(&["import", case.file.to_str().unwrap()], &case.new);
+    assert!(worked && text.contains("the store key came from a credential or the environment"), "{text}");
 }

@@ -80,7 +80,8 @@ fn an_export_that_dies_anywhere_is_repeated() {
 #[test]
 fn an_import_that_dies_anywhere_is_repeated_or_refused() {
     let whole = Case::new();
-    assert!(whole.export(&whole.file).0);
+    let (worked, text) = whole.export(&whole.file);
+    assert!(worked, "{text}");
     let before = records(&whole.old);
     let secret = std::fs::read(whole.new.join("import.key")).unwrap();
     let (mut step, mut died_committed) = (1, 0);
@@ -174,6 +175,13 @@ fn a_destruction_that_dies_anywhere_is_repeated() {
             // The relay itself goes on with it, without the receipt.
             let served = case.copy();
             let relay = common::Relay::serve(&served.old, &["--listen", "127.0.0.1:0"]);
+            assert!(!served.old.join("store.key").exists(), "step {step}: the key goes before it serves");
+            for _ in 0..600 {
+                if names(&served.old) == MOVED_FILES {
+                    break;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(100));
+            }
             assert!(relay.stop());
             assert_eq!(names(&served.old), MOVED_FILES, "step {step}");
         }

@@ -1,5 +1,6 @@
 //! `day show` and `day set`: the day by which a relay counts leases and expiry.
 
+use super::moved;
 use super::terminal::{Failure, read_config, say, system_random};
 use crate::clock::{Belief, Calendar, system_day};
 use crate::data_dir::DataDir;
@@ -96,6 +97,10 @@ pub(super) fn state(stored: Option<Calendar>, trusted: bool) -> String {
 }
 
 fn show(data: &DataDir, json: bool) -> Result<ExitCode, Failure> {
+    // The old store remembers a day that the relay does not count by any more.
+    if moved::say_if_moved(data, json)? {
+        return Ok(ExitCode::SUCCESS);
+    }
     let stored = stored(data)?;
     if json {
         let pause = stored.filter(|stored| stored.expires_from > stored.day);

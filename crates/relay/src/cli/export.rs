@@ -2,9 +2,9 @@
 
 use super::core_dump;
 use super::moved::{date_hint, tell_progress};
-use super::terminal::{Failure, complain, say, system_random};
+use super::terminal::{Failure, complain, read_config, say, system_random};
 use crate::data_dir::{DataDir, KeySource};
-use crate::moving::{Exported, MovedMark, TransferKey, confirm, export};
+use crate::moving::{ExportOptions, Exported, MovedMark, TransferKey, confirm, export};
 use clap::Args;
 use serde_json::json;
 use std::fs::File;
@@ -42,9 +42,15 @@ pub(super) struct ExportArguments {
     /// never imported and never will be: two hosts would serve the same blobs.
     #[arg(long, value_name = "HASH", requires = "to")]
     abandon: Option<String>,
+    /// The configuration with which the relay served, if it was `serve --config`: its limits move.
+    #[arg(long, value_name = "FILE", requires = "to")]
+    config: Option<PathBuf>,
+    /// Leave out the records that the disk cannot read: what they hold is lost.
+    #[arg(long, requires = "to")]
+    skip_unreadable: bool,
     /// The receipt that `import` printed on the new host. Destroys the store here, and keeps the
     /// identity, with which the relay goes on serving its new URL. Works while the relay serves.
-    #[arg(long, value_name = "RECEIPT", conflicts_with_all = ["to", "out", "abandon"])]
+    #[arg(long, value_name = "RECEIPT", conflicts_with_all = ["to", "out"])]
     confirm: Option<String>,
     /// Print one JSON object.
     #[arg(long)]
@@ -52,11 +58,17 @@ pub(super) struct ExportArguments {
 }
 
 pub(super) fn run(arguments: ExportArguments) -> Result<ExitCode, Failure> {
-    let ExportArguments { data, to, out, abandon, confirm, json } = arguments;
+    let ExportArguments { data, to, out, abandon, config, skip_unreadable, confirm, json } = arguments;
     let data = DataDir::at(data);
     core_dump::forbid();
     match (to, out, confirm) {
-        (Some(to), Some(out), _) => send(&data, &read_key(&to)?, &out, abandon.as_deref(), json),
+        (Some(to), Some(out), _) => {
+            let config = config.as_deref();
+            read_config(&data, config)?;
+            let abandoned = abandon.as_deref();
+            let options = ExportOptions { abandoned, config, skips_unreadable: skip_unreadable };
+            send(&data, &read_key(&to)?, &out, options, json)
+        }
         (_, _, Some(receipt)) => finish(&data, &receipt, json),
         // The parser of arguments has demanded one of the two.
         _ => Err(Failure::Say("--to and --out, or --confirm, are needed".to_owned())),
@@ -84,17 +96,17 @@ fn send(
     data: &DataDir,
     key: &TransferKey,
     out: &Path,
-    abandoned: Option<&str>,
+    options: ExportOptions<'_>,
     json: bool,
 ) -> Result<ExitCode, Failure> {
     let mut rng = system_random()?;
-    let exported = export(data, key, out, abandoned, &mut rng, &mut tell_progress("exported"))?;
+    let exported = export(data, key, out, options, &mut rng, &mut tell_progress("read"))?;
     let Exported { mark: MovedMark { url, key, .. }, records, bytes, damaged } = &exported;
     let url = url.as_str();
     let until = exported.mark.serve_until();
     if *damaged > 0 {
         complain(&format!(
-            "{damaged} records are damaged on this disk, and what they held is lost: they are not in the file"
+            "{damaged} records are damaged or unreadable on this disk, and what they held is lost: they are not in the file"
         ));
     }
     if json {

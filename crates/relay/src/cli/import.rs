@@ -74,7 +74,8 @@ fn make_key(data: &DataDir, url: &str, json: bool) -> Result<ExitCode, Failure> 
 
 fn take(data: &DataDir, file: &Path, max_mib: Option<u32>, json: bool) -> Result<ExitCode, Failure> {
     let imported = import(data, file, max_mib, &mut system_random()?, &mut tell_progress("imported"))?;
-    let Imported { fingerprint, receipt, url, records, bytes, needs_token, limits } = &imported;
+    let Imported { fingerprint, receipt, url, records, bytes, needs_token, has_key_in_file, limits } =
+        &imported;
     let url = url.as_str();
     let (limits, are_taken) = match limits {
         TakenLimits::Taken(limits) => (limits, true),
@@ -84,6 +85,7 @@ fn take(data: &DataDir, file: &Path, max_mib: Option<u32>, json: bool) -> Result
         say(json!({
             "fingerprint": fingerprint.to_string(), "receipt": receipt.to_string(), "url": url, "records": records,
             "bytes": bytes, "create_token_needed": needs_token, "limits": limits, "limits_taken": are_taken,
+            "store_key_was_in_file": has_key_in_file,
         }))?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -97,6 +99,10 @@ fn take(data: &DataDir, file: &Path, max_mib: Option<u32>, json: bool) -> Result
     if *needs_token {
         settings += "The old host demanded a token for new mailboxes. Set `create_token` in config.toml before you serve, or every \
                      client can make mailboxes here.\n";
+    }
+    if !has_key_in_file {
+        settings += "At the old host the store key came from a credential or the environment. Here it is the file store.key, which a \
+                     copy of the directory holds, too: move it to such a place with `deaddrop-relay key rotate`.\n";
     }
     say(format_args!(
         "imported {records} records, {bytes} bytes; the one-time key is destroyed, so the file opens nowhere any more: remove it\n\

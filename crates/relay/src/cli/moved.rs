@@ -3,7 +3,7 @@
 use super::terminal::{Failure, complain, say};
 use crate::clock::Clock;
 use crate::data_dir::{DataDir, KeySource};
-use crate::moving::{MovedMark, Progress, destroy_confirmed, destroy_expired, finish_import};
+use crate::moving::{MovedMark, Progress, destroy_expired, destroy_keys, finish_import};
 use deaddrop_wire::Day;
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -39,7 +39,9 @@ pub(super) fn date_hint(until: Day) -> String {
 /// Says what a directory is that has moved; `None` if it has not.
 pub(super) fn text(data: &DataDir) -> Result<Option<String>, Failure> {
     let Some(mark) = MovedMark::read(data)? else { return Ok(None) };
-    let store = if has_store(data) {
+    let store = if mark.confirmed && has_store(data) {
+        "its store may be destroyed, and a part of it is still here: `serve` and `export --confirm` destroy the rest".to_owned()
+    } else if has_store(data) {
         format!(
             "warning: its store is still here, and blobs that were acked at the new host can be opened with it. Destroy it with the \
              receipt that `import` printed there: deaddrop-relay export --data {} --confirm RECEIPT",
@@ -83,15 +85,22 @@ pub(super) fn say_if_moved(data: &DataDir, json: bool) -> Result<bool, Failure> 
     Ok(true)
 }
 
-/// Prepares the start of a relay: ends an import or a destruction that was interrupted, and warns of
-/// an old store. Returns the mark of a relay that has moved; `None` if it has not.
+/// Prepares the start of a relay: ends an import that was interrupted, makes a store unreadable whose
+/// destruction was interrupted, and warns of an old store. A destruction that fails is told, and the
+/// relay serves its new URL. Returns the mark of a relay that has moved; `None` if it has not.
 pub(super) fn before_serving(data: &DataDir) -> Result<Option<MovedMark>, Failure> {
     finish_import(data)?;
-    destroy_confirmed(data, &mut tell_progress("overwritten"))?;
+    // A damaged mark is refused here.
+    let mark = MovedMark::read(data)?;
+    if let Err(error) = destroy_keys(data) {
+        complain(&format!(
+            "the old store could not be destroyed, and this is tried again each minute: {error}"
+        ));
+    }
     if let Some(text) = text(data)? {
         complain(&text);
     }
-    Ok(MovedMark::read(data)?)
+    Ok(mark)
 }
 
 /// Notes each day that the relay believes, and destroys the old store of a relay that has moved when
@@ -102,8 +111,13 @@ pub(super) async fn watch(data: DataDir, clock: Clock) {
         let now = clock.now();
         if noted != Some(now.calendar()) {
             let data = data.clone();
-            // The disk may be slow. Links do not wait for it.
-            let looked = tokio::task::spawn_blocking(move || destroy_expired(&data, now, &mut |_| ()));
+            // The disk may be slow. Links do not wait for it, and neither does the end of the process.
+            let (tell, looked) = tokio::sync::oneshot::channel();
+            let thread = std::thread::Builder::new().name("destruction".to_owned());
+            let look = move || drop(tell.send(destroy_expired(&data, now, &mut |_| ())));
+            if let Err(error) = thread.spawn(look) {
+                tracing::warn!("the system gives no thread to look after the old store: {error}");
+            }
             match looked.await {
                 Ok(Ok(_)) => noted = Some(now.calendar()),
                 Ok(Err(error)) => tracing::warn!("the old store could not be looked after: {error}"),

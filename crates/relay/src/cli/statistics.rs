@@ -1,5 +1,6 @@
 //! `statistics`: shows the recorded days.
 
+use super::moved;
 use super::terminal::{Failure, say};
 use crate::data_dir::DataDir;
 use crate::inspect;
@@ -20,7 +21,11 @@ pub(super) struct StatisticsArguments {
 
 pub(super) fn run(arguments: StatisticsArguments) -> Result<ExitCode, Failure> {
     let StatisticsArguments { data, json } = arguments;
-    let report = inspect::statistics(&DataDir::at(data).look()?);
+    let data = DataDir::at(data);
+    if moved::say_if_moved(&data, json)? {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let report = inspect::statistics(&data.look()?);
     let text = if json { serde_json::to_string(&report).unwrap_or_default() } else { report.to_string() };
     say(text)?;
     Ok(ExitCode::SUCCESS)

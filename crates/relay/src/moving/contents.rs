@@ -13,12 +13,14 @@ use std::io::BufRead;
 use zeroize::Zeroizing;
 
 /// First byte of the contents: the version of their form.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// First byte of the frame of a record, and of the end.
 const RECORD: u8 = 1;
 const END: u8 = 0;
 /// Flag of a relay that demands a token for new mailboxes.
 const NEEDS_TOKEN: u8 = 1;
+/// Flag of a relay whose store key comes from a credential or the environment.
+const KEY_ELSEWHERE: u8 = 2;
 /// Maximum number of bytes of the limits that differ from the defaults, as TOML.
 pub(super) const MAX_LIMITS: usize = 16_384;
 /// Number of bytes of the head without the limits.
@@ -49,6 +51,8 @@ pub(super) struct Head {
     pub(super) store_key: StoreKey,
     /// Whether the old host demanded a token for new mailboxes. The token itself does not move.
     pub(super) needs_token: bool,
+    /// Whether the store key was a file at the old host, and not a credential or in the environment.
+    pub(super) has_key_in_file: bool,
     /// Sizes of the old store.
     pub(super) size: StoreSize,
     /// Number of records and of bytes of their bodies, at most: damaged ones are left out.
@@ -67,7 +71,8 @@ impl Head {
         bytes.push(VERSION);
         bytes.extend_from_slice(self.seed.expose());
         bytes.extend_from_slice(self.store_key.expose());
-        bytes.push(if self.needs_token { NEEDS_TOKEN } else { 0 });
+        let token = if self.needs_token { NEEDS_TOKEN } else { 0 };
+        bytes.push(token | if self.has_key_in_file { 0 } else { KEY_ELSEWHERE });
         bytes.extend_from_slice(&self.size.segment_mib.to_le_bytes());
         bytes.extend_from_slice(&self.size.max_mib.to_le_bytes());
         bytes.extend_from_slice(&self.records.to_le_bytes());
@@ -97,14 +102,15 @@ impl Head {
                 .checked_div(segment_mib)
                 .is_some_and(|segments| (RESERVED_SEGMENTS + 1..=MAX_SEGMENTS).contains(&segments));
         // the form of the head.
-        if flags > NEEDS_TOKEN || !has_sizes || limits.len() > MAX_LIMITS {
+        if flags > NEEDS_TOKEN | KEY_ELSEWHERE || !has_sizes || limits.len() > MAX_LIMITS {
             return Err(MoveError::Malformed);
         }
         from.fill(&mut limits)?;
         Ok(Self {
             seed: RelaySeed::copy_of(&seed),
             store_key: StoreKey::copy_of(&store_key),
-            needs_token: flags == NEEDS_TOKEN,
+            needs_token: flags & NEEDS_TOKEN != 0,
+            has_key_in_file: flags & KEY_ELSEWHERE == 0,
             size: StoreSize { segment_mib, max_mib },
             records,
             bytes,
@@ -190,6 +196,7 @@ mod tests {
             seed: RelaySeed::from_bytes([1; 32]),
             store_key: StoreKey::from_bytes([2; 32]),
             needs_token: true,
+            has_key_in_file: false,
             size: StoreSize { segment_mib: 64, max_mib: 8_192 },
             records: 3,
             bytes: 4_200,
@@ -202,7 +209,8 @@ mod tests {
         let bytes = sample().encode();
         let read = Head::read(&mut &bytes[..]).unwrap();
         assert_eq!(&read.encode()[..], &bytes[..]);
-        assert_eq!((read.needs_token, read.size.max_mib, read.records), (true, 8_192, 3));
+        assert_eq!((read.needs_token, read.has_key_in_file), (true, false));
+        assert_eq!((read.size.max_mib, read.records), (8_192, 3));
         for end in 0..bytes.len() {
             assert!(matches!(Head::read(&mut &bytes[..end]), Err(MoveError::Malformed)), "{end}");
         }
@@ -211,8 +219,8 @@ mod tests {
             changed[at] = byte;
             Head::read(&mut &changed[..]).err()
         };
-        assert!(matches!(with(0, 2), Some(MoveError::NewerVersion)));
-        for (at, byte) in [(65, 2), (66, 0), (67, 1), (71, 0), (91, 0x41), (92, 0xff)] {
+        assert!(matches!(with(0, 3), Some(MoveError::NewerVersion)));
+        for (at, byte) in [(65, 4), (66, 0), (67, 1), (71, 0), (91, 0x41), (92, 0xff)] {
             assert!(matches!(with(at, byte), Some(MoveError::Malformed)), "{at}");
         }
         let long = Head { limits: "x".repeat(MAX_LIMITS + 1), ..sample() };

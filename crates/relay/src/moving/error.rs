@@ -54,6 +54,29 @@ pub enum MoveError {
          prints it"
     )]
     WrongReceipt,
+    /// The relay is marked as moved, and the file was not made.
+    #[error(
+        "this relay has moved now, and the file was not made: {reason}. Its store is whole. Mend the cause, and run the same command \
+         again with the same key; `serve` serves the new URL alone until then"
+    )]
+    Unfinished {
+        /// Cause of the failure.
+        reason: Box<MoveError>,
+    },
+    /// The disk cannot read some records.
+    #[error(
+        "the disk cannot read {records} records, which may be a passing fault: try again, or copy the directory to a sound disk. \
+         --skip-unreadable exports the others, and what these hold is lost"
+    )]
+    Unreadable {
+        /// Number of records.
+        records: u64,
+    },
+    /// The store's records of the key of the index cannot be read.
+    #[error(
+        "the store's records of the key of the index cannot be read: without them no mailbox would be found, so nothing was changed"
+    )]
+    LostIndexKey,
     /// There is a file of this name already.
     #[error(
         "the file for the export exists already. If it was made by `export`, it is whole: it gets its name when it is. Take it to \
@@ -103,7 +126,7 @@ pub enum MoveError {
     )]
     Damaged,
     /// The file has a form that this version does not know.
-    #[error("the file was made by a newer version of this program; use that version here, too")]
+    #[error("the file was made by another version of this program; use the same version at both hosts")]
     NewerVersion,
     /// The file was sealed as it must be, and its contents are malformed.
     #[error(

@@ -14,6 +14,8 @@ use zeroize::Zeroizing;
 
 /// Number of bytes that are overwritten at a time. The first of them hold a store's data key.
 const PIECE: usize = 1 << 20;
+/// Number of bytes by which the file of a store is cut off at a time, after they are overwritten.
+const CUT: u64 = 16 << 20;
 
 /// Returns `path` with `ending` appended to its name.
 pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
@@ -100,30 +102,58 @@ pub(super) fn destroy(path: &Path) -> Result<(), MoveError> {
     Ok(())
 }
 
+/// Overwrites the first part of a store's file with zeros, with the store's data key: without it no
+/// record opens. Does nothing if the store is not there.
+pub(super) fn destroy_head(path: &Path) -> Result<(), MoveError> {
+    match target(path)? {
+        Some(real) => open_headless(&real).map(|_| ()),
+        None => Ok(()),
+    }
+}
+
 /// Overwrites the file of a store with zeros and then removes it. The part with the store's data key
-/// comes first: without it no record opens. Does nothing if the store is not there.
+/// comes first. The rest is overwritten and cut off from the end, so that an interrupted destruction
+/// is continued and not begun again. Does nothing if the store is not there.
 pub(super) fn destroy_store(path: &Path, tell: &mut dyn FnMut(Progress)) -> Result<(), MoveError> {
     let Some(real) = target(path)? else { return Ok(()) };
-    // The lock keeps an export out.
-    let disk = match FileDisk::open(&real) {
-        Err(OpenError::Absent) => return Ok(()),
-        opened => opened?,
-    };
-    let (zeros, total) = (vec![0; PIECE], disk.length()?);
-    let mut done = 0;
-    while done < total {
-        let length = usize::try_from(total - done).unwrap_or(PIECE).min(PIECE);
-        disk.write_at(done, zeros.get(..length).unwrap_or_default())?;
-        if done == 0 {
-            disk.sync()?;
-            crash_point();
-        }
-        done += length as u64;
-        tell(Progress { done, total });
+    let Some(disk) = open_headless(&real)? else { return Ok(()) };
+    let (zeros, total, head) = (vec![0; PIECE], disk.length()?, PIECE as u64);
+    let mut end = total;
+    while end > head {
+        let begin = end.saturating_sub(CUT).max(head);
+        overwrite(&disk, &zeros, begin, end)?;
+        disk.sync()?;
+        disk.set_length(begin)?;
+        end = begin;
+        tell(Progress { done: total - end, total });
     }
     disk.sync()?;
     crash_point();
     unlink(path, &real)
+}
+
+/// Opens the file of a store, and overwrites its first part on the disk. The lock keeps an export
+/// out. `None` if the file is not there.
+fn open_headless(real: &Path) -> Result<Option<FileDisk>, MoveError> {
+    let disk = match FileDisk::open(real) {
+        Err(OpenError::Absent) => return Ok(None),
+        opened => opened?,
+    };
+    overwrite(&disk, &vec![0; PIECE], 0, disk.length()?.min(PIECE as u64))?;
+    disk.sync()?;
+    crash_point();
+    Ok(Some(disk))
+}
+
+/// Overwrites the bytes from `begin` to `end` with zeros, a piece at a time.
+fn overwrite(disk: &FileDisk, zeros: &[u8], begin: u64, end: u64) -> Result<(), MoveError> {
+    let mut at = begin;
+    while at < end {
+        let length = usize::try_from(end - at).unwrap_or(zeros.len()).min(zeros.len());
+        disk.write_at(at, zeros.get(..length).unwrap_or_default())?;
+        at += length as u64;
+    }
+    Ok(())
 }
 
 /// Returns the file to which a path leads. Removes a link that leads nowhere.
@@ -191,6 +221,24 @@ mod tests {
         assert!(!is_there(&path).unwrap());
         assert_eq!(fs::read(&other).unwrap(), [0; 100]);
         destroy(&path).unwrap();
+    }
+
+    #[test]
+    fn a_store_is_overwritten_from_its_end_before_it_is_cut_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, other) = (dir.path().join("store"), dir.path().join("other"));
+        let length = PIECE + usize::try_from(CUT).unwrap() + 5;
+        fs::write(&path, vec![7; length]).unwrap();
+        fs::hard_link(&path, &other).unwrap();
+        destroy_head(&path).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        assert!(bytes.len() == length && bytes[..PIECE].iter().all(|byte| *byte == 0) && bytes[PIECE] == 7);
+        let mut lengths = Vec::new();
+        destroy_store(&path, &mut |_| lengths.push(fs::metadata(&path).unwrap().len())).unwrap();
+        assert_eq!(lengths, [PIECE as u64 + 5, PIECE as u64]);
+        assert!(!is_there(&path).unwrap());
+        assert_eq!(fs::read(&other).unwrap(), vec![0; PIECE]);
+        destroy_store(&path, &mut |_| ()).unwrap();
     }
 
     #[cfg(unix)]

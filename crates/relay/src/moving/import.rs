@@ -48,6 +48,8 @@ pub struct Imported {
     pub bytes: u64,
     /// Whether the old host demanded a token for new mailboxes. The operator must set one here, too.
     pub needs_token: bool,
+    /// Whether the store key was a file at the old host, as it is here.
+    pub has_key_in_file: bool,
     /// The limits that differed from the defaults at the old host.
     pub limits: TakenLimits,
 }
@@ -80,9 +82,7 @@ pub fn import(
 ) -> Result<Imported, MoveError> {
     let key_path = data.path().join(IMPORT_KEY);
     if is_there(&data.path().join(CONFIG))? {
-        finish_import(data)?;
-        let is_imported = is_there(&data.path().join(IMPORTED))?;
-        return Err(if is_imported { MoveError::AlreadyImported } else { MoveError::NotPrepared });
+        return Err(refuse_again(data)?);
     }
     let secret = read_secret(data)?.ok_or(MoveError::NotPrepared)?;
     let lock = File::open(&key_path)?;
@@ -90,6 +90,10 @@ pub fn import(
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(MoveError::InUse),
         Err(TryLockError::Error(error)) => return Err(error.into()),
+    }
+    // Another import may have ended before the lock was taken.
+    if is_there(&data.path().join(CONFIG))? {
+        return Err(refuse_again(data)?);
     }
     clear(data, tell)?;
     let imported = build(data, file, &secret, max_mib, rng, tell).inspect_err(|_| {
@@ -100,6 +104,14 @@ pub fn import(
     destroy(&key_path)?;
     drop(lock);
     Ok(imported)
+}
+
+/// Ends an import after its commit, and returns the reason for which none is made into a directory
+/// with a configuration.
+fn refuse_again(data: &DataDir) -> Result<MoveError, MoveError> {
+    finish_import(data)?;
+    let is_imported = is_there(&data.path().join(IMPORTED))?;
+    Ok(if is_imported { MoveError::AlreadyImported } else { MoveError::NotPrepared })
 }
 
 /// Destroys the one-time key of an import that was interrupted after its commit. Does nothing if there
@@ -156,6 +168,7 @@ fn build(
         records,
         bytes,
         needs_token: head.needs_token,
+        has_key_in_file: head.has_key_in_file,
         limits,
     })
 }

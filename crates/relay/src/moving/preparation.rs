@@ -4,18 +4,22 @@ use super::error::MoveError;
 use super::files::{read_bounded, replace, with_ending};
 use super::transfer_key::{MAX_SECRET_LEN, TransferKey, TransferSecret};
 use crate::data_dir::{DataDir, DataDirError, IMPORT_KEY, make_directory};
+use deaddrop_shred::FileDisk;
 use deaddrop_wire::RelayUrl;
 use rand::CryptoRng;
 use std::ffi::OsStr;
 use std::fs;
+
+/// Name of the file of a store that is made and removed to test the file system.
+const TRIAL: &str = "trial.shred";
 
 /// Makes a one-time key pair for an import into this directory, which is made if it does not exist.
 /// The private half is in the directory, for its owner alone. Returns the public half. Of a
 /// directory that was prepared before for the same URL, returns the same key.
 ///
 /// # Errors
-/// Fails with [`MoveError`] when the directory holds anything else, was prepared for another URL, or
-/// cannot be written.
+/// Fails with [`MoveError`] when the directory holds anything else, was prepared for another URL,
+/// cannot be written, or lies on a file system on which a store cannot be kept.
 pub fn prepare(
     data: &DataDir,
     url: &RelayUrl,
@@ -23,13 +27,17 @@ pub fn prepare(
 ) -> Result<TransferKey, MoveError> {
     let path = data.path().join(IMPORT_KEY);
     make_directory(data.path())?;
-    let unfinished = with_ending(&path, ".new");
+    let (unfinished, trial) = (with_ending(&path, ".new"), data.path().join(TRIAL));
+    let left = with_ending(&trial, ".new");
     for entry in fs::read_dir(data.path())? {
         let name = entry?.file_name();
-        if ![path.file_name(), unfinished.file_name()].contains(&Some(OsStr::new(&name))) {
+        if ![path.file_name(), unfinished.file_name(), left.file_name()].contains(&Some(OsStr::new(&name))) {
             return Err(DataDirError::NotEmpty.into());
         }
     }
+    // A file system that cannot keep a store is refused before the old host has moved. The file is
+    // removed when it is closed.
+    drop(FileDisk::create(&trial)?);
     if let Some(secret) = read_secret(data)? {
         let key = secret.key();
         return if key.url() == url { Ok(key) } else { Err(MoveError::OtherUrl) };
