@@ -225,7 +225,7 @@ async fn a_relay_moves_in_the_middle_of_a_talk() {
     assert_eq!((world.ada.moves(), world.ben.moves()), (moved.to_vec(), moved.to_vec()));
     // A question, too.
     let about = world.ada.client().ask_about(&old).await.unwrap();
-    assert!(about.starts_with(r#"{"version":""#), "{about}");
+    assert!(about.contains(r#""version":""#), "{about}");
     // An invite from before the move leads to the new place.
     let mut elsewhere = Host::new(9).await;
     elsewhere.serve(9, &world.folder.path().join("other")).await;

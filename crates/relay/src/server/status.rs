@@ -24,9 +24,13 @@ pub(super) fn health() -> Response {
 pub(super) fn ready<S: Store>(relay: &Relay<S>) -> Response {
     let census = relay.store.census();
     let limits = &relay.shared.limits;
+    if let Some(url) = relay.shared.moved_to()
+        && !relay.is_stopping.load(Ordering::Relaxed)
+    {
+        return unavailable(&format!("moved to {}", url.as_str())).into_response();
+    }
     let (status, mut text) = match Health::of(&census, limits) {
         _ if relay.is_stopping.load(Ordering::Relaxed) => unavailable("stopping"),
-        _ if let Some(url) = relay.shared.moved_to() => unavailable(&format!("moved to {}", url.as_str())),
         Health::Ok => (StatusCode::OK, "ready\n".to_owned()),
         Health::NotTakingPuts(why) => unavailable(&format!("not taking puts: {}", why.text())),
         Health::NotTakingCreates(Trouble::AtLimits) => {
