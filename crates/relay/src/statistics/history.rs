@@ -118,7 +118,12 @@ mod tests {
 
     fn figures(day: u32) -> DayFigures {
         let ones = [500, 510, 520, 530, 540, 550, 560, 1_024];
-        DayFigures { day: Day::from_number(day), slots: 1_024, ones, blobs: (day % 2 == 0).then_some(7) }
+        DayFigures {
+            day: Day::from_number(day),
+            slots: 1_024,
+            ones,
+            blobs: day.is_multiple_of(2).then_some(7),
+        }
     }
 
     fn of(days: impl IntoIterator<Item = u32>) -> History {
