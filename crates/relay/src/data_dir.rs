@@ -123,7 +123,9 @@ impl<'de> Deserialize<'de> for CreateToken {
 #[non_exhaustive]
 pub enum DataDirError {
     /// The directory for `init` is not empty.
-    #[error("there is something in this directory already; choose an empty or a new one")]
+    #[error(
+        "there is something in this directory already; choose an empty or a new one, or remove what an interrupted `init` has left"
+    )]
     NotEmpty,
     /// The directory holds no relay: `init` has not been run.
     #[error("this is no relay's directory; run `deaddrop-relay init --data DIR` first")]
@@ -244,7 +246,13 @@ impl DataDir {
         if fs::read_dir(&self.path).map_err(reading)?.next().is_some() {
             return Err(DataDirError::NotEmpty);
         }
-        self.fill(size, rng).inspect_err(|_| {
+        let seed = RelaySeed::generate(rng);
+        let begun = write_new(&self.path.join(IDENTITY_KEY), seed.expose());
+        if begun == Err(DataDirError::NotEmpty) {
+            // Another `init` has begun here: its files stay.
+            return begun;
+        }
+        begun.and_then(|()| self.fill(size, rng)).inspect_err(|_| {
             for name in [CONFIG, STORE, &format!("{STORE}.new"), STORE_KEY, IDENTITY_KEY] {
                 let _ = fs::remove_file(self.path.join(name));
             }
@@ -254,11 +262,9 @@ impl DataDir {
         })
     }
 
-    /// Writes the files of a new relay into the empty directory.
+    /// Writes the files of a new relay, all but that of its identity, into the directory.
     fn fill(&self, size: StoreSize, rng: &mut (impl CryptoRng + ?Sized)) -> Result<(), DataDirError> {
-        let seed = RelaySeed::generate(rng);
         let key = StoreKey::generate(rng);
-        write_new(&self.path.join(IDENTITY_KEY), seed.expose())?;
         write_new(&self.path.join(STORE_KEY), key.expose())?;
         let disk = FileDisk::create(self.path.join(STORE))?;
         Shred::create(disk, &size.geometry(), &key.unlock(), rng)?;
