@@ -8,7 +8,7 @@ use super::progress::Progress;
 use super::sealed::Sealer;
 use super::steps::crash_point;
 use super::transfer_key::TransferKey;
-use crate::clock::{Calendar, system_day};
+use crate::clock::{Calendar, MAX_STEP, system_day};
 use crate::data_dir::{DataDir, KeySource, StoreSize};
 use crate::index_record;
 use crate::limits::Limits;
@@ -158,7 +158,8 @@ fn new_mark<D: Disk>(reader: &Reader<D>, entries: &[Entry], key: &TransferKey) -
     MovedMark {
         url: key.url().clone(),
         key: key.hash(),
-        moved_on: today,
+        // A clock that is not believed must not end the time for which the new URL is served.
+        moved_on: calendar.day.max(today.min(calendar.day.plus(MAX_STEP))),
         calendar,
         last_day: Day::from_number(last_day).max(calendar.day.plus(KEEP_DAYS)),
         confirmed: false,

@@ -2,7 +2,9 @@
 
 use super::contents::{Frame, Head, read_frame};
 use super::error::MoveError;
-use super::files::{create_private, demand_space, destroy, destroy_store, is_there, rename, with_ending};
+use super::files::{
+    create_private, demand_space, destroy, destroy_store, is_there, remove, rename, with_ending,
+};
 use super::key_hash::KeyHash;
 use super::preparation::read_secret;
 use super::progress::Progress;
@@ -18,7 +20,7 @@ use deaddrop_link::RelayIdentity;
 use deaddrop_shred::{Batch, CommitError, FileDisk, Record, Shred};
 use deaddrop_wire::{Fingerprint, RelayUrl};
 use rand::CryptoRng;
-use std::fs::{File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 
@@ -253,14 +255,22 @@ fn new_config(url: &str, limits: String) -> (String, TakenLimits) {
 fn clear(data: &DataDir, tell: &mut dyn FnMut(Progress)) -> Result<(), MoveError> {
     let unfinished = with_ending(&data.store_path(), UNFINISHED);
     for store in [with_ending(&unfinished, ".new"), unfinished, data.store_path()] {
-        if is_there(&store)? {
+        if is_link(&store)? {
+            remove(&store)?;
+        } else if is_there(&store)? {
             destroy_store(&store, tell)?;
         }
     }
     for name in [IDENTITY_KEY, STORE_KEY, IMPORTED] {
-        destroy(&data.path().join(name))?;
+        let path = data.path().join(name);
+        if is_link(&path)? { remove(&path)? } else { destroy(&path)? }
     }
     destroy(&with_ending(&data.path().join(CONFIG), ".new"))
+}
+
+/// Whether the path is a link. An import has made none, and must not destroy the file behind it.
+fn is_link(path: &Path) -> Result<bool, MoveError> {
+    Ok(is_there(path)? && fs::symlink_metadata(path)?.is_symlink())
 }
 
 fn write_private(path: PathBuf, bytes: &[u8]) -> Result<(), MoveError> {
@@ -287,5 +297,19 @@ mod tests {
             assert_eq!(taken, TakenLimits::Unknown(unknown.to_owned()));
             assert_eq!(toml::from_str::<RelayConfig>(&text).unwrap().limits, Limits::DEFAULT);
         }
+    }
+    #[cfg(unix)]
+    #[test]
+    fn the_files_behind_links_are_not_destroyed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (victim, data) = (dir.path().join("victim"), DataDir::at(dir.path().join("data")));
+        fs::create_dir(data.path()).unwrap();
+        fs::write(&victim, "notes").unwrap();
+        for name in [IDENTITY_KEY, STORE_KEY, "store.shred"] {
+            std::os::unix::fs::symlink(&victim, data.path().join(name)).unwrap();
+        }
+        clear(&data, &mut |_| ()).unwrap();
+        assert_eq!(fs::read(&victim).unwrap(), b"notes");
+        assert_eq!(fs::read_dir(data.path()).unwrap().count(), 0, "the links are removed");
     }
 }

@@ -27,7 +27,7 @@ pub struct MovedMark {
     pub url: RelayUrl,
     /// Hash of the key to which the relay was exported.
     pub key: KeyHash,
-    /// Day of the export, by the system's clock.
+    /// Day of the export: that of the system's clock, if the stored day lets it be believed.
     pub moved_on: Day,
     /// The calendar that the relay believes.
     pub calendar: Calendar,

@@ -9,6 +9,10 @@ use deaddrop_wire::RelayUrl;
 use rand::CryptoRng;
 use std::ffi::OsStr;
 use std::fs;
+#[cfg(unix)]
+use std::fs::{File, TryLockError};
+#[cfg(unix)]
+use std::path::Path;
 
 /// Name of the file of a store that is made and removed to test the file system.
 const TRIAL: &str = "trial.shred";
@@ -27,6 +31,9 @@ pub fn prepare(
 ) -> Result<TransferKey, MoveError> {
     let path = data.path().join(IMPORT_KEY);
     make_directory(data.path())?;
+    // Two that prepare at once would print two keys, of which one has no private half.
+    #[cfg(unix)]
+    let _lock = lock(data.path())?;
     let (unfinished, trial) = (with_ending(&path, ".new"), data.path().join(TRIAL));
     let left = with_ending(&trial, ".new");
     for entry in fs::read_dir(data.path())? {
@@ -47,8 +54,36 @@ pub fn prepare(
     Ok(secret.key())
 }
 
+/// Locks the directory against another preparation, until the returned file is closed.
+#[cfg(unix)]
+fn lock(directory: &Path) -> Result<File, MoveError> {
+    let opened = File::open(directory)?;
+    match opened.try_lock() {
+        Ok(()) => Ok(opened),
+        Err(TryLockError::WouldBlock) => Err(MoveError::InUse),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
 /// Reads the private half from a directory; `None` if there is none.
 pub(super) fn read_secret(data: &DataDir) -> Result<Option<TransferSecret>, MoveError> {
     let Some(bytes) = read_bounded(&data.path().join(IMPORT_KEY), MAX_SECRET_LEN)? else { return Ok(None) };
     TransferSecret::from_bytes(&bytes).map(Some).ok_or(MoveError::BadSecret)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_cannot_prepare_one_directory_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataDir::at(dir.path());
+        let url = RelayUrl::new("wss://new.example/").unwrap();
+        let other = lock(dir.path()).unwrap();
+        assert!(matches!(prepare(&data, &url, &mut rand::rng()), Err(MoveError::InUse)));
+        drop(other);
+        let key = prepare(&data, &url, &mut rand::rng()).unwrap();
+        assert_eq!(prepare(&data, &url, &mut rand::rng()).unwrap().to_string(), key.to_string());
+    }
 }
