@@ -53,7 +53,10 @@ pub(super) async fn begin<S: Store>(
         return None;
     };
     connected.established(&relay.shared.limits);
-    socket.set_max_message(MAX_RECORD_LEN);
+    if relay.shared.moved_to().is_none() {
+        // A link that is sent away has nothing long to say, and what it sends is counted nowhere.
+        socket.set_max_message(MAX_RECORD_LEN);
+    }
     relay.counters.links.fetch_add(1, Ordering::Relaxed);
     tracing::debug!("a link began");
     let mut conversation = Box::new(Conversation::new(relay, socket, link, connected, held));
