@@ -35,11 +35,12 @@ impl Following {
     /// Handles the relay's word that it has moved from the present place to `url`.
     ///
     /// # Errors
-    /// Fails with [`ConnectError::Down`] if the relay has named this place before, or if the link
-    /// has followed [`MAX_MOVES`] moves.
+    /// Fails with [`ConnectError::Down`] if the relay has named this place before, if the link has
+    /// followed [`MAX_MOVES`] moves, or if the move leads from TLS to a place without.
     pub fn on_moved(&mut self, url: &RelayUrl) -> Result<(), ConnectError> {
         let next = self.place.with_url(url);
-        if self.left.len() >= MAX_MOVES || next == self.place || self.left.contains(&next) {
+        let leaves_tls = self.place.is_tls() && !next.is_tls();
+        if leaves_tls || self.left.len() >= MAX_MOVES || next == self.place || self.left.contains(&next) {
             return Err(ConnectError::Down);
         }
         self.left.push(std::mem::replace(&mut self.place, next));
@@ -86,5 +87,14 @@ mod tests {
         following.on_moved(&url(2)).unwrap();
         assert!(following.on_moved(&url(1)).is_err(), "a place that it has left");
         assert!(Following::begin(place(1)).moves().is_none());
+    }
+
+    #[test]
+    fn a_move_does_not_lead_from_tls_to_a_place_without() {
+        let tls = RelayUrl::new("wss://relay.example/").unwrap();
+        let mut following = Following::begin(place(1));
+        following.on_moved(&tls).unwrap();
+        assert!(matches!(following.on_moved(&url(2)), Err(ConnectError::Down)));
+        assert_eq!(following.place().url(), tls.as_str());
     }
 }

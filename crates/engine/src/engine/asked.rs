@@ -239,6 +239,10 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         step.add_session_changes(vault, id, &mut contact.row, changed.changes)?;
         (contact.person.root, contact.row.leaf) = (Some(*peer.as_bytes()), Some(*peer.as_bytes()));
         contact.row.addresses.clear();
+        // The links to the old identity's mailboxes learnt these; those to the new one's show other rights.
+        if self.moved_relays.remove(&id).is_some() {
+            step.changes.erase(key(Table::MovedRelays, id, 0));
+        }
         contact.row.established = false;
         // The device of the old identity knows the mailboxes that were told to it.
         contact.row.mailboxes.iter_mut().filter(|row| row.kind == MailboxKind::Private).for_each(|row| {

@@ -96,6 +96,26 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         self.forget_move_of(step, OWN, relay)
     }
 
+    /// Forgets the moves of a relay to this address, because the user names the address.
+    pub(super) fn forget_moves_to(
+        &mut self,
+        step: &mut Step,
+        relay: &RelayAddress,
+    ) -> Result<(), VaultError> {
+        if self.moved_relays.get_mut(&OWN).is_some_and(|row| row.forget_to(relay)) {
+            self.store_moved(step, OWN)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the addresses of an own relay that the user has named: the relay's own, or, if moves
+    /// led there, those from which they led.
+    pub(super) fn named_place(&self, relay: RelayAddress) -> Vec<RelayAddress> {
+        let row = self.moved_relays.get(&OWN);
+        let origins: Vec<RelayAddress> = row.into_iter().flat_map(|row| row.origins(&relay)).collect();
+        if origins.is_empty() { vec![relay] } else { origins }
+    }
+
     fn forget_move_of(&mut self, step: &mut Step, owner: u32, old: &RelayAddress) -> Result<(), VaultError> {
         if self.moved_relays.get_mut(&owner).is_some_and(|row| row.forget(old)) {
             self.store_moved(step, owner)?;

@@ -21,7 +21,8 @@ const MAX_TOKENS: usize = 64;
 /// The relays and IP addresses to which the client may connect although they are not public.
 pub struct Reach {
     /// Relays that the user has named: the one that is set, and those on which own mailboxes still
-    /// lie, but not one that only came with an invite. Their hosts are allowed wherever they lead.
+    /// lie, but not one that only came with an invite. For one that has moved, its address before
+    /// the moves. Their hosts are allowed wherever they lead.
     pub named: Vec<RelayAddress>,
     /// IP addresses that the user has allowed, oldest first.
     pub allowed: Vec<IpAddr>,
@@ -35,8 +36,10 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         let mut named = self.reading_relays();
         named.extend(self.config.relay.clone());
         named.retain(|relay| Some(relay.as_str()) != adopted);
+        let named = named.iter().filter_map(|relay| relay.parse().ok());
         Reach {
-            named: named.iter().filter_map(|relay| relay.parse().ok()).collect(),
+            // The relay has named its new place, not the user: its host could lead anywhere later.
+            named: named.flat_map(|relay| self.named_place(relay)).collect(),
             allowed: self.relays.allowed.clone(),
         }
     }
@@ -70,9 +73,11 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         step.changes.put(key(Table::Relays, 0, 0), &self.relays)
     }
 
-    /// Notes that the user names a relay, which then no longer counts as adopted.
+    /// Notes that the user names a relay, which then no longer counts as adopted, nor its address as
+    /// one that only the relay has named.
     pub(super) fn name_relay(&mut self, step: &mut Step, relay: &RelayAddress) -> Result<(), VaultError> {
         self.forget_move(step, relay)?;
+        self.forget_moves_to(step, relay)?;
         let text = relay.to_string();
         if self.relays.adopted.take_if(|adopted| *adopted == text).is_some() {
             step.changes.put(key(Table::Relays, 0, 0), &self.relays)?;

@@ -59,6 +59,22 @@ impl MovedRelaysRow {
         RelayUrl::new(&known.url).ok().map(|url| relay.with_url(&url))
     }
 
+    /// Returns the addresses from which moves lead to `place`; none if the user has named it.
+    pub(crate) fn origins(&self, place: &RelayAddress) -> impl Iterator<Item = RelayAddress> {
+        let leads_here = |old: &RelayAddress| {
+            old.fingerprint() == place.fingerprint() && self.place_of(old).as_ref() == Some(place)
+        };
+        self.moves.iter().filter_map(RelayMove::address).filter(leads_here)
+    }
+
+    /// Forgets the moves that lead to `place`. Returns whether there were any.
+    pub(crate) fn forget_to(&mut self, place: &RelayAddress) -> bool {
+        let before = self.moves.len();
+        let origins: Vec<String> = self.origins(place).map(|old| old.to_string()).collect();
+        self.moves.retain(|known| !origins.contains(&known.old));
+        self.moves.len() != before
+    }
+
     /// Whether a move of this relay was learnt on this day.
     pub(crate) fn has_learnt_on(&self, relay: &RelayAddress, day: u32) -> bool {
         let is_of_relay =

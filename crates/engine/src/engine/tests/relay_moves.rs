@@ -25,6 +25,23 @@ fn known(world: &World, who: usize) -> Vec<String> {
     row.addresses.iter().map(relay).collect()
 }
 
+/// Returns the relays that the person `who` has named, as the rules for private hosts count them.
+fn named(world: &mut World, who: usize) -> Vec<String> {
+    world.people[who].engine().reach().named.iter().map(ToString::to_string).collect()
+}
+
+/// A host that only the relay has named does not become one that the user has named: the user's
+/// consent to a private address would hold wherever that host leads later.
+#[test]
+fn the_new_place_does_not_count_as_named_by_the_user() {
+    let mut world = friends(73);
+    assert!(named(&mut world, 0).iter().all(|relay| relay == RELAY));
+    learn(&mut world, 0, &[RELAY], NEW);
+    assert_eq!(world.people[0].engine().relay(), Some(address(NEW)));
+    let counted = named(&mut world, 0);
+    assert!(!counted.is_empty() && counted.iter().all(|relay| relay == RELAY), "{counted:?}");
+}
+
 fn is_told(world: &mut World, who: usize) -> usize {
     let kinds = world.people[who].kinds();
     kinds.iter().filter(|kind| matches!(kind, EventKind::RelayMoved { .. })).count()
