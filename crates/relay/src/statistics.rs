@@ -9,6 +9,7 @@ mod day_tables;
 mod estimate;
 mod history;
 mod laplace;
+mod parameters;
 mod report;
 mod running;
 mod table;

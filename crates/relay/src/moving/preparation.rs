@@ -71,7 +71,8 @@ pub(super) fn read_secret(data: &DataDir) -> Result<Option<TransferSecret>, Move
     TransferSecret::from_bytes(&bytes).map(Some).ok_or(MoveError::BadSecret)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -3,6 +3,7 @@
 use super::estimate;
 use super::history::DayFigures;
 use super::laplace;
+use super::parameters::{BLOB_NOISE, ONES_OF_EIGHT, TABLE_NOISE};
 use super::table::{TABLES, Table, TableSet};
 use crate::labels;
 use crate::names::Handle;
@@ -16,16 +17,8 @@ secret_bytes! {
     pub(super) struct SlotKey[16];
 }
 
-/// Number of the 8 values of a coin for which a touched slot becomes 1: a probability of 5/8, so
-/// the bias is 1/8.
-pub(super) const ONES_OF_EIGHT: u32 = 5;
 /// Number of bits of a coin.
 const COIN_BITS: u32 = 3;
-/// Reciprocal of the epsilon of the noise on each recorded figure of a table: epsilon is 1/8.
-pub(super) const TABLE_NOISE: u32 = 8;
-/// Reciprocal of the epsilon with which the count of blobs begins in memory, and of that of the
-/// noise on its recorded value: both are 1/8.
-pub(super) const BLOB_NOISE: u32 = 8;
 /// Number of bytes of stack to overwrite after noise was drawn: with the noise, a figure tells the
 /// true number.
 const STACK: usize = 2 << 10;

@@ -2,7 +2,7 @@
 //!
 //! An estimate uses nothing but a recorded figure, so floating-point numbers do no harm here.
 
-use super::day_tables::{BLOB_NOISE, ONES_OF_EIGHT, TABLE_NOISE};
+use super::parameters::{BLOB_NOISE, ONES_OF_EIGHT, TABLE_NOISE};
 use serde::Serialize;
 
 /// Number of standard deviations from an estimate to each of its bounds: about 95 % of all true

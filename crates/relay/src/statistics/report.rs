@@ -1,8 +1,8 @@
 //! The published statistics as an operator reads them.
 
-use super::day_tables::{BLOB_NOISE, ONES_OF_EIGHT, TABLE_NOISE};
 use super::estimate::{self, CONFIDENCE_PERCENT};
 use super::history::{DayFigures, History};
+use super::parameters::{BLOB_NOISE, ONES_OF_EIGHT, TABLE_NOISE};
 use super::table::TABLES;
 use deaddrop_wire::Day;
 use serde::{Serialize, Serializer};

@@ -1,8 +1,9 @@
 //! Privacy and accuracy of the tables, over many days with seeded random bits. Each test of privacy
 //! also runs on broken tables, and must find them.
 
-use super::day_tables::{BLOB_NOISE, DayTables, ONES_OF_EIGHT, TABLE_NOISE};
+use super::day_tables::DayTables;
 use super::estimate::{Figure, of_mailboxes};
+use super::parameters::{BLOB_NOISE, ONES_OF_EIGHT, TABLE_NOISE};
 use super::table::{TABLES, Table, TableSet};
 use crate::names::Handle;
 use deaddrop_testkit::rng;
