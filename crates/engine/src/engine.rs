@@ -210,6 +210,8 @@ impl<V: Vault, R: CryptoRng> Engine<V, R> {
         let vault = &self.vault;
         self.contacts.values_mut().for_each(|contact| contact.seen.retain(|row| vault.has(row)));
         self.begin_sentinel_day();
+        // A vault that had no room may have cut the renaming of relays short.
+        self.rename_relays()?;
         for id in self.contact_ids() {
             let mut step = self.step();
             self.tidy(&mut step, id, false, today)?;
