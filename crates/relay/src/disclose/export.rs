@@ -39,6 +39,7 @@ pub fn export_blobs<D: Disk>(
     folder: &Path,
 ) -> Result<(), ExportError> {
     let mut builder = fs::DirBuilder::new();
+    builder.recursive(false);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder).map_err(|error| match error.kind() {
