@@ -193,8 +193,8 @@ fn rotate(data: &DataDir, used: Option<PathBuf>, json: bool) -> Result<ExitCode,
     }
     if used.is_some() {
         text += &format!(
-            "\nset `store_key` in config.toml to the place of the new key: the relay does not start before; then overwrite {} if \
-             it is on a disk (shred -u), or remove it",
+            "\nset `store_key` in config.toml to the place of the new key: the relay does not start before. Unless that \
+             place is this file itself, overwrite {} then if it is on a disk (shred -u), or remove it",
             key.display()
         );
     }
