@@ -133,6 +133,7 @@ async fn a_delivered_mailbox_says_nothing_about_people() {
     let all = [
         "asked",
         "blobs_without_mailbox",
+        "blobs_without_mailbox_count",
         "damaged_mailboxes",
         "day",
         "elsewhere",

@@ -45,8 +45,11 @@ pub struct Disclosure {
     pub moved: Option<DisclosedMove>,
     /// The mailboxes that match.
     pub mailboxes: Vec<DisclosedMailbox>,
-    /// The blobs whose mailbox has no readable record, whatever was asked for: no right opens them
-    /// any more, and one of them may have been in the mailbox that was asked for.
+    /// Number of blobs whose mailbox has no readable record, whatever was asked for: no right opens
+    /// them any more, and one of them may have been in the mailbox that was asked for.
+    pub blobs_without_mailbox_count: u64,
+    /// The blobs whose mailbox has no readable record. Empty unless all mailboxes were asked for, as
+    /// they may belong to others.
     pub blobs_without_mailbox: Vec<DisclosedBlob>,
     /// Number of days of which the store holds statistics. The counts of mailboxes have
     /// noise that hides each single mailbox, the total of blobs only a single blob.
@@ -152,9 +155,10 @@ pub struct DisclosedBlob {
     /// Last day on which the blob is delivered.
     #[serde(serialize_with = "some_day")]
     pub last_day: Day,
-    /// The day of the put, if the limits for the age of blobs were always those of today.
-    #[serde(serialize_with = "some_day")]
-    pub put_on: Day,
+    /// The day of the put, if the limits for the age of blobs were always those of today; `None` if
+    /// the lease of the mailbox is not known, on which it depends.
+    #[serde(serialize_with = "day")]
+    pub put_on: Option<Day>,
     /// Keyed hash of the blob, in hexadecimal digits.
     pub hash: String,
     /// Name of the file to which the bytes were written; `None` if they were not.
@@ -186,25 +190,27 @@ pub fn disclose(data: &DataDir, request: &Request) -> Result<(Disclosure, Reader
     let index =
         index_record::find(&reader, &data.store_key()?).map_err(|lost| DataDirError::Ready(lost.into()))?;
     let candidates = request.candidates(fingerprint, &index);
-    let mut answer = of_store(&reader, &data.config(None)?.limits, |lasting| match &candidates {
+    let limits = data.config(None)?.limits;
+    let mut answer = of_store(&reader, &limits, request.asked(), |lasting| match &candidates {
         None => Some(None),
         Some(candidates) => candidates.find(lasting).map(Some),
     });
     answer.fingerprint = fingerprint.to_string();
     answer.moved = moved;
-    answer.asked = request.asked();
     Ok((answer, reader))
 }
 
-/// Collects the mailboxes for which `matched` returns a value, with their blobs.
+/// Collects the mailboxes for which `matched` returns a value, with their blobs; the blobs without a
+/// readable mailbox only if all was asked for.
 fn of_store<D: Disk>(
     reader: &Reader<D>,
     limits: &Limits,
+    asked: Asked,
     matched: impl Fn(&Lasting) -> Option<Option<Match>>,
 ) -> Disclosure {
     let entries: Vec<Entry> = reader.entries().collect();
     let mut places: HashMap<Handle, usize> = HashMap::new();
-    let (mut readable, mut lost) = (HashSet::new(), Vec::new());
+    let (mut readable, mut lost, mut lost_count) = (HashSet::new(), Vec::new(), 0);
     let (mut mailboxes, mut other_records, mut damaged_mailboxes) = (Vec::new(), 0, 0);
     for entry in &entries {
         match record::kind(entry) {
@@ -229,18 +235,22 @@ fn of_store<D: Disk>(
             if let Some(mailbox) = places.get(&handle).and_then(|place| mailboxes.get_mut(*place)) {
                 mailbox.add(entry, via, class, limits);
             } else if !readable.contains(&handle) {
-                lost.push(DisclosedBlob::of(entry, via, class, limits, u32::MAX));
+                lost_count += 1;
+                if asked == Asked::All {
+                    lost.push(DisclosedBlob::of(entry, via, class, limits, None));
+                }
             }
         }
     }
     let calendar = inspect::calendar(reader);
     Disclosure {
         fingerprint: String::new(),
-        asked: Asked::All,
+        asked,
         day: calendar.map(|calendar| calendar.day),
         expires_from: calendar.filter(|now| now.expires_from > now.day).map(|now| now.expires_from),
         moved: None,
         mailboxes,
+        blobs_without_mailbox_count: lost_count,
         blobs_without_mailbox: lost,
         statistics_days: inspect::statistics(reader).days.len(),
         other_records,
@@ -285,24 +295,24 @@ impl DisclosedMailbox {
         };
         *count += 1;
         self.bytes += class.bytes() as u64;
-        self.blobs.push(DisclosedBlob::of(entry, door, class, limits, self.lease_days));
+        self.blobs.push(DisclosedBlob::of(entry, door, class, limits, Some(self.lease_days)));
     }
 }
 
 impl DisclosedBlob {
-    /// Makes the answer about a blob in a mailbox with a lease of `lease_days`.
-    fn of(entry: &Entry, door: u8, class: SizeClass, limits: &Limits, lease_days: u32) -> Self {
+    /// Makes the answer about a blob in a mailbox with a lease of `lease_days`, if it is known.
+    fn of(entry: &Entry, door: u8, class: SizeClass, limits: &Limits, lease_days: Option<u32>) -> Self {
         let days = match class {
             SizeClass::Small | SizeClass::Medium => limits.blob_days,
             SizeClass::Large => limits.large_blob_days,
         };
-        let kept = u32::from(days).min(lease_days);
+        let kept = lease_days.map(|lease| lease.min(days.into()));
         Self {
             order: entry.order,
             bytes: class.bytes() as u64,
             door,
             last_day: Day::from_number(entry.expiry_day),
-            put_on: Day::from_number(entry.expiry_day.saturating_sub(kept)),
+            put_on: kept.map(|kept| Day::from_number(entry.expiry_day.saturating_sub(kept))),
             hash: hex(&entry.key.0),
             file: None,
             damaged: None,
@@ -331,12 +341,17 @@ fn day<S: Serializer>(day: &Option<Day>, serializer: S) -> Result<S::Ok, S::Erro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use deaddrop_shred::{Batch, Geometry, MemoryDisk, Shred};
+    use crate::clock::Calendar;
+    use deaddrop_shred::{Batch, Geometry, MemoryDisk, Record, Shred};
     use deaddrop_testkit::rng;
+    use deaddrop_wire::item::{LeaseClass, QuotaClass};
+    use std::sync::Arc;
 
-    #[test]
-    fn blobs_of_a_mailbox_without_a_readable_record_are_told() {
-        let (disk, rng) = (std::sync::Arc::new(MemoryDisk::new()), &mut rng(1));
+    const DAY: Day = Day::from_number(20_000);
+
+    /// Makes a store with these records, and looks at it.
+    fn store_of(puts: Vec<Record>) -> Reader<Arc<MemoryDisk>> {
+        let (disk, rng) = (Arc::new(MemoryDisk::new()), &mut rng(1));
         let unlock = crate::names::StoreKey::from_bytes([9; 32]).unlock();
         let geometry = Geometry {
             segment_bytes: 1 << 20,
@@ -344,14 +359,56 @@ mod tests {
             max_segments: 4,
             ..Geometry::server()
         };
-        let mut shred = Shred::create(std::sync::Arc::clone(&disk), &geometry, &unlock, rng).unwrap();
-        let (handle, last) = (Handle::from_bytes([7; 6]), Day::from_number(20_030));
+        let mut shred = Shred::create(disk, &geometry, &unlock, rng).unwrap();
+        shred.commit(Batch { puts, erases: Vec::new() }, rng).unwrap();
+        shred.reader()
+    }
+
+    #[test]
+    fn blobs_of_a_damaged_mailbox_are_told_with_all_and_counted_with_one() {
+        let (handle, last) = (Handle::from_bytes([7; 6]), DAY.plus(30));
+        let lasting = Lasting {
+            own: Name([1; 16]),
+            read: Name([2; 16]),
+            sends: [(Name([3; 16]), 3)].into_iter().collect(),
+            lease: LeaseClass::Month,
+            quota: QuotaClass::Many,
+            flags: CreateFlags::NONE,
+            ends: last,
+            unused_until: None,
+        };
+        let mut damaged = record::mailbox(handle, &lasting);
+        damaged.body.truncate(3);
         let blob = record::blob(RecordKey([1; 16]), handle, 3, last, vec![5; 4_096]);
-        shred.commit(Batch { puts: vec![blob], erases: Vec::new() }, rng).unwrap();
-        let told = of_store(&shred.reader(), &Limits::DEFAULT, |_| Some(None));
+        let reader = store_of(vec![damaged, blob]);
+
+        let mut told = of_store(&reader, &Limits::DEFAULT, Asked::All, |_| Some(None));
         assert!(told.mailboxes.is_empty() && told.other_records == 0);
+        assert_eq!((told.damaged_mailboxes, told.blobs_without_mailbox_count), (1, 1));
         let [blob] = &told.blobs_without_mailbox[..] else { panic!("{told:?}") };
-        assert_eq!((blob.bytes, blob.door, blob.last_day), (4_096, 3, last));
+        assert_eq!((blob.bytes, blob.door, blob.last_day, blob.put_on), (4_096, 3, last, None));
         assert!(told.to_string().contains("1 blobs belong to mailboxes whose records are damaged"), "{told}");
+        let folder = tempfile::tempdir().unwrap();
+        export_blobs(&mut told, &reader, &folder.path().join("all")).unwrap();
+        let file = told.blobs_without_mailbox[0].file.clone().unwrap();
+        assert_eq!(std::fs::read(folder.path().join("all").join(file)).unwrap(), vec![5; 4_096]);
+
+        // They may be another person's: a request for one mailbox gets their number alone.
+        let mut told = of_store(&reader, &Limits::DEFAULT, Asked::Mailbox, |_| None);
+        assert_eq!((told.damaged_mailboxes, told.blobs_without_mailbox_count), (1, 1));
+        assert!(told.blobs_without_mailbox.is_empty());
+        assert!(told.to_string().contains("1 blobs belong to mailboxes whose records are damaged"), "{told}");
+        export_blobs(&mut told, &reader, &folder.path().join("one")).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path().join("one")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_pause_of_expiry_is_told() {
+        for (from, told_day) in [(DAY, None), (DAY.plus(7), Some(DAY.plus(7)))] {
+            let reader = store_of(vec![record::day(Calendar { day: DAY, expires_from: from })]);
+            let told = of_store(&reader, &Limits::DEFAULT, Asked::All, |_| Some(None));
+            assert_eq!((told.day, told.expires_from), (Some(DAY), told_day));
+            assert_eq!(told.to_string().contains("Nothing expires before"), told_day.is_some(), "{told}");
+        }
     }
 }

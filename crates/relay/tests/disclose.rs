@@ -106,6 +106,7 @@ async fn an_answer_holds_exactly_what_is_stored() {
                 }],
                 "expires_from": null,
                 "moved": null,
+                "blobs_without_mailbox_count": 0,
                 "blobs_without_mailbox": [],
                 "statistics_days": 0,
                 "other_records": 0,
@@ -158,6 +159,25 @@ async fn an_answer_holds_exactly_what_is_stored() {
     }
     let (worked, said) = ask(&data, &["--all", "--blobs", folder.to_str().unwrap()], "");
     assert!(!worked && said.contains("exists already"), "{said}");
+}
+
+#[test]
+fn a_move_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    init(&data);
+    let mark = json!({
+        "version": 1, "url": "wss://new.example/", "key": "07".repeat(32), "moved_on": "2026-11-29", "day": "2026-11-29",
+        "expires_from": "1970-01-01", "last_day": "2027-03-23", "confirmed": false,
+    });
+    std::fs::write(data.join("moved.json"), mark.to_string()).unwrap();
+    let answer = ask_json(&data, &["--all"], "");
+    let told = json!({
+        "url": "wss://new.example/", "moved_on": "2026-11-29", "key_hash": "0707-0707-0707-0707-0707",
+    });
+    assert_eq!(answer["moved"], told);
+    let (worked, said) = ask(&data, &["--all"], "");
+    assert!(worked && said.contains("moved to wss://new.example/ on 2026-11-29"), "{said}");
 }
 
 #[test]

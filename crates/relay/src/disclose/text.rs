@@ -38,11 +38,12 @@ impl Display for Disclosure {
         for mailbox in &self.mailboxes {
             writeln!(f, "\n{mailbox}")?;
         }
-        if !self.blobs_without_mailbox.is_empty() {
+        if self.blobs_without_mailbox_count > 0 {
             writeln!(
                 f,
-                "\n{} blobs belong to mailboxes whose records are damaged; no right opens them any more:",
-                self.blobs_without_mailbox.len()
+                "\n{} blobs belong to mailboxes whose records are damaged; no right opens them any more{}",
+                self.blobs_without_mailbox_count,
+                if self.blobs_without_mailbox.is_empty() { ". `--all` lists them." } else { ":" }
             )?;
             for blob in &self.blobs_without_mailbox {
                 writeln!(f, "{blob}")?;
@@ -139,11 +140,11 @@ impl Display for Match {
 impl Display for DisclosedBlob {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let Self { order, bytes, door, last_day, put_on, hash, .. } = self;
-        write!(
-            f,
-            "number {order}: {bytes} bytes, by door {door}, delivered until {last_day} (put on {put_on}, by the limits of today), keyed \
-             hash {hash}"
-        )?;
+        write!(f, "number {order}: {bytes} bytes, by door {door}, delivered until {last_day}")?;
+        if let Some(day) = put_on {
+            write!(f, " (put on {day}, by the limits of today)")?;
+        }
+        write!(f, ", keyed hash {hash}")?;
         match (&self.file, self.damaged) {
             (Some(file), _) => write!(f, ", in {file}"),
             (None, Some(true)) => f.write_str(", damaged"),
